@@ -1,0 +1,29 @@
+#!/bin/sh
+# Formatting and lint of everything: TypeScript with oxfmt and oxlint, C++ with
+# clang-format and clang-tidy.   lint.sh [--fix]
+set -e
+cd "$(dirname "$0")/.."
+PATH=$PWD/node_modules/.bin:$PATH
+
+for tool in clang-format clang-tidy; do
+  if ! command -v "$tool" >/dev/null; then
+    echo "lint.sh: no $tool here; Debian has it in the package of that name" >&2
+    exit 1
+  fi
+done
+
+if [ "$1" = --fix ]; then
+  oxfmt .
+  oxlint --type-aware --fix
+  clang-format -i native/*.cc native/*.h
+fi
+
+oxfmt --check .
+oxlint --type-aware
+clang-format --dry-run --Werror native/*.cc native/*.h
+prefix=$(node -p 'require("path").resolve(process.execPath, "../..")')
+# On stderr it counts what it does not show.
+printf '%s\n' native/*.cc | xargs -P 4 -I FILE clang-tidy --quiet FILE -- \
+  -std=c++20 -Wall -Wextra -DNAPI_VERSION=9 -DNODE_ADDON_API_DISABLE_CPP_EXCEPTIONS \
+  -DNODE_ADDON_API_DISABLE_DEPRECATED -isystem node_modules/node-addon-api \
+  -isystem "$prefix/include/node" 2>/dev/null
