@@ -1,0 +1,77 @@
+#include "abandon.h"
+
+#include <utility>
+
+#include "loop_callback.h"
+#include "node_internals.h"
+#include "thread_pool.h"
+
+namespace truefork {
+
+namespace {
+
+struct Beginning {
+  Napi::FunctionReference function;
+  Descriptors keep;
+  uv_timer_t timer;
+  bool timer_made = false;
+  int spared_calls = 0;
+};
+
+// One for each process. A child's child finds that of its parent, with a timer
+// that has fired long ago.
+Beginning* beginning = nullptr;
+
+// Other callbacks of the parent may come between the dropped frames and the
+// loop: more sockets that were ready in the same turn, more finished jobs of
+// the thread pool. They must not run either.
+void TerminateAgain(void*) {
+  if (beginning->spared_calls > 0) {
+    beginning->spared_calls--;
+  } else {
+    NodeInternals::Get().TerminateExecution();
+  }
+}
+
+void Begin(uv_timer_t* timer) {
+  NodeInternals::Get().OffCallCompleted(TerminateAgain);
+  NodeInternals::Get().CancelTermination();
+  ForgetFinishedJobs(timer->loop);
+  RestLoop(timer->loop, beginning->keep);
+  const Napi::FunctionReference function = std::move(beginning->function);
+  const Napi::HandleScope scope(function.Env());
+  CallFromLoop(function.Value(), function.Env().Global(), {});
+}
+
+// Puts a timer in front of all others, those included that are due.
+void StartFirst(uv_timer_t* timer) {
+  const uint64_t now = timer->loop->time;
+  timer->loop->time = 0;
+  uv_timer_start(timer, Begin, 0, 0);
+  timer->loop->time = now;
+}
+
+}  // namespace
+
+void AbandonStack(Napi::Function begin, uv_loop_t* loop, Descriptors keep,
+                  int spared_calls) {
+  if (beginning == nullptr) beginning = new Beginning;
+  beginning->function = Napi::Persistent(begin);
+  beginning->keep = std::move(keep);
+  beginning->spared_calls = spared_calls;
+  if (!beginning->timer_made) uv_timer_init(loop, &beginning->timer);
+  beginning->timer_made = true;
+  StartFirst(&beginning->timer);
+
+  const NodeInternals& node = NodeInternals::Get();
+  node.OnCallCompleted(TerminateAgain);
+  // The first microtask meets the termination, and V8 drops the whole queue.
+  node.TerminateExecution();
+  node.RunMicrotasks();
+  // And once more for the frames of the caller; exactly once, even if there
+  // were no microtasks.
+  node.CancelTermination();
+  node.TerminateExecution();
+}
+
+}  // namespace truefork

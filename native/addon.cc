@@ -1,0 +1,149 @@
+// What JavaScript sees of all this. lib/posix/native.ts says it in types.
+#include <napi.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "abandon.h"
+#include "attributes.h"
+#include "descriptors.h"
+#include "fork.h"
+#include "inherited_handles.h"
+#include "leave.h"
+#include "node_internals.h"
+#include "poller.h"
+#include "result.h"
+#include "signals.h"
+#include "thread_pool.h"
+#include "vm_timeout.h"
+#include "wait.h"
+
+namespace truefork {
+
+namespace {
+
+uv_loop_t* LoopOf(Napi::Env env) {
+  uv_loop_t* loop = nullptr;
+  napi_get_uv_event_loop(env, &loop);
+  return loop;
+}
+
+Napi::Value Code(Napi::Env env, int code) {
+  return Napi::Number::New(env, code);
+}
+
+Descriptors ToDescriptors(const Napi::Value& value) {
+  auto array = value.As<Napi::Int32Array>();
+  return {array.Data(), array.Data() + array.ElementLength()};
+}
+
+// The symbol that this build of Node lacks, or undefined.
+Napi::Value MissingSymbol(const Napi::CallbackInfo& info) {
+  const char* missing = NodeInternals::Load();
+  if (missing == nullptr) return info.Env().Undefined();
+  return Napi::String::New(info.Env(), missing);
+}
+
+Napi::Value IsInsideVmTimeout(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), InsideVmTimeout());
+}
+
+// fork(report descriptor, loop goes on in the child, quiet time in ms)
+Napi::Value ForkProcess(const Napi::CallbackInfo& info) {
+  const bool goes_on = info[1].As<Napi::Boolean>();
+  const ForkOptions options{
+      Int(info, 0), goes_on ? LoopInChild::kGoesOn : LoopInChild::kStartsAfresh,
+      Int(info, 2)};
+  return Code(info.Env(), Fork(info.Env(), LoopOf(info.Env()), options));
+}
+
+Napi::Value CancelFork(const Napi::CallbackInfo& info) {
+  GiveUpFork();
+  return info.Env().Undefined();
+}
+
+// restHandles(Int32Array of the descriptors to keep)
+Napi::Value RestInheritedHandles(const Napi::CallbackInfo& info) {
+  return Code(info.Env(),
+              RestHandles(LoopOf(info.Env()), ToDescriptors(info[0])));
+}
+
+// abandonStack(function to begin with, descriptors to keep, spared calls)
+Napi::Value Abandon(const Napi::CallbackInfo& info) {
+  AbandonStack(info[0].As<Napi::Function>(), LoopOf(info.Env()),
+               ToDescriptors(info[1]), Int(info, 2));
+  return info.Env().Undefined();
+}
+
+Napi::Value TellExitCode(const Napi::CallbackInfo& info) {
+  SetExitCode(Int(info, 0));
+  return info.Env().Undefined();
+}
+
+Napi::Value WhenIdle(const Napi::CallbackInfo& info) {
+  CallIfIdle(LoopOf(info.Env()), info[0].As<Napi::Function>());
+  return info.Env().Undefined();
+}
+
+Napi::Value ResetSignals(const Napi::CallbackInfo& info) {
+  ResetNodeSignals();
+  return info.Env().Undefined();
+}
+
+Napi::Value ActiveRequests(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), LoopOf(info.Env())->active_reqs.count);
+}
+
+Napi::Value IsLoopAlive(const Napi::CallbackInfo& info) {
+  const bool is_alive = uv_loop_alive(LoopOf(info.Env())) != 0;
+  return Napi::Boolean::New(info.Env(), is_alive);
+}
+
+Napi::Value StartPool(const Napi::CallbackInfo& info) {
+  return Code(info.Env(), StartThreadPool(LoopOf(info.Env())));
+}
+
+// Whether a handle of the event loop uses this descriptor.
+Napi::Value HasHandle(const Napi::CallbackInfo& info) {
+  struct Search {
+    int fd;
+    bool found;
+  } search{Int(info, 0), false};
+  uv_walk(
+      LoopOf(info.Env()),
+      [](uv_handle_t* handle, void* argument) {
+        auto* search = static_cast<Search*>(argument);
+        uv_os_fd_t fd = -1;
+        if (uv_fileno(handle, &fd) == 0 && fd == search->fd)
+          search->found = true;
+      },
+      &search);
+  return Napi::Boolean::New(info.Env(), search.found);
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  using Napi::Function;
+  exports["missingSymbol"] = Function::New<MissingSymbol>(env);
+  exports["isInsideVmTimeout"] = Function::New<IsInsideVmTimeout>(env);
+  exports["fork"] = Function::New<ForkProcess>(env);
+  exports["giveUpFork"] = Function::New<CancelFork>(env);
+  exports["restHandles"] = Function::New<RestInheritedHandles>(env);
+  exports["abandonStack"] = Function::New<Abandon>(env);
+  exports["setExitCode"] = Function::New<TellExitCode>(env);
+  exports["callIfIdle"] = Function::New<WhenIdle>(env);
+  exports["resetSignals"] = Function::New<ResetSignals>(env);
+  exports["activeRequests"] = Function::New<ActiveRequests>(env);
+  exports["isLoopAlive"] = Function::New<IsLoopAlive>(env);
+  exports["startThreadPool"] = Function::New<StartPool>(env);
+  exports["hasHandle"] = Function::New<HasHandle>(env);
+  RegisterAttributes(env, exports);
+  RegisterDescriptors(env, exports);
+  RegisterWait(env, exports);
+  Poller::Register(env, exports);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(truefork, Init)
+
+}  // namespace truefork

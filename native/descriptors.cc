@@ -1,0 +1,144 @@
+#include "descriptors.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <climits>
+#include <vector>
+
+#include "result.h"
+
+namespace truefork {
+
+namespace {
+
+using Pair = int[2];
+
+// Descriptors of ours do not leak into programs that the user executes.
+Napi::Value GivePair(const Napi::CallbackInfo& info, int made, Pair& pair) {
+  if (made == 0) {
+    auto out = info[0].As<Napi::Int32Array>();
+    for (size_t i = 0; i < 2; i++) {
+#if !defined(__linux__)
+      fcntl(pair[i], F_SETFD, FD_CLOEXEC);
+#endif
+      out[i] = pair[i];
+    }
+  }
+  return Result(info.Env(), made);
+}
+
+// pipe(Int32Array out): out gets the read end and the write end.
+Napi::Value Pipe(const Napi::CallbackInfo& info) {
+  Pair ends;
+#if defined(__linux__)
+  return GivePair(info, pipe2(ends, O_CLOEXEC), ends);
+#else
+  return GivePair(info, pipe(ends), ends);
+#endif
+}
+
+Napi::Value SocketPair(const Napi::CallbackInfo& info) {
+  Pair ends;
+#if defined(__linux__)
+  constexpr int kType = SOCK_STREAM | SOCK_CLOEXEC;
+#else
+  constexpr int kType = SOCK_STREAM;
+#endif
+  return GivePair(info, socketpair(AF_UNIX, kType, 0, ends), ends);
+}
+
+// read(fd, bytes, offset, length)
+Napi::Value Read(const Napi::CallbackInfo& info) {
+  const int fd = Int(info, 0);
+  const Bytes bytes = BytesOf(info[1]);
+  const auto offset =
+      static_cast<size_t>(info[2].As<Napi::Number>().Int64Value());
+  const auto length =
+      static_cast<size_t>(info[3].As<Napi::Number>().Int64Value());
+  return Result(info.Env(),
+                Retry([&] { return read(fd, bytes.data + offset, length); }));
+}
+
+Napi::Value Write(const Napi::CallbackInfo& info) {
+  const int fd = Int(info, 0);
+  const Bytes bytes = BytesOf(info[1]);
+  const auto offset =
+      static_cast<size_t>(info[2].As<Napi::Number>().Int64Value());
+  const auto length =
+      static_cast<size_t>(info[3].As<Napi::Number>().Int64Value());
+  return Result(info.Env(),
+                Retry([&] { return write(fd, bytes.data + offset, length); }));
+}
+
+// writePair(fd, first, second): one writev(2) of both.
+Napi::Value WritePair(const Napi::CallbackInfo& info) {
+  const int fd = Int(info, 0);
+  const Bytes first = BytesOf(info[1]);
+  const Bytes second = BytesOf(info[2]);
+  const iovec parts[] = {{first.data, first.size}, {second.data, second.size}};
+  return Result(info.Env(), Retry([&] { return writev(fd, parts, 2); }));
+}
+
+Napi::Value Close(const Napi::CallbackInfo& info) {
+  // Not repeated after EINTR: on Linux the descriptor is closed by then.
+  return Result(info.Env(), close(Int(info, 0)));
+}
+
+Napi::Value Dup2(const Napi::CallbackInfo& info) {
+  const int from = Int(info, 0);
+  const int to = Int(info, 1);
+  return Result(info.Env(), Retry([&] { return dup2(from, to); }));
+}
+
+Napi::Value SetNonblocking(const Napi::CallbackInfo& info) {
+  const int fd = Int(info, 0);
+  const int flags = fcntl(fd, F_GETFL);
+  if (flags < 0) return Result(info.Env(), flags);
+  return Result(info.Env(), fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+}
+
+int64_t NowMs() {
+  constexpr int64_t kMsPerSecond = 1000;
+  constexpr int64_t kNsPerMs = 1000000;
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * kMsPerSecond + now.tv_nsec / kNsPerMs;
+}
+
+// poll(fd, events, timeout): waits, blocking the thread, until one of `events`
+// or an error is there; negative: for ever. Gives the events, 0 after the
+// timeout.
+Napi::Value Poll(const Napi::CallbackInfo& info) {
+  pollfd entry{Int(info, 0), static_cast<int16_t>(Int(info, 1)), 0};
+  const int64_t timeout = info[2].As<Napi::Number>().Int64Value();
+  const int64_t deadline = timeout < 0 ? INT64_MAX : NowMs() + timeout;
+  int ready = 0;
+  do {
+    const int64_t left =
+        timeout < 0 ? -1 : std::max(deadline - NowMs(), int64_t{0});
+    ready = poll(&entry, 1, static_cast<int>(std::min(left, int64_t{INT_MAX})));
+  } while ((ready < 0 && errno == EINTR) || (ready == 0 && NowMs() < deadline));
+  return Result(info.Env(), ready > 0 ? entry.revents : ready);
+}
+
+}  // namespace
+
+void RegisterDescriptors(Napi::Env env, Napi::Object exports) {
+  exports["pipe"] = Napi::Function::New<Pipe>(env, "pipe");
+  exports["socketpair"] = Napi::Function::New<SocketPair>(env, "socketpair");
+  exports["read"] = Napi::Function::New<Read>(env, "read");
+  exports["write"] = Napi::Function::New<Write>(env, "write");
+  exports["writePair"] = Napi::Function::New<WritePair>(env, "writePair");
+  exports["close"] = Napi::Function::New<Close>(env, "close");
+  exports["dup2"] = Napi::Function::New<Dup2>(env, "dup2");
+  exports["setNonblocking"] =
+      Napi::Function::New<SetNonblocking>(env, "setNonblocking");
+  exports["poll"] = Napi::Function::New<Poll>(env, "poll");
+}
+
+}  // namespace truefork

@@ -1,0 +1,26 @@
+// The fork itself: every other file here that mentions forked children is one
+// step of it.
+#pragma once
+
+#include <napi.h>
+#include <uv.h>
+
+#include "loop_fork.h"
+
+namespace truefork {
+
+struct ForkOptions {
+  // Where the child reports a failure to get ready: "errno syscall".
+  int report_fd;
+  LoopInChild loop_in_child;
+  // How long to wait for threads that cannot be parked to fall asleep.
+  int quiet_ms;
+};
+
+// fork(2) for a process that runs V8. Returns the child's pid in the parent, 0
+// in the child, or a negative errno; -EINPROGRESS means "not yet, call again"
+// (v8_workers.h), until GiveUpFork().
+pid_t Fork(Napi::Env env, uv_loop_t* loop, const ForkOptions& options);
+void GiveUpFork();
+
+}  // namespace truefork

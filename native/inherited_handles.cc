@@ -1,0 +1,207 @@
+#include "inherited_handles.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "intrusive_queue.h"
+
+namespace truefork {
+
+namespace {
+
+// The read end of a pipe that nobody ever writes to. In the place of an
+// inherited socket it takes the number, so that closing the resting handle
+// closes nothing else, and lets go of the connection.
+int InertDescriptor() {
+  static int ends[2] = {-1, -1};
+  if (ends[0] != -1) return ends[0];
+  if (pipe(ends) != 0) return -errno;
+  for (const int end : ends) {
+    fcntl(end, F_SETFD, FD_CLOEXEC);
+    fcntl(end, F_SETFL, O_NONBLOCK);
+  }
+  return ends[0];
+}
+
+// Makes the loop forget a watcher. Not uv__io_stop(), which libuv keeps to
+// itself; and events that the parent's loop had already collected when it
+// forked must find nobody either.
+void Detach(uv_loop_t* loop, uv__io_t* watcher) {
+  Unlink(&watcher->pending_queue);
+  Unlink(&watcher->watcher_queue);
+  watcher->pevents = 0;
+  watcher->events = 0;
+  const auto fd = static_cast<unsigned>(watcher->fd);
+  if (watcher->fd < 0 || fd >= loop->nwatchers) return;
+  if (loop->watchers[fd] != watcher) return;
+  loop->watchers[fd] = nullptr;
+  loop->nfds--;
+}
+
+// What the parent had given the stream to write, the parent writes.
+void ForgetWrites(uv_stream_t* stream) {
+  MakeEmpty(&stream->write_queue);
+  MakeEmpty(&stream->write_completed_queue);
+  stream->write_queue_size = 0;
+}
+
+// Closing the handle would unlink the path that the parent listens on.
+void DisownPath(uv_handle_t* handle) {
+  if (handle->type == UV_NAMED_PIPE)
+    reinterpret_cast<uv_pipe_t*>(handle)->pipe_fname = nullptr;
+}
+
+class Resting {
+ public:
+  Resting(int inert, const Descriptors& keep) : inert_(inert), keep_(keep) {}
+
+  [[nodiscard]] bool Keeps(const uv_handle_t* handle) const {
+    uv_os_fd_t fd = -1;
+    return uv_fileno(handle, &fd) == 0 && keep_.count(fd) != 0;
+  }
+
+  void Rest(uv_handle_t* handle) {
+    switch (handle->type) {
+      case UV_TCP:
+      case UV_NAMED_PIPE:
+      case UV_TTY:
+        RestStream(reinterpret_cast<uv_stream_t*>(handle));
+        break;
+      case UV_UDP:
+        RestDatagrams(reinterpret_cast<uv_udp_t*>(handle));
+        break;
+      case UV_POLL:
+        uv_poll_stop(reinterpret_cast<uv_poll_t*>(handle));
+        break;
+      case UV_FS_EVENT:
+        uv_fs_event_stop(reinterpret_cast<uv_fs_event_t*>(handle));
+        break;
+      case UV_FS_POLL:
+        uv_fs_poll_stop(reinterpret_cast<uv_fs_poll_t*>(handle));
+        break;
+      case UV_PROCESS:
+        // Not ours to wait for.
+        Unlink(&reinterpret_cast<uv_process_t*>(handle)->queue);
+        break;
+      case UV_SIGNAL:  // closed with its listener; Node counts on being the one
+      case UV_ASYNC:
+        break;
+      default:
+        return;
+    }
+    uv_unref(handle);
+  }
+
+  [[nodiscard]] int error() const { return error_; }
+
+ private:
+  void RestStream(uv_stream_t* stream) {
+    uv_read_stop(stream);
+    Detach(stream->loop, &stream->io_watcher);
+    ForgetWrites(stream);
+    stream->connect_req = nullptr;
+    // A terminal has been opened anew by libuv, and the child writes to it.
+    if (stream->type != UV_TTY) Replace(&stream->io_watcher);
+  }
+
+  void RestDatagrams(uv_udp_t* socket) {
+    uv_udp_recv_stop(socket);
+    Detach(socket->loop, &socket->io_watcher);
+    MakeEmpty(&socket->write_queue);
+    MakeEmpty(&socket->write_completed_queue);
+    socket->send_queue_size = 0;
+    socket->send_queue_count = 0;
+    Replace(&socket->io_watcher);
+  }
+
+  void Replace(uv__io_t* watcher) {
+    if (watcher->fd < 0) return;
+    if (watcher->fd == STDIN_FILENO) {
+      // Descriptor 0 will be /dev/null, which cannot be polled: libuv would
+      // abort if somebody went on to read from the parent's process.stdin.
+      const int fd = fcntl(inert_, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+      if (fd < 0) error_ = -errno;
+      watcher->fd = fd;
+    } else if (watcher->fd > STDERR_FILENO) {
+      if (dup2(inert_, watcher->fd) < 0) error_ = -errno;
+      fcntl(watcher->fd, F_SETFD, FD_CLOEXEC);
+    }
+  }
+
+  int inert_;
+  const Descriptors& keep_;
+  int error_ = 0;
+};
+
+bool IsStream(const uv_handle_t* handle) {
+  return handle->type == UV_TCP || handle->type == UV_NAMED_PIPE ||
+         handle->type == UV_TTY;
+}
+
+void Stop(uv_handle_t* handle) {
+  switch (handle->type) {
+    case UV_TIMER:
+      uv_timer_stop(reinterpret_cast<uv_timer_t*>(handle));
+      break;
+    case UV_IDLE:
+      uv_idle_stop(reinterpret_cast<uv_idle_t*>(handle));
+      break;
+    case UV_PREPARE:
+      uv_prepare_stop(reinterpret_cast<uv_prepare_t*>(handle));
+      break;
+    case UV_CHECK:
+      uv_check_stop(reinterpret_cast<uv_check_t*>(handle));
+      break;
+    default:
+      break;
+  }
+  uv_unref(handle);
+}
+
+}  // namespace
+
+int RestHandles(uv_loop_t* loop, const Descriptors& keep) {
+  const int inert = InertDescriptor();
+  if (inert < 0) return inert;
+  Resting resting(inert, keep);
+  uv_walk(
+      loop,
+      [](uv_handle_t* handle, void* argument) {
+        auto* resting = static_cast<Resting*>(argument);
+        DisownPath(handle);
+        if (uv_is_closing(handle) != 0) return;
+        if (!resting->Keeps(handle)) {
+          resting->Rest(handle);
+        } else if (IsStream(handle)) {
+          ForgetWrites(reinterpret_cast<uv_stream_t*>(handle));
+        }
+      },
+      &resting);
+  return resting.error();
+}
+
+void RestLoop(uv_loop_t* loop, const Descriptors& keep) {
+  struct Requests {
+    Resting resting;
+    unsigned count;
+  } kept{Resting(-1, keep), 0};
+  uv_walk(
+      loop,
+      [](uv_handle_t* handle, void* argument) {
+        auto* kept = static_cast<Requests*>(argument);
+        const bool keeps = kept->resting.Keeps(handle);
+        if (!keeps && uv_is_active(handle) != 0 && uv_has_ref(handle) != 0)
+          Stop(handle);
+        if (!IsStream(handle)) return;
+        auto* stream = reinterpret_cast<uv_stream_t*>(handle);
+        if (!keeps) stream->shutdown_req = nullptr;
+        kept->count += (stream->connect_req != nullptr ? 1 : 0) +
+                       (stream->shutdown_req != nullptr ? 1 : 0);
+      },
+      &kept);
+  loop->active_reqs.count = kept.count;
+}
+
+}  // namespace truefork

@@ -1,0 +1,28 @@
+// Calls from the event loop into JavaScript.
+#pragma once
+
+#include <napi.h>
+
+#include <initializer_list>
+
+namespace truefork {
+
+// Calls `function` and runs the ticks and promise jobs that follow from it.
+// What it throws is an uncaught exception.
+inline void CallFromLoop(const Napi::Function& function,
+                         const Napi::Value& receiver,
+                         std::initializer_list<napi_value> arguments) {
+  napi_env env = function.Env();
+  napi_make_callback(env, nullptr, receiver, function, arguments.size(),
+                     arguments.begin(), nullptr);
+  napi_value error = nullptr;
+  napi_get_and_clear_last_exception(env, &error);
+  napi_valuetype type = napi_undefined;
+  napi_typeof(env, error, &type);
+  // undefined: there was none. null: the child of a fork in there drops its
+  // stack (abandon.h).
+  if (type != napi_undefined && type != napi_null)
+    napi_fatal_exception(env, error);
+}
+
+}  // namespace truefork

@@ -1,0 +1,80 @@
+// The parts of Node and V8 that a fork needs and Node-API does not offer. They
+// are looked up by name when first needed: one binary then serves every version
+// of Node, and what a build of Node lacks becomes an error with a name in it.
+#pragma once
+
+#include <uv.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+// Just enough of V8's public <v8-platform.h> to hand a task to a worker.
+namespace v8 {
+
+class Task {
+ public:
+  virtual ~Task() = default;
+  virtual void Run() = 0;
+};
+
+}  // namespace v8
+
+namespace truefork {
+
+class NodeInternals {
+ public:
+  // Looks everything up, once; call it from the main thread, inside a call from
+  // JavaScript. Returns the first symbol that is missing, or nullptr.
+  static const char* Load();
+
+  // Valid once Load() returned nullptr.
+  static const NodeInternals& Get() { return instance_; }
+
+  [[nodiscard]] uv_timer_cb VmWatchdogTimer() const { return watchdog_timer_; }
+
+  // How many threads V8 has for its background work.
+  [[nodiscard]] int WorkerCount() const;
+  void PostToWorker(std::unique_ptr<v8::Task> task) const;
+
+  // Makes the running JavaScript stop, without `catch` or `finally`, as soon as
+  // V8 looks, and CancelTermination() lets JavaScript run again.
+  void TerminateExecution() const { terminate_(isolate_); }
+  void CancelTermination() const { cancel_termination_(isolate_); }
+  void RunMicrotasks() const { run_microtasks_(isolate_); }
+
+  // Called each time that the outermost call into JavaScript has ended.
+  using CallCompleted = void (*)(void* isolate);
+  void OnCallCompleted(CallCompleted callback) const {
+    add_call_completed_(isolate_, callback);
+  }
+  void OffCallCompleted(CallCompleted callback) const {
+    remove_call_completed_(isolate_, callback);
+  }
+
+  // Who ends the process after process.exit() and uncaught exceptions.
+  void SetExitHandler(std::function<void(void* environment, int code)>) const;
+
+ private:
+  using WithIsolate = void (*)(void* isolate);
+
+  static NodeInternals instance_;
+  static bool loaded_;
+
+  void* isolate_ = nullptr;
+  void* environment_ = nullptr;
+  void* platform_ = nullptr;
+  uv_timer_cb watchdog_timer_ = nullptr;
+  WithIsolate terminate_ = nullptr;
+  WithIsolate cancel_termination_ = nullptr;
+  WithIsolate run_microtasks_ = nullptr;
+  void (*add_call_completed_)(void* isolate, CallCompleted) = nullptr;
+  void (*remove_call_completed_)(void* isolate, CallCompleted) = nullptr;
+  int (*worker_count_)(void* platform) = nullptr;
+  void* post_ = nullptr;
+  bool post_takes_priority_ = false;
+  void (*set_exit_handler_)(void* environment,
+                            std::function<void(void*, int)>&&) = nullptr;
+};
+
+}  // namespace truefork

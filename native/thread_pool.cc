@@ -1,0 +1,18 @@
+#include "thread_pool.h"
+
+#include "intrusive_queue.h"
+
+namespace truefork {
+
+void ForgetFinishedJobs(uv_loop_t* loop) {
+  const PausedThreadPool paused(loop);
+  MakeEmpty(&loop->wq);
+}
+
+int StartThreadPool(uv_loop_t* loop) {
+  static uv_work_t nothing;
+  return uv_queue_work(
+      loop, &nothing, [](uv_work_t*) {}, [](uv_work_t*, int) {});
+}
+
+}  // namespace truefork

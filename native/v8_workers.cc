@@ -1,0 +1,112 @@
+// Jumping onto another stack is what this file is for; the checked longjmp of
+// _FORTIFY_SOURCE would abort.
+#undef _FORTIFY_SOURCE
+
+#include "v8_workers.h"
+
+#include <pthread.h>
+
+#include <atomic>
+#include <cerrno>
+#include <csetjmp>
+#include <memory>
+#include <vector>
+
+#include "futex.h"
+#include "node_internals.h"
+#include "vanished_stacks.h"
+
+namespace truefork {
+
+namespace {
+
+struct Place {
+  sigjmp_buf context;
+  pid_t* stack_owner;
+};
+
+// One attempt to park every worker. Its tasks share it: a task that comes late,
+// when the attempt was given up, finds it over and parks nowhere.
+struct CarPark {
+  explicit CarPark(int workers) : places(workers) {}
+
+  std::vector<Place> places;
+  std::atomic<int32_t> taken{0};
+  std::atomic<int32_t> parked{0};
+  std::atomic<int32_t> full{0};
+  std::atomic<int32_t> over{0};
+};
+
+// Free of objects with destructors: it is left by a jump in one process and
+// returns in the other.
+__attribute__((noinline)) void Park(CarPark* park, Place* place) {
+  place->stack_owner = StackOwner();
+  if (sigsetjmp(place->context, 1) != 0) return;  // the child's new thread
+  const auto all = static_cast<int32_t>(park->places.size());
+  if (park->parked.fetch_add(1) + 1 == all) {
+    park->full.store(1);
+    FutexWakeAll(&park->full);
+  }
+  while (park->over.load() == 0) FutexWait(&park->over, 0, -1);
+}
+
+class ParkTask : public v8::Task {
+ public:
+  explicit ParkTask(std::shared_ptr<CarPark> park) : park_(std::move(park)) {}
+
+  void Run() override {
+    if (park_->over.load() != 0) return;
+    const int32_t place = park_->taken.fetch_add(1);
+    Park(park_.get(), &park_->places[place]);
+  }
+
+ private:
+  std::shared_ptr<CarPark> park_;
+};
+
+std::shared_ptr<CarPark> current;
+
+void* GoOn(void* place) { siglongjmp(static_cast<Place*>(place)->context, 1); }
+
+}  // namespace
+
+int ParkWorkers(int slice_ms) {
+  if (current == nullptr) {
+    const int workers = NodeInternals::Get().WorkerCount();
+    current = std::make_shared<CarPark>(workers);
+    for (int i = 0; i < workers; i++)
+      NodeInternals::Get().PostToWorker(std::make_unique<ParkTask>(current));
+  }
+  FutexWait(&current->full, 0, slice_ms);
+  return current->full.load() == 1 ? 0 : -EINPROGRESS;
+}
+
+void UnparkWorkers() {
+  if (current == nullptr) return;
+  current->over.store(1);
+  FutexWakeAll(&current->over);
+  current.reset();
+}
+
+int ReviveWorkers() {
+  // The new threads only lend the workers a kernel thread; their own stacks
+  // hold one frame.
+  constexpr size_t kStackSize = size_t{256} * 1024;
+  for (const Place& place : current->places) KeepStack(place.stack_owner);
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, kStackSize);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  int error = 0;
+  for (Place& place : current->places) {
+    pthread_t thread;
+    error = pthread_create(&thread, &attributes, GoOn, &place);
+    if (error != 0) break;
+  }
+  pthread_attr_destroy(&attributes);
+  current->over.store(1);
+  current.reset();
+  return -error;
+}
+
+}  // namespace truefork
