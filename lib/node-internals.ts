@@ -1,0 +1,192 @@
+// Node's own state that a forked child must not share with its parent: queues of
+// timers, immediates and ticks, and caches of random bytes. Node keeps them in
+// variables of its modules; a debugger can look into the scope of a function, and
+// so can a program into its own, through node:inspector and without an open port.
+import crypto from 'node:crypto';
+import { createRequire } from 'node:module';
+import { clearTimeout, setTimeout } from 'node:timers';
+import { ProcessError } from './errors.js';
+
+/** A timer as the queues of Node hold it. */
+export interface QueuedTimer {
+  _idlePrev: QueuedTimer | null;
+  _idleTimeout: number;
+  _onTimeout: unknown;
+  _timerArgs: unknown;
+}
+
+export interface QueuedImmediate {
+  _idleNext: QueuedImmediate | null;
+}
+
+export interface NodeInternals {
+  /** By duration: the head of a ring of timers. */
+  timerListMap: Record<string, QueuedTimer>;
+  /** [0]: how many timers keep the loop alive. */
+  timeoutInfo: Int32Array;
+  immediateQueue: { head: QueuedImmediate | null };
+  /** How many immediates there are, how many keep the loop alive, and whether some are left over. */
+  immediateInfo: Uint32Array;
+  /** process.nextTick()'s. */
+  queue: { shift(): unknown };
+  /** Reports the promises that were rejected and have no handler. */
+  processPromiseRejections(): boolean;
+  clearAsyncIdStack(): void;
+  /** The random bytes that the next calls of crypto.randomUUID() use. */
+  uuidData: Uint8Array;
+  /** The same for crypto.randomInt(). */
+  randomCache: Uint8Array;
+}
+
+interface RemoteObject {
+  type: string;
+  objectId?: string;
+  description?: string;
+}
+interface Property {
+  name: string;
+  value?: RemoteObject;
+}
+
+// Where the session finds our functions, and puts what it finds for us.
+const DESK = Symbol.for('truefork.node-internals');
+interface Desk {
+  fn: unknown;
+  found: Record<string, unknown>;
+}
+
+class ScopeReader {
+  readonly #session: import('node:inspector').Session;
+  readonly #desk: Desk = { fn: undefined, found: {} };
+
+  constructor() {
+    // Not imported: a Node without an inspector does not have the module.
+    const { Session } = createRequire(import.meta.url)(
+      'node:inspector',
+    ) as typeof import('node:inspector');
+    this.#session = new Session();
+    this.#session.connect();
+    Object.defineProperty(globalThis, DESK, { value: this.#desk, configurable: true });
+  }
+
+  /** The variables called `names` that the function `fn` sees, apart from globals. */
+  read(fn: unknown, names: string[]): Record<string, unknown> {
+    this.#desk.fn = fn;
+    this.#desk.found = {};
+    const expression = `globalThis[Symbol.for(${JSON.stringify(DESK.description)})]`;
+    const { result } = this.#post<{ result: RemoteObject }>('Runtime.evaluate', {
+      expression: `${expression}.fn`,
+    });
+    for (const scope of this.#scopesOf(result)) {
+      for (const { name, value } of this.#propertiesOf(scope).result) {
+        if (!names.includes(name) || value?.objectId === undefined) continue;
+        this.#post('Runtime.callFunctionOn', {
+          objectId: value.objectId,
+          functionDeclaration: `function () { ${expression}.found[${JSON.stringify(name)}] = this; }`,
+        });
+      }
+    }
+    return this.#desk.found;
+  }
+
+  close(): void {
+    Reflect.deleteProperty(globalThis, DESK);
+    this.#session.disconnect();
+  }
+
+  #scopesOf(fn: RemoteObject): RemoteObject[] {
+    const { internalProperties } = this.#propertiesOf(fn);
+    const scopes = internalProperties?.find(({ name }) => name === '[[Scopes]]')?.value;
+    if (scopes === undefined) return [];
+    return this.#propertiesOf(scopes)
+      .result.flatMap(({ value }) => value ?? [])
+      .filter(({ description, objectId }) => objectId !== undefined && description !== 'Global');
+  }
+
+  #propertiesOf({ objectId }: RemoteObject): {
+    result: Property[];
+    internalProperties?: Property[];
+  } {
+    return this.#post('Runtime.getProperties', { objectId, ownProperties: true });
+  }
+
+  // In a session with the own thread the answer comes before post() returns.
+  // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- what it is, the method says
+  #post<Answer>(method: string, params: object): Answer {
+    let answer: unknown;
+    let failure: Error | null = null;
+    this.#session.post(method, params, (error, result) => {
+      failure = error;
+      answer = result;
+    });
+    if (failure !== null) throw failure as Error;
+    return answer as Answer;
+  }
+}
+
+// As Node made them: others may put something in their place later.
+const { nextTick, _fatalException: fatalException } = process as typeof process & {
+  _fatalException: unknown;
+};
+
+function read(reader: ScopeReader): Partial<NodeInternals> {
+  // The caches exist once they have been used.
+  crypto.randomUUID();
+  crypto.randomInt(2);
+  const timer = setTimeout(() => {}, 0);
+  clearTimeout(timer);
+  const ticks = reader.read(nextTick, ['queue', 'processPromiseRejections']);
+  return {
+    ...reader.read(clearTimeout, ['timerListMap', 'immediateQueue', 'immediateInfo']),
+    ...reader.read(Reflect.get(timer, 'unref'), ['timeoutInfo']),
+    ...reader.read(fatalException, ['clearAsyncIdStack']),
+    ...reader.read(crypto.randomUUID, ['uuidData', 'randomCache']),
+    ...ticks,
+  };
+}
+
+const NAMES = [
+  'timerListMap',
+  'timeoutInfo',
+  'immediateQueue',
+  'immediateInfo',
+  'queue',
+  'processPromiseRejections',
+  'clearAsyncIdStack',
+  'uuidData',
+  'randomCache',
+] as const satisfies (keyof NodeInternals)[];
+
+let internals: NodeInternals | undefined;
+
+/**
+ * Node's own state. The first call takes a few milliseconds, later ones nothing.
+ *
+ * @throws ProcessError `ERR_TRUEFORK_UNSUPPORTED` if this Node keeps it elsewhere.
+ */
+export function nodeInternals(): NodeInternals {
+  if (internals !== undefined) return internals;
+  let found: Partial<NodeInternals> = {};
+  let cause: unknown;
+  try {
+    const reader = new ScopeReader();
+    try {
+      found = read(reader);
+    } finally {
+      reader.close();
+    }
+  } catch (error) {
+    cause = error;
+  }
+  const missing = NAMES.filter((name) => found[name] === undefined);
+  if (missing.length > 0) {
+    throw new ProcessError(
+      'ERR_TRUEFORK_UNSUPPORTED',
+      `cannot fork: Node ${process.version} does not show its ${missing.join(', ')}; ` +
+        'truefork needs Node 20, 22, 24 or 26, built with the inspector',
+      { cause },
+    );
+  }
+  internals = found as NodeInternals;
+  return internals;
+}

@@ -1,0 +1,24 @@
+/**
+ * `truefork/posix`: the system calls, thinly. Names and semantics are those of
+ * POSIX and Linux; a failed call throws a {@link SystemError} with `errno`, `code`
+ * and `syscall`; all of them block as the call does.
+ *
+ * @module
+ */
+export type { SystemError } from './errors.js';
+export { _exit, getppid } from './posix/attributes.js';
+export { close, dup2, pipe, read, socketpair, write } from './posix/descriptors.js';
+export { fork, registerAtFork } from './posix/fork.js';
+export type { AtForkHooks, ForkMessage } from './posix/fork.js';
+export {
+  decodeWaitStatus,
+  kill,
+  pidfdOpen,
+  pidfdSendSignal,
+  wait4,
+  waitpid,
+  WCONTINUED,
+  WNOHANG,
+  WUNTRACED,
+} from './posix/wait.js';
+export type { ResourceUsage, WaitStatus } from './posix/wait.js';

@@ -1,0 +1,18 @@
+// What a process is to the kernel, and its last act.
+import { assertInt } from '../validate.js';
+import { native } from './native.js';
+
+/** getppid(2) — the pid of the parent; 1, or a subreaper's, when that has died. */
+export function getppid(): number {
+  return native.getppid();
+}
+
+/**
+ * _exit(2) — ends the process at once: no 'exit' listeners, nothing flushed.
+ *
+ * @param code what the parent sees: the low 8 bits of it
+ */
+export function _exit(code = 0): never {
+  assertInt(code, 'code');
+  return native._exit(code);
+}

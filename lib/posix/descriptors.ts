@@ -1,0 +1,126 @@
+// Descriptors, and bytes in and out of them.
+import { constants } from 'node:os';
+import { check } from '../errors.js';
+import { assertBytes, assertDescriptor, assertInteger } from '../validate.js';
+import { native } from './native.js';
+
+function pair(syscall: 'pipe' | 'socketpair'): [number, number] {
+  const ends = new Int32Array(2);
+  check(native[syscall](ends), syscall);
+  return [ends[0]!, ends[1]!];
+}
+
+/**
+ * pipe(2) — a pipe: `[read end, write end]`.
+ *
+ * Both ends are close-on-exec: forked children inherit them, executed programs
+ * do not.
+ *
+ * @throws SystemError `EMFILE`, `ENFILE`
+ */
+export function pipe(): [reader: number, writer: number] {
+  return pair('pipe');
+}
+
+/**
+ * socketpair(AF_UNIX, SOCK_STREAM) — two connected sockets. Close-on-exec, like
+ * {@link pipe}.
+ *
+ * @throws SystemError `EMFILE`, `ENFILE`
+ */
+export function socketpair(): [number, number] {
+  return pair('socketpair');
+}
+
+function assertRange(bytes: Uint8Array, offset: number, length: number): void {
+  assertBytes(bytes, 'buffer');
+  assertInteger(offset, 'offset', 0, bytes.length);
+  assertInteger(length, 'length', 0, bytes.length - offset);
+}
+
+/**
+ * read(2) — reads up to `length` bytes into `buffer` at `offset`. Blocks the
+ * thread if the descriptor does; goes on after a signal (`EINTR`).
+ *
+ * @returns the number of bytes, 0 at the end of the file
+ * @throws SystemError `EAGAIN` if nothing is there and the descriptor does not block
+ */
+export function read(
+  fd: number,
+  buffer: Uint8Array,
+  offset = 0,
+  length: number = buffer.length - offset,
+): number {
+  assertDescriptor(fd);
+  assertRange(buffer, offset, length);
+  return check(native.read(fd, buffer, offset, length), 'read');
+}
+
+/**
+ * write(2) — writes up to `length` bytes of `buffer` from `offset` on. Blocks the
+ * thread if the descriptor does; goes on after a signal (`EINTR`).
+ *
+ * @returns the number of bytes written, which may be less than `length`
+ * @throws SystemError `EPIPE` if nobody can read them (there is no SIGPIPE in Node), `EAGAIN`
+ */
+export function write(
+  fd: number,
+  buffer: Uint8Array,
+  offset = 0,
+  length: number = buffer.length - offset,
+): number {
+  assertDescriptor(fd);
+  assertRange(buffer, offset, length);
+  return check(native.write(fd, buffer, offset, length), 'write');
+}
+
+/** close(2). @throws SystemError `EBADF` */
+export function close(fd: number): void {
+  assertDescriptor(fd);
+  check(native.close(fd), 'close');
+}
+
+/**
+ * dup2(2) — makes `newFd` another number for what `oldFd` stands for, closing
+ * what `newFd` was before. As POSIX says, `newFd` stays open in executed programs.
+ *
+ * @returns `newFd`
+ * @throws SystemError `EBADF`
+ */
+export function dup2(oldFd: number, newFd: number): number {
+  assertDescriptor(oldFd, 'oldFd');
+  assertDescriptor(newFd, 'newFd');
+  return check(native.dup2(oldFd, newFd), 'dup2');
+}
+
+const { EAGAIN, ECONNRESET } = constants.errno;
+
+/** For the data paths: {@link read} without checks; undefined if nothing is there yet. */
+export function tryRead(
+  fd: number,
+  buffer: Uint8Array,
+  offset: number,
+  length: number,
+): number | undefined {
+  const count = native.read(fd, buffer, offset, length);
+  if (count >= 0) return count;
+  if (count === -EAGAIN) return undefined;
+  // The peer is gone, and had not read all that we sent.
+  if (count === -ECONNRESET) return 0;
+  return check(count, 'read');
+}
+
+/** For the data paths: writev(2) of two buffers; undefined if there is no room yet. */
+export function tryWritePair(
+  fd: number,
+  first: Uint8Array,
+  second: Uint8Array,
+): number | undefined {
+  const count = native.writePair(fd, first, second);
+  return count === -EAGAIN ? undefined : check(count, 'write');
+}
+
+/** Makes `fd` fail with `EAGAIN` where it would block, here and wherever it was inherited. */
+export function setNonblocking(fd: number): void {
+  check(native.setNonblocking(fd), 'fcntl');
+}

@@ -1,0 +1,310 @@
+// fork(2) for a running Node.
+import { channel } from 'node:diagnostics_channel';
+import { createRequire } from 'node:module';
+import { constants } from 'node:os';
+import { performance } from 'node:perf_hooks';
+import { isMainThread } from 'node:worker_threads';
+import { check, ProcessError, systemError } from '../errors.js';
+import { nodeInternals } from '../node-internals.js';
+import { currentStack } from '../stack.js';
+import { close, pipe, read } from './descriptors.js';
+import { forgetWorkers, haveWorkers, warnOfWorkers } from './js-workers.js';
+import { leaveOnNaturalEnd } from './leave.js';
+import { native } from './native.js';
+import { READABLE, waitUntilReady } from './poller.js';
+import { reseed } from './random.js';
+import { countSlowJobs, outgrowSlowJobs, startThreadPool } from './slow-jobs.js';
+import { kill, wait4 } from './wait.js';
+
+/** How long V8's workers may take to come to rest, in milliseconds. */
+const PARK_TIMEOUT = 5000;
+/** How long a child may take from the fork until it is ready, in milliseconds. */
+const READY_TIMEOUT = 30_000;
+/** How long to wait for JS Workers to be idle, in milliseconds. */
+const QUIET_TIME = 5;
+/** What a child exits with that could not get ready. Nobody sees it. */
+const CANNOT_START = 127;
+
+/** Functions to call around every fork of this process. */
+export interface AtForkHooks {
+  /** Before the fork, last registered first. What it throws stops the fork. */
+  before?: () => void;
+  /** After the fork, in the parent; also after a fork that failed. */
+  afterInParent?: () => void;
+  /** After the fork, in the child. */
+  afterInChild?: () => void;
+}
+
+/** What is published on the diagnostics channel `truefork:fork`, in the parent. */
+export interface ForkMessage {
+  pid: number;
+  /** How long the parent was busy with the fork, in milliseconds. */
+  duration: number;
+  /** The resident memory of the parent, in bytes, on which the duration depends. */
+  residentBytes: number;
+}
+
+const forks = channel('truefork:fork');
+const hooks: AtForkHooks[] = [];
+
+/**
+ * pthread_atfork(3), or Python's `os.register_at_fork()` — registers functions to
+ * call around each fork, by {@link fork} or by `Process`, of this process and its
+ * descendants. `before` functions run in reverse order of registration, the others
+ * in order. What an `after…` function throws becomes a warning.
+ *
+ * @returns a function that takes the registration back
+ */
+export function registerAtFork(functions: AtForkHooks): () => void {
+  hooks.push(functions);
+  return () => {
+    const index = hooks.indexOf(functions);
+    if (index >= 0) hooks.splice(index, 1);
+  };
+}
+
+function runHooks(which: 'afterInParent' | 'afterInChild', some: AtForkHooks[] = [...hooks]): void {
+  for (const functions of some) {
+    try {
+      functions[which]?.();
+    } catch (error) {
+      process.emitWarning(error as Error);
+    }
+  }
+}
+
+function runBeforeHooks(): void {
+  const reversed = hooks.toReversed();
+  for (const [index, { before }] of reversed.entries()) {
+    try {
+      before?.();
+    } catch (error) {
+      // Those that prepared for a fork must hear that it is over.
+      runHooks('afterInParent', reversed.slice(0, index).toReversed());
+      throw error;
+    }
+  }
+}
+
+function inspectorUrl(): string | undefined {
+  if (!process.features.inspector) return undefined;
+  const inspector = createRequire(import.meta.url)(
+    'node:inspector',
+  ) as typeof import('node:inspector');
+  return inspector.url();
+}
+
+/** Throws if a fork could not end well; nothing has happened then. */
+function refuseWhereImpossible(): void {
+  if (!isMainThread) {
+    throw new ProcessError(
+      'ERR_TRUEFORK_WORKER_THREAD',
+      'cannot fork in a worker_threads Worker: the child would have that thread only; ' +
+        'fork in the main thread',
+    );
+  }
+  const missing = native.missingSymbol();
+  if (missing !== undefined) {
+    throw new ProcessError(
+      'ERR_TRUEFORK_UNSUPPORTED',
+      `cannot fork: Node ${process.version} does not export ${missing}; ` +
+        'truefork needs Node 20, 22, 24 or 26, linked as the official builds are',
+    );
+  }
+  if ((process as typeof process & { _exiting: boolean })._exiting) {
+    throw new ProcessError('ERR_TRUEFORK_EXITING', 'cannot fork: the process is exiting');
+  }
+  if (inspectorUrl() !== undefined) {
+    throw new ProcessError(
+      'ERR_TRUEFORK_INSPECTOR',
+      'cannot fork while the inspector listens: the child would have no thread to serve it; ' +
+        'run without --inspect, or call inspector.close() first',
+    );
+  }
+  if (native.isInsideVmTimeout()) {
+    throw new ProcessError(
+      'ERR_TRUEFORK_VM_TIMEOUT',
+      'cannot fork inside node:vm code that runs with a timeout: the child would wait for ever for ' +
+        'the thread that measures it',
+    );
+  }
+}
+
+/**
+ * 'beforeExit' is emitted when the event loop has ended, and Node takes it for the
+ * end of the program when the listener does not return: a child could not get
+ * back to the loop.
+ */
+function refuseBeforeExit(): void {
+  if (native.isLoopAlive()) return;
+  const outermost = currentStack().trimEnd().split('\n').at(-1)!;
+  if (!/^ +at process\.(emit|\S+ \[as emit\]) /.test(outermost)) return;
+  throw new ProcessError(
+    'ERR_TRUEFORK_EXITING',
+    "cannot start a process in a 'beforeExit' listener; start it in a setImmediate() there",
+  );
+}
+
+const IN_PROGRESS = -constants.errno.EINPROGRESS;
+
+/** Calls the native fork until V8's workers have come to rest. */
+function forkNow(report: number, loopGoesOn: boolean): number {
+  const quiet = haveWorkers() ? QUIET_TIME : 0;
+  const deadline = performance.now() + PARK_TIMEOUT;
+  for (;;) {
+    // Each turn lets V8 handle its interrupts: a worker may be waiting for this
+    // thread to collect garbage.
+    const pid = native.fork(report, loopGoesOn, quiet);
+    if (pid !== IN_PROGRESS) return check(pid, 'fork');
+    if (performance.now() < deadline) continue;
+    native.giveUpFork();
+    throw new ProcessError(
+      'ERR_TRUEFORK_WORKERS_BUSY',
+      `cannot fork: V8's worker threads were busy for ${PARK_TIMEOUT / 1000} seconds; try again`,
+    );
+  }
+}
+
+/** "errno text": what a child says that could not get ready. native/fork.cc says it too. */
+function reportFailure(report: number, error: unknown): never {
+  const { errno, syscall } = error as NodeJS.ErrnoException;
+  const text = syscall === undefined ? String(error) : syscall;
+  const message = Buffer.from(`${errno ?? 0} ${text}`);
+  native.write(report, message, 0, message.length);
+  return native._exit(CANNOT_START);
+}
+
+function readFailure(report: number): string {
+  const buffer = Buffer.alloc(4096);
+  return buffer.toString('utf8', 0, read(report, buffer));
+}
+
+/** Waits until the child is ready, which it says by closing its end. */
+function awaitReady(pid: number, report: number): void {
+  if (!waitUntilReady(report, READABLE, READY_TIMEOUT)) {
+    kill(pid, 'SIGKILL');
+    wait4(pid);
+    throw new ProcessError(
+      'ERR_TRUEFORK_CHILD_SETUP',
+      `the child was not ready ${READY_TIMEOUT / 1000} seconds after the fork, and was killed`,
+    );
+  }
+  const failure = readFailure(report);
+  if (failure === '') return;
+  wait4(pid);
+  const [, errno, text] = /^(-?\d+) (.*)$/s.exec(failure) ?? [];
+  if (Number(errno) !== 0) throw systemError(-Math.abs(Number(errno)), text!);
+  throw new ProcessError('ERR_TRUEFORK_CHILD_SETUP', `the child could not get ready: ${text}`);
+}
+
+const inEachChild = [reseed, forgetWorkers];
+
+/**
+ * For the other modules of this package: `forget` is called in each child, before
+ * anything else is, to let go of what is the parent's. Cannot be taken back.
+ */
+export function onForkedChild(forget: () => void): void {
+  inEachChild.push(forget);
+}
+
+/** What every child needs, whatever it is for. */
+function becomeChild(): void {
+  Object.defineProperty(process, 'pid', {
+    value: native.getpid(),
+    enumerable: true,
+    configurable: true,
+  });
+  for (const step of inEachChild) step();
+}
+
+/** Forks, and returns when the child is ready. In the child, that is after `getReady`. */
+function forkAndGetReady(loopGoesOn: boolean, getReady: () => void): number {
+  const [report, reportInChild] = pipe();
+  let pid: number;
+  try {
+    pid = forkNow(reportInChild, loopGoesOn);
+  } catch (error) {
+    close(report);
+    close(reportInChild);
+    throw error;
+  }
+  if (pid === 0) {
+    try {
+      close(report);
+      getReady();
+      close(reportInChild);
+    } catch (error) {
+      reportFailure(reportInChild, error);
+    }
+    return 0;
+  }
+  close(reportInChild);
+  try {
+    awaitReady(pid, report);
+  } finally {
+    close(report);
+  }
+  return pid;
+}
+
+/**
+ * Forks. In the child `setUp` runs before anything else of it can; an error in
+ * there is thrown in the parent.
+ *
+ * @param loopGoesOn whether what the parent's event loop had to do is done in the child as well
+ * @returns the child's pid, or 0 in the child
+ */
+export function forkWith(loopGoesOn: boolean, setUp: () => void): number {
+  refuseWhereImpossible();
+  if (!loopGoesOn) refuseBeforeExit();
+  nodeInternals();
+  if (haveWorkers()) warnOfWorkers();
+  const slowJobs = countSlowJobs();
+  runBeforeHooks();
+  const start = performance.now();
+  let pid: number | undefined;
+  try {
+    pid = forkAndGetReady(loopGoesOn, () => {
+      becomeChild();
+      setUp();
+      outgrowSlowJobs(slowJobs);
+      leaveOnNaturalEnd();
+      runHooks('afterInChild');
+    });
+  } finally {
+    if (pid !== 0) runHooks('afterInParent');
+  }
+  if (pid !== 0 && forks.hasSubscribers) {
+    const duration = performance.now() - start;
+    forks.publish({
+      pid,
+      duration,
+      residentBytes: process.memoryUsage.rss(),
+    } satisfies ForkMessage);
+  }
+  return pid;
+}
+
+/**
+ * fork(2) — makes a second process that goes on from here, as POSIX says: the call
+ * returns twice. The child has a copy of everything in memory; its event loop goes
+ * on with the same timers, ticks and handles as the parent's, and its descriptors
+ * are the parent's. Use `Process` unless that is what you want.
+ *
+ * Only the calling thread exists in the child: what libuv's thread pool was doing
+ * (fs, dns.lookup, crypto, zlib) is done in the parent alone, and JS Workers are
+ * gone. `process.pid` and all random numbers are the child's own. It ends through
+ * `_exit()`, after its 'exit' listeners, the parent's among them.
+ *
+ * Takes about as long as it takes the kernel to copy the page tables: 30 µs for
+ * each megabyte of resident memory.
+ *
+ * @returns the child's pid, or 0 in the child
+ * @throws SystemError `EAGAIN`, `ENOMEM`, and what the child's set-up failed with
+ * @throws ProcessError `ERR_TRUEFORK_WORKER_THREAD`, `ERR_TRUEFORK_INSPECTOR`,
+ *   `ERR_TRUEFORK_VM_TIMEOUT`, `ERR_TRUEFORK_EXITING`: not possible from here;
+ *   `ERR_TRUEFORK_WORKERS_BUSY`: not possible now; `ERR_TRUEFORK_UNSUPPORTED`: not by this Node
+ */
+export function fork(): number {
+  return forkWith(true, startThreadPool);
+}

@@ -1,0 +1,47 @@
+// What only a child that does not go on with its parent's work needs of the addon.
+import { constants } from 'node:os';
+import { check } from '../errors.js';
+import { native } from './native.js';
+import { waitUntilReady, WRITABLE } from './poller.js';
+
+const { EAGAIN } = constants.errno;
+
+/** Rests the inherited handles of the event loop, but for those on the descriptors in `keep`. */
+export function restHandles(keep: Int32Array): void {
+  check(native.restHandles(keep), 'dup2');
+}
+
+/** Gives SIGINT, SIGTERM and SIGUSR1, which Node handles itself, their default action. */
+export function resetSignals(): void {
+  native.resetSignals();
+}
+
+/** Whether the event loop has a handle on `fd`. */
+export function hasHandle(fd: number): boolean {
+  return native.hasHandle(fd);
+}
+
+/**
+ * Drops the JavaScript that is running, to call `begin` from the event loop.
+ *
+ * @param sparedCalls how many calls from Node into JavaScript to let through until then
+ */
+export function abandonStack(begin: () => void, keep: Int32Array, sparedCalls: number): never {
+  native.abandonStack(begin, keep, sparedCalls);
+  // V8 looks for a termination at the end of each turn.
+  for (;;);
+}
+
+/** Makes the kernel send `signal` to this process when its parent dies. Only on Linux. */
+export function setParentDeathSignal(signal: number): void {
+  if (process.platform === 'linux') check(native.setParentDeathSignal(signal), 'prctl');
+}
+
+/** Writes all of `bytes`, blocking the thread as long as that takes. */
+export function writeFully(fd: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length;) {
+    const written = native.write(fd, bytes, done, bytes.length - done);
+    if (written === -EAGAIN) waitUntilReady(fd, WRITABLE, Infinity);
+    else done += check(written, 'write');
+  }
+}

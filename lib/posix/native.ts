@@ -1,0 +1,88 @@
+// The addon, typed. Nothing outside lib/posix imports it.
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { ProcessError } from '../errors.js';
+
+/** Watches a descriptor from the event loop: libuv's uv_poll_t. */
+export interface Poller {
+  /** Called with the events that are there, or with a negative errno. */
+  onready: (events: number) => void;
+  /** Watches for READABLE | WRITABLE. Returns 0 or a negative errno. */
+  start(events: number): number;
+  stop(): void;
+  /** Whether watching keeps the event loop alive. It does unless told otherwise. */
+  setRef(keepsAlive: boolean): void;
+  close(): void;
+}
+
+/**
+ * What native/ offers. Unless said otherwise a function returns what the system
+ * call of its name returns, or a negative errno.
+ */
+export interface Native {
+  /** The C++ symbol that this build of Node lacks, if any. Call it first, from the main thread. */
+  missingSymbol(): string | undefined;
+  isInsideVmTimeout(): boolean;
+  /** -EINPROGRESS: V8's workers are not parked yet; call again, or call giveUpFork(). */
+  fork(reportFd: number, loopGoesOn: boolean, quietMs: number): number;
+  giveUpFork(): void;
+  restHandles(keep: Int32Array): number;
+  abandonStack(begin: () => void, keep: Int32Array, sparedCalls: number): void;
+  resetSignals(): void;
+  setExitCode(code: number): void;
+  /** Calls `leave` in the next turn of the event loop if that has nothing else to do. */
+  callIfIdle(leave: () => void): void;
+  activeRequests(): number;
+  isLoopAlive(): boolean;
+  startThreadPool(): number;
+  hasHandle(fd: number): boolean;
+
+  getpid(): number;
+  getppid(): number;
+  _exit(code: number): never;
+  setParentDeathSignal(signal: number): number;
+
+  pipe(out: Int32Array): number;
+  socketpair(out: Int32Array): number;
+  read(fd: number, bytes: Uint8Array, offset: number, length: number): number;
+  write(fd: number, bytes: Uint8Array, offset: number, length: number): number;
+  writePair(fd: number, first: Uint8Array, second: Uint8Array): number;
+  close(fd: number): number;
+  dup2(from: number, to: number): number;
+  setNonblocking(fd: number): number;
+  /** Blocks the thread. Returns the events that came, 0 after the timeout (ms; negative: none). */
+  poll(fd: number, events: number, timeout: number): number;
+
+  wait4(pid: number, options: number, out: Float64Array): number;
+  pidfdOpen(pid: number): number;
+  pidfdSendSignal(pidfd: number, signal: number): number;
+  kill(pid: number, signal: number): number;
+
+  Poller: new (fd: number) => Poller;
+}
+
+/** Which C library this process has loaded: a binary for the one does not load with the other. */
+function libc(): string {
+  if (process.platform !== 'linux') return '';
+  return readFileSync('/proc/self/maps', 'utf8').includes('/ld-musl-') ? '.musl' : '.glibc';
+}
+
+function load(): Native {
+  const require = createRequire(import.meta.url);
+  const built = '../../build/Release/truefork.node';
+  if (existsSync(new URL(built, import.meta.url))) return require(built) as Native;
+  const platform = `${process.platform}-${process.arch}`;
+  const prebuilt = `../../prebuilds/${platform}/truefork${libc()}.node`;
+  try {
+    return require(prebuilt) as Native;
+  } catch (cause) {
+    throw new ProcessError(
+      'ERR_TRUEFORK_UNSUPPORTED',
+      `truefork has no binary for ${platform}${libc()}. In a checkout with a C++ compiler, ` +
+        '`npm run build` makes one. Windows is not supported.',
+      { cause },
+    );
+  }
+}
+
+export const native: Native = load();

@@ -1,0 +1,61 @@
+// Arguments, checked where they come in, with errors like Node's own.
+import { inspect } from 'node:util';
+
+function invalidType(name: string, expected: string, value: unknown): TypeError {
+  const error = new TypeError(
+    `The "${name}" argument must be ${expected}. Received ${inspect(value, { depth: 0 })}`,
+  );
+  return Object.assign(error, { code: 'ERR_INVALID_ARG_TYPE' });
+}
+
+function outOfRange(name: string, expected: string, value: unknown): RangeError {
+  const error = new RangeError(
+    `The value of "${name}" is out of range. It must be ${expected}. Received ${inspect(value)}`,
+  );
+  return Object.assign(error, { code: 'ERR_OUT_OF_RANGE' });
+}
+
+/** Throws a TypeError unless `isRight`. */
+export function assertType(isRight: boolean, name: string, expected: string, value: unknown): void {
+  if (!isRight) throw invalidType(name, expected, value);
+}
+
+export function assertInteger(
+  value: unknown,
+  name: string,
+  min: number = Number.MIN_SAFE_INTEGER,
+  max: number = Number.MAX_SAFE_INTEGER,
+): asserts value is number {
+  if (typeof value !== 'number') throw invalidType(name, 'of type number', value);
+  if (!Number.isInteger(value)) throw outOfRange(name, 'an integer', value);
+  if (value < min || value > max) {
+    throw outOfRange(name, `>= ${min} && <= ${max}`, value);
+  }
+}
+
+const MAX_INT = 2 ** 31 - 1;
+
+/** A file descriptor, a pid, or anything else that is a C `int`. */
+export function assertInt(
+  value: unknown,
+  name: string,
+  min: number = -MAX_INT - 1,
+): asserts value is number {
+  assertInteger(value, name, min, MAX_INT);
+}
+
+export function assertDescriptor(value: unknown, name = 'fd'): asserts value is number {
+  assertInt(value, name, 0);
+}
+
+export function assertFunction(value: unknown, name: string): void {
+  assertType(typeof value === 'function', name, 'of type function', value);
+}
+
+export function assertString(value: unknown, name: string): asserts value is string {
+  assertType(typeof value === 'string', name, 'of type string', value);
+}
+
+export function assertBytes(value: unknown, name: string): asserts value is Uint8Array {
+  assertType(value instanceof Uint8Array, name, 'an instance of Buffer or Uint8Array', value);
+}
