@@ -1,0 +1,28 @@
+// What the parent had put off until its current callback ends.
+import { nodeInternals } from '../node-internals.js';
+
+function ignore(): void {}
+
+/**
+ * A promise that the parent rejected just now, and may still give a handler, is
+ * not for the child to report.
+ */
+function dropRejections(): void {
+  // In some modes of --unhandled-rejections the one is asked, in others the other.
+  process.on('unhandledRejection', ignore);
+  process.on('uncaughtException', ignore);
+  nodeInternals().processPromiseRejections();
+  process.off('unhandledRejection', ignore);
+  process.off('uncaughtException', ignore);
+}
+
+/**
+ * Call it in the child, when the parent's listeners are gone: drops ticks and
+ * rejections. (Microtasks go with the parent's stack.)
+ */
+export function dropTicks(): void {
+  const { queue, clearAsyncIdStack } = nodeInternals();
+  dropRejections();
+  while (queue.shift() !== null);
+  clearAsyncIdStack();
+}
