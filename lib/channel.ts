@@ -1,0 +1,309 @@
+// The inside of a connection: a descriptor, those who wait to receive from it and
+// those who wait until what they send is out.
+import { EOFError, ProcessError, TimeoutError } from './errors.js';
+import { FrameReader, type OutgoingFrame } from './frames.js';
+import { close, setNonblocking } from './posix/descriptors.js';
+import { makePoller, READABLE, startPoller, waitUntilReady, WRITABLE } from './posix/poller.js';
+import type { Poller } from './posix/poller.js';
+import { Deadline, throwIfAborted, waitFor } from './waiting.js';
+
+/** Somebody who waits, and what became of it. */
+interface Waiting {
+  wake: () => void;
+  isDone: boolean;
+  error?: unknown;
+}
+
+interface Receiver extends Waiting {
+  maxLength: number;
+  frame?: Buffer;
+}
+
+interface Sender extends Waiting {
+  frame: OutgoingFrame;
+}
+
+function ignore(): void {}
+
+function remove<T>(list: T[], item: T): void {
+  const index = list.indexOf(item);
+  if (index >= 0) list.splice(index, 1);
+}
+
+/** Ends a wait that has ended well, or not at all. */
+function settle<T extends Waiting>(waiting: T): T {
+  if (waiting.error !== undefined) throw waiting.error;
+  if (!waiting.isDone) throw new TimeoutError('the connection was not ready in time');
+  return waiting;
+}
+
+export function closedError(): ProcessError {
+  return new ProcessError('ERR_TRUEFORK_CLOSED', 'handle is closed');
+}
+
+function tornError(): ProcessError {
+  return new ProcessError(
+    'ERR_TRUEFORK_TRUNCATED',
+    'cannot use this end here: when this process was forked, its parent was in the middle of a ' +
+      'message',
+  );
+}
+
+/** How many messages in a row to receive without giving way to the event loop. */
+const MAX_BURST = 100;
+
+/** Closes the descriptors of channels that were dropped without a close(). */
+const dropped = new FinalizationRegistry<number>(close);
+
+export class Channel {
+  readonly fd: number;
+  readonly #reader = new FrameReader();
+  #receivers: Receiver[] = [];
+  #senders: Sender[] = [];
+  readonly #onlookers = new Set<() => void>();
+  #burst = 0;
+  #isClosed = false;
+  /** Why nothing can be received, or sent, any more. */
+  #receiveFailure: unknown;
+  #sendFailure: unknown;
+
+  #poller: Poller | undefined;
+  /** What the poller looks for. It may be more than anybody wants: to stop it costs a system call. */
+  #watched = 0;
+  /** The process that those who wait belong to. */
+  #owner = process.pid;
+
+  constructor(fd: number) {
+    setNonblocking(fd);
+    this.fd = fd;
+    dropped.register(this, fd, this);
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  get canReceive(): boolean {
+    return this.#receiveFailure === undefined;
+  }
+
+  async receive(
+    maxLength: number,
+    timeout: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Buffer> {
+    this.#enterToReceive();
+    throwIfAborted(signal);
+    const receiver: Receiver = { maxLength, wake: ignore, isDone: false };
+    this.#receivers.push(receiver);
+    if (this.#burst++ < MAX_BURST) this.#pumpIn();
+    if (!receiver.isDone) {
+      const subscribe = (wake: () => void): (() => void) => {
+        receiver.wake = wake;
+        this.#watch();
+        return () => {
+          remove(this.#receivers, receiver);
+          this.#watch();
+        };
+      };
+      await waitFor(subscribe, timeout, signal);
+    }
+    return settle(receiver).frame!;
+  }
+
+  receiveSync(maxLength: number, timeout: number): Buffer {
+    this.#enterToReceive();
+    const deadline = new Deadline(timeout);
+    const receiver: Receiver = { maxLength, wake: ignore, isDone: false };
+    this.#receivers.push(receiver);
+    this.#pumpIn();
+    while (!receiver.isDone && waitUntilReady(this.fd, READABLE, deadline.left)) this.#pumpIn();
+    remove(this.#receivers, receiver);
+    return settle(receiver).frame!;
+  }
+
+  async send(
+    frame: OutgoingFrame,
+    timeout: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    this.#enterToSend();
+    throwIfAborted(signal);
+    const sender: Sender = { frame, wake: ignore, isDone: false };
+    this.#senders.push(sender);
+    this.#pumpOut();
+    if (!sender.isDone) {
+      const subscribe = (wake: () => void): (() => void) => {
+        sender.wake = wake;
+        this.#watch();
+        return () => this.#giveUpSending(sender);
+      };
+      await waitFor(subscribe, timeout, signal);
+    }
+    settle(sender);
+  }
+
+  sendSync(frame: OutgoingFrame, timeout: number): void {
+    this.#enterToSend();
+    const deadline = new Deadline(timeout);
+    const sender: Sender = { frame, wake: ignore, isDone: false };
+    this.#senders.push(sender);
+    this.#pumpOut();
+    while (!sender.isDone && waitUntilReady(this.fd, WRITABLE, deadline.left)) this.#pumpOut();
+    this.#giveUpSending(sender);
+    settle(sender);
+  }
+
+  /** Whether there is something to receive, or the end. Blocks the thread up to `timeout` ms. */
+  isReady(timeout: number): boolean {
+    this.#enterToReceive();
+    return waitUntilReady(this.fd, READABLE, timeout);
+  }
+
+  /** Calls `wake` when that may have changed. Returns a function that takes the subscription back. */
+  onReady(wake: () => void): () => void {
+    this.#onlookers.add(wake);
+    this.#watch();
+    return () => {
+      this.#onlookers.delete(wake);
+      this.#watch();
+    };
+  }
+
+  /** Stops receiving at once, and closes the descriptor when all that was sent is out. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#enter();
+    this.#isClosed = true;
+    this.#failReceivers(closedError());
+    this.#wakeOnlookers();
+    this.#closeWhenSent();
+  }
+
+  #closeWhenSent(): void {
+    this.#watch();
+    if (!this.#isClosed || this.#senders.length > 0) return;
+    this.#poller?.close();
+    this.#poller = undefined;
+    dropped.unregister(this);
+    close(this.fd);
+  }
+
+  /** In a forked child those who wait are the parent's, and a half-read message is, too. */
+  #enter(): void {
+    if (this.#owner === process.pid) return;
+    this.#owner = process.pid;
+    if (this.#reader.isInside) this.#receiveFailure ??= tornError();
+    if (this.#senders[0]?.frame.isInside) this.#sendFailure ??= tornError();
+    this.#receivers = [];
+    this.#senders = [];
+    this.#onlookers.clear();
+    this.#poller?.stop();
+    this.#watched = 0;
+  }
+
+  #enterToReceive(): void {
+    this.#enter();
+    if (this.#isClosed) throw closedError();
+    if (this.#receiveFailure !== undefined) throw this.#receiveFailure;
+  }
+
+  #enterToSend(): void {
+    this.#enter();
+    if (this.#isClosed) throw closedError();
+    if (this.#sendFailure !== undefined) throw this.#sendFailure;
+  }
+
+  #wanted(): number {
+    const isWantedIn = this.#receivers.length > 0 || this.#onlookers.size > 0;
+    const isWantedOut = this.#senders.length > 0;
+    return (isWantedIn ? READABLE : 0) | (isWantedOut ? WRITABLE : 0);
+  }
+
+  /** Looks for what is wanted. Only who waits keeps the event loop alive. */
+  #watch(): void {
+    const wanted = this.#wanted();
+    if ((wanted & ~this.#watched) !== 0) this.#watchFor(wanted);
+    this.#poller?.setRef(wanted !== 0);
+  }
+
+  #watchFor(events: number): void {
+    this.#poller ??= makePoller(this.fd, (ready) => this.#onEvents(ready));
+    this.#watched = events;
+    if (events === 0) this.#poller.stop();
+    else startPoller(this.#poller, events);
+  }
+
+  #onEvents(ready: number): void {
+    const isForParent = this.#owner !== process.pid;
+    this.#enter();
+    if (isForParent) return;
+    this.#burst = 0;
+    const isError = ready < 0; // reading or writing will say which
+    if (isError) this.#watched = 0;
+    const wanted = this.#wanted();
+    if (!isError && (ready & ~wanted) !== 0) this.#watchFor(wanted);
+    if (isError || (ready & READABLE) !== 0) {
+      this.#pumpIn();
+      this.#wakeOnlookers();
+    }
+    if (isError || (ready & WRITABLE) !== 0) this.#pumpOut();
+    this.#closeWhenSent();
+  }
+
+  /** Gives messages to those who wait for them, as long as there are any. */
+  #pumpIn(): void {
+    try {
+      for (let receiver = this.#receivers[0]; receiver; receiver = this.#receivers[0]) {
+        const frame = this.#reader.read(this.fd, receiver.maxLength);
+        if (frame === undefined) return;
+        this.#receivers.shift();
+        receiver.frame = frame;
+        receiver.isDone = true;
+        receiver.wake();
+      }
+    } catch (error) {
+      // After the end of file there is the end of file again; after anything else
+      // nobody knows where a message begins.
+      if (!(error instanceof EOFError)) this.#receiveFailure = error;
+      this.#failReceivers(error);
+    }
+  }
+
+  #pumpOut(): void {
+    try {
+      for (let sender = this.#senders[0]; sender; sender = this.#senders[0]) {
+        if (!sender.frame.write(this.fd)) return;
+        this.#senders.shift();
+        sender.isDone = true;
+        sender.wake();
+      }
+    } catch (error) {
+      if (this.#senders[0]!.frame.isInside) this.#sendFailure = error;
+      for (const sender of this.#senders.splice(0)) {
+        sender.error = error;
+        sender.isDone = true;
+        sender.wake();
+      }
+    }
+  }
+
+  /** A message of which a part is out is sent to its end, whoever waits for that. */
+  #giveUpSending(sender: Sender): void {
+    sender.wake = ignore;
+    if (!sender.frame.isInside) remove(this.#senders, sender);
+    this.#watch();
+  }
+
+  #failReceivers(error: unknown): void {
+    for (const receiver of this.#receivers.splice(0)) {
+      receiver.error = error;
+      receiver.isDone = true;
+      receiver.wake();
+    }
+  }
+
+  #wakeOnlookers(): void {
+    for (const wake of this.#onlookers) wake();
+  }
+}

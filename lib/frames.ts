@@ -1,0 +1,116 @@
+// Messages in a stream of bytes. On the wire a message is its length and its
+// bytes, as in Python's multiprocessing: four bytes, big-endian and signed, or, for
+// more than they can say, −1 and eight bytes.
+import { constants } from 'node:buffer';
+import { EOFError, ProcessError } from './errors.js';
+import { tryRead, tryWritePair } from './posix/descriptors.js';
+
+const MAX_SHORT = 0x7fff_ffff;
+const SHORT_HEADER = 4;
+const LONG_HEADER = 12;
+
+function badLength(): ProcessError {
+  return new ProcessError('ERR_TRUEFORK_BAD_LENGTH', 'bad message length');
+}
+
+/**
+ * Reads messages from a descriptor that does not block: never more than the
+ * message, so that another process may read the next one.
+ */
+export class FrameReader {
+  readonly #header = Buffer.allocUnsafe(LONG_HEADER);
+  #body: Buffer | undefined;
+  #read = 0;
+
+  /** Whether the next byte belongs to a message whose beginning has been read. */
+  get isInside(): boolean {
+    return this.#body !== undefined || this.#read > 0;
+  }
+
+  /**
+   * The next message, or undefined if it is not all there yet: call again.
+   *
+   * @throws EOFError
+   * @throws ProcessError `ERR_TRUEFORK_BAD_LENGTH` if it has more than `maxLength` bytes,
+   *   `ERR_TRUEFORK_TRUNCATED` if it ends in the middle
+   */
+  read(fd: number, maxLength: number): Buffer | undefined {
+    if (this.#body === undefined) {
+      const length = this.#readHeader(fd);
+      if (length === undefined) return undefined;
+      if (length < 0 || length > maxLength || length > constants.MAX_LENGTH) throw badLength();
+      this.#body = Buffer.allocUnsafeSlow(length);
+      this.#read = 0;
+    }
+    if (!this.#fill(fd, this.#body, this.#body.length)) return undefined;
+    const body = this.#body;
+    this.#body = undefined;
+    this.#read = 0;
+    return body;
+  }
+
+  #readHeader(fd: number): number | undefined {
+    if (!this.#fill(fd, this.#header, SHORT_HEADER)) return undefined;
+    const length = this.#header.readInt32BE();
+    if (length !== -1) return length;
+    if (!this.#fill(fd, this.#header, LONG_HEADER)) return undefined;
+    return Number(this.#header.readBigUInt64BE(SHORT_HEADER));
+  }
+
+  /** Reads until `buffer` holds `length` bytes. Returns whether it does. */
+  #fill(fd: number, buffer: Buffer, length: number): boolean {
+    while (this.#read < length) {
+      const count = tryRead(fd, buffer, this.#read, length - this.#read);
+      if (count === undefined) return false;
+      if (count === 0) throw this.#endOfFile();
+      this.#read += count;
+    }
+    return true;
+  }
+
+  #endOfFile(): ProcessError {
+    if (!this.isInside) return new EOFError();
+    return new ProcessError('ERR_TRUEFORK_TRUNCATED', 'got end of file during message');
+  }
+}
+
+/** A message on its way out. */
+export class OutgoingFrame {
+  readonly #head: Buffer;
+  readonly #body: Uint8Array;
+  #written = 0;
+
+  /** @param kind what precedes the body, for the receiver to see what it is */
+  constructor(body: Uint8Array, kind?: number) {
+    const prefix = kind === undefined ? 0 : 1;
+    const length = prefix + body.length;
+    const headerLength = length <= MAX_SHORT ? SHORT_HEADER : LONG_HEADER;
+    this.#head = Buffer.allocUnsafe(headerLength + prefix);
+    this.#body = body;
+    if (length <= MAX_SHORT) {
+      this.#head.writeInt32BE(length);
+    } else {
+      this.#head.writeInt32BE(-1);
+      this.#head.writeBigUInt64BE(BigInt(length), SHORT_HEADER);
+    }
+    if (kind !== undefined) this.#head[headerLength] = kind;
+  }
+
+  /** Whether a part of it is out, and the rest has to follow. */
+  get isInside(): boolean {
+    return this.#written > 0;
+  }
+
+  /** Writes to a descriptor that does not block. Returns whether all of it is out. */
+  write(fd: number): boolean {
+    const length = this.#head.length + this.#body.length;
+    while (this.#written < length) {
+      const head = this.#head.subarray(Math.min(this.#written, this.#head.length));
+      const body = this.#body.subarray(Math.max(0, this.#written - this.#head.length));
+      const count = tryWritePair(fd, head, body);
+      if (count === undefined) return false;
+      this.#written += count;
+    }
+    return true;
+  }
+}

@@ -1,0 +1,23 @@
+/**
+ * truefork: a real fork() for Node, and multiprocessing on top of it.
+ *
+ * @module
+ */
+export { Connection, Pipe } from './connection.js';
+export type { Directions } from './connection.js';
+export { cpuCount } from './cpu-count.js';
+export {
+  AbortError,
+  BufferTooShort,
+  EOFError,
+  ProcessError,
+  TimeoutError,
+  WorkerLostError,
+} from './errors.js';
+export type { ErrorCode, SystemError } from './errors.js';
+export { inChild } from './in-child.js';
+export { ParentProcess } from './parent-process.js';
+export type { ResourceUsage } from './posix/wait.js';
+export { activeChildren, currentProcess, parentProcess, Process, reap } from './process.js';
+export type { Inheritable, ProcessOptions } from './process.js';
+export type { SyncWaitOptions, WaitOptions } from './waiting.js';

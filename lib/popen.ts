@@ -1,0 +1,238 @@
+// A child as the kernel sees it: a pid to wait for and to signal. What a Process is
+// to its user stands in process.ts.
+import { constants } from 'node:os';
+import type { Inheritance } from './child/set-up.js';
+import { type SystemError } from './errors.js';
+import { close, pipe } from './posix/descriptors.js';
+import { forkWith, onForkedChild } from './posix/fork.js';
+import { setParentDeathSignal } from './posix/forked-child.js';
+import { getppid } from './posix/attributes.js';
+import {
+  kill,
+  pidfdOpen,
+  pidfdSendSignal,
+  wait4,
+  WNOHANG,
+  type ResourceUsage,
+} from './posix/wait.js';
+import { Sentinel } from './sentinel.js';
+import { Deadline, throwIfAborted, waitFor } from './waiting.js';
+
+/** What a child is to be. */
+export interface Plan {
+  inheritance: Inheritance;
+  /** Whether it gets SIGTERM when its parent dies; until then the parent's loop need not wait for it. */
+  endsWithParent: boolean;
+  /** Called in the child; an error in there is thrown in the parent. */
+  setUp: () => void;
+  /** What the child begins with. */
+  main: () => void;
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as Partial<SystemError>).code;
+}
+
+let havePidfds: boolean | undefined;
+
+/** Whether this kernel has pidfds, and whoever confines this process lets it have them. */
+function pidfdsWork(): boolean {
+  if (havePidfds !== undefined) return havePidfds;
+  try {
+    close(pidfdOpen(process.pid));
+    havePidfds = true;
+  } catch (error) {
+    if (codeOf(error) === 'EMFILE' || codeOf(error) === 'ENFILE') throw error;
+    havePidfds = false;
+  }
+  return havePidfds;
+}
+
+// Where there are no pidfds a child holds the write end of a pipe, and nobody else
+// does: at its end the parent reads the end of the file.
+let lifeline: number | undefined;
+
+onForkedChild(() => {
+  if (lifeline !== undefined) close(lifeline);
+  lifeline = undefined;
+});
+
+/** A descriptor that is ready when the child has ended, however it is made. */
+interface Watch {
+  inChild(): void;
+  inParent(pid: number): number;
+  afterFailure(): void;
+}
+
+function watchByPidfd(): Watch {
+  return {
+    inChild() {},
+    inParent(pid) {
+      try {
+        return pidfdOpen(pid);
+      } catch (error) {
+        kill(pid, 'SIGKILL');
+        wait4(pid);
+        throw error;
+      }
+    },
+    afterFailure() {},
+  };
+}
+
+function watchByPipe(): Watch {
+  const [reader, writer] = pipe();
+  return {
+    inChild() {
+      close(reader);
+      lifeline = writer;
+    },
+    inParent() {
+      close(writer);
+      return reader;
+    },
+    afterFailure() {
+      close(reader);
+      close(writer);
+    },
+  };
+}
+
+function endWithParent(parent: number): void {
+  setParentDeathSignal(constants.signals.SIGTERM);
+  // It may have died before that.
+  if (getppid() !== parent) kill(process.pid, 'SIGTERM');
+}
+
+/** Waits, in the rare moment between a process closing its descriptors and being dead. */
+const MOMENT = 2;
+
+function sleepSync(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
+/** The sentinel of a process that has been reaped. */
+function alwaysReady(): number {
+  const [reader, writer] = pipe();
+  close(writer);
+  return reader;
+}
+
+/** Closes the descriptors that users have been given and forgotten. */
+const forgotten = new FinalizationRegistry<number>(close);
+
+export class Popen {
+  readonly pid: number;
+  /** null while the process runs, undefined if somebody else has reaped it. */
+  exitcode: number | null | undefined = null;
+  exitSignal: NodeJS.Signals | null = null;
+  resourceUsage: ResourceUsage | null = null;
+
+  readonly #sentinel: Sentinel;
+  /** The sentinel's, while it is open. */
+  #fd: number | undefined;
+  #isGivenOut = false;
+
+  /** Makes a child. Does not return there. */
+  static launch(plan: Plan): Popen {
+    const watch = pidfdsWork() ? watchByPidfd() : watchByPipe();
+    const parent = process.pid;
+    let pid: number;
+    try {
+      pid = forkWith(false, () => {
+        plan.inheritance.accept();
+        watch.inChild();
+        if (plan.endsWithParent) endWithParent(parent);
+        plan.setUp();
+      });
+    } catch (error) {
+      watch.afterFailure();
+      throw error;
+    }
+    if (pid === 0) plan.inheritance.abandonParentAnd(plan.main);
+    const child = new Popen(pid, watch.inParent(pid));
+    if (!plan.endsWithParent) child.#sentinel.keepLoopAlive();
+    return child;
+  }
+
+  private constructor(pid: number, fd: number) {
+    this.pid = pid;
+    this.#fd = fd;
+    this.#sentinel = new Sentinel(fd);
+  }
+
+  /** Reaps the process if it has ended. Returns whether it has. */
+  poll(): boolean {
+    if (this.exitcode !== null) return true;
+    try {
+      const status = wait4(this.pid, WNOHANG);
+      if (status === null) return false;
+      this.exitcode = status.exitcode;
+      this.exitSignal = status.signal;
+      this.resourceUsage = status.resourceUsage;
+    } catch (error) {
+      if (codeOf(error) !== 'ECHILD') throw error;
+      this.exitcode = undefined;
+    }
+    this.#sentinel.stop();
+    if (!this.#isGivenOut) this.close();
+    return true;
+  }
+
+  /** Returns whether the process has ended, false after the timeout (ms). */
+  async wait(timeout: number, signal: AbortSignal | undefined): Promise<boolean> {
+    throwIfAborted(signal);
+    const deadline = new Deadline(timeout);
+    const ended = (wake: () => void): (() => void) => this.#sentinel.subscribe(wake);
+    while (!this.poll()) {
+      if (deadline.isOver) return false;
+      const isEnding = await waitFor(ended, deadline.left, signal);
+      if (isEnding && !this.poll()) await waitFor(() => () => {}, MOMENT, signal);
+    }
+    return true;
+  }
+
+  /** The same, and blocks the thread. */
+  waitSync(timeout: number): boolean {
+    const deadline = new Deadline(timeout);
+    while (!this.poll()) {
+      if (deadline.isOver) return false;
+      if (this.#sentinel.wait(deadline.left) && !this.poll()) sleepSync(MOMENT);
+    }
+    return true;
+  }
+
+  /** Sends a signal, unless the process has ended. */
+  sendSignal(signal: NodeJS.Signals): void {
+    if (this.poll()) return;
+    try {
+      if (havePidfds) pidfdSendSignal(this.#sentinel.fd, signal);
+      else kill(this.pid, signal);
+    } catch (error) {
+      if (codeOf(error) !== 'ESRCH') throw error;
+    }
+  }
+
+  /** The descriptor, for the user to wait for: stays open until close(). */
+  giveOutSentinel(): number {
+    if (this.#fd === undefined) this.#fd = alwaysReady();
+    if (!this.#isGivenOut) forgotten.register(this, this.#fd, this);
+    this.#isGivenOut = true;
+    return this.#fd;
+  }
+
+  /** Closes the descriptor. The process must have been reaped. */
+  close(): void {
+    if (this.#fd === undefined) return;
+    forgotten.unregister(this);
+    close(this.#fd);
+    this.#fd = undefined;
+    this.#isGivenOut = false;
+  }
+
+  /** In a forked child: the process is a sibling or its own, not its child. */
+  disown(): void {
+    this.#sentinel.abandon();
+    this.close();
+  }
+}
