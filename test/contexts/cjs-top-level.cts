@@ -1,0 +1,7 @@
+const { finish, forkNow } = require('./harness.js') as typeof import(
+  './harness.js',
+  { with: { 'resolution-mode': 'import' } }
+);
+
+forkNow();
+void finish();

@@ -1,0 +1,4 @@
+import { finish, forkNow } from './harness.js';
+
+forkNow();
+void finish();

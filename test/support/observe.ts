@@ -1,0 +1,64 @@
+// What a fixture can see of itself and of its children.
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** The descriptors that are open, as far as /proc tells. */
+export function openDescriptors(): string[] {
+  // The directory itself is open while it is read.
+  return readdirSync('/proc/self/fd').slice(0, -1);
+}
+
+/** How many descriptors are open. */
+export function countDescriptors(): number {
+  return openDescriptors().length;
+}
+
+/** How many memory mappings there are. */
+export function countMappings(): number {
+  return readFileSync('/proc/self/maps', 'utf8').trimEnd().split('\n').length;
+}
+
+/** The children of this process, by pid, with the state that ps(1) would show. */
+export function children(): Map<number, string> {
+  const found = new Map<number, string>();
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    const stat = statOf(Number(name));
+    if (stat?.parent === process.pid) found.set(Number(name), stat.state);
+  }
+  return found;
+}
+
+interface Stat {
+  state: string;
+  parent: number;
+}
+
+function statOf(pid: number): Stat | undefined {
+  let text: string;
+  try {
+    text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  } catch {
+    return undefined; // it has ended meanwhile
+  }
+  const [state, parent] = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return { state: state!, parent: Number(parent) };
+}
+
+/** Whether a process exists and is not a zombie. */
+export function isRunning(pid: number): boolean {
+  const stat = statOf(pid);
+  return stat !== undefined && stat.state !== 'Z' && stat.state !== 'X';
+}
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Waits until `condition` holds. */
+export async function until(condition: () => boolean, timeout = 10_000): Promise<void> {
+  const end = Date.now() + timeout;
+  while (!condition()) {
+    if (Date.now() > end) throw new Error(`not within ${timeout} ms: ${String(condition)}`);
+    await sleep(5);
+  }
+}
