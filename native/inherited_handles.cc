@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "intrusive_queue.h"
+#include "node_internals.h"
 
 namespace truefork {
 
@@ -85,6 +86,9 @@ class Resting {
         // Not ours to wait for.
         Unlink(&reinterpret_cast<uv_process_t*>(handle)->queue);
         break;
+      case UV_TIMER:
+        Postpone(reinterpret_cast<uv_timer_t*>(handle));
+        return;
       case UV_SIGNAL:  // closed with its listener; Node counts on being the one
       case UV_ASYNC:
         break;
@@ -114,6 +118,17 @@ class Resting {
     socket->send_queue_size = 0;
     socket->send_queue_count = 0;
     Replace(&socket->io_watcher);
+  }
+
+  // libuv may have put Node's timer among those that it will call next,
+  // whatever is due. Node calls JavaScript from there until that returns, which
+  // it will not do before the parent's stack is gone.
+  static void Postpone(uv_timer_t* timer) {
+    const uv_timer_cb run_timers = NodeInternals::Get().RunTimers();
+    const bool is_due =
+        uv_is_active(reinterpret_cast<uv_handle_t*>(timer)) == 0;
+    if (is_due && timer->timer_cb == run_timers)
+      uv_timer_start(timer, run_timers, 1, 0);
   }
 
   void Replace(uv__io_t* watcher) {

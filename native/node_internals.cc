@@ -70,6 +70,8 @@ const char* NodeInternals::Load() {
   symbols.Find("_ZN4node23GetMultiIsolatePlatformEPNS_11EnvironmentE",
                &platform_of);
   symbols.Find("_ZN4node8Watchdog5TimerEP10uv_timer_s", &it.watchdog_timer_);
+  symbols.Find("_ZN4node11Environment9RunTimersEP10uv_timer_s",
+               &it.run_timers_);
   symbols.Find("_ZN2v87Isolate18TerminateExecutionEv", &it.terminate_);
   symbols.Find("_ZN2v87Isolate24CancelTerminateExecutionEv",
                &it.cancel_termination_);

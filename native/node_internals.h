@@ -31,7 +31,9 @@ class NodeInternals {
   // Valid once Load() returned nullptr.
   static const NodeInternals& Get() { return instance_; }
 
+  // What the timers of libuv call that vm's timeouts and setTimeout() use.
   [[nodiscard]] uv_timer_cb VmWatchdogTimer() const { return watchdog_timer_; }
+  [[nodiscard]] uv_timer_cb RunTimers() const { return run_timers_; }
 
   // How many threads V8 has for its background work.
   [[nodiscard]] int WorkerCount() const;
@@ -65,6 +67,7 @@ class NodeInternals {
   void* environment_ = nullptr;
   void* platform_ = nullptr;
   uv_timer_cb watchdog_timer_ = nullptr;
+  uv_timer_cb run_timers_ = nullptr;
   WithIsolate terminate_ = nullptr;
   WithIsolate cancel_termination_ = nullptr;
   WithIsolate run_microtasks_ = nullptr;
