@@ -12,6 +12,7 @@
         "native/heap_pages.cc",
         "native/inherited_handles.cc",
         "native/leave.cc",
+        "native/loop_end.cc",
         "native/loop_fork.cc",
         "native/node_internals.cc",
         "native/other_threads.cc",

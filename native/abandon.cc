@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "first_timer.h"
 #include "loop_callback.h"
 #include "node_internals.h"
 #include "thread_pool.h"
@@ -43,14 +44,6 @@ void Begin(uv_timer_t* timer) {
   CallFromLoop(function.Value(), function.Env().Global(), {});
 }
 
-// Puts a timer in front of all others, those included that are due.
-void StartFirst(uv_timer_t* timer) {
-  const uint64_t now = timer->loop->time;
-  timer->loop->time = 0;
-  uv_timer_start(timer, Begin, 0, 0);
-  timer->loop->time = now;
-}
-
 }  // namespace
 
 void AbandonStack(Napi::Function begin, uv_loop_t* loop, Descriptors keep,
@@ -61,7 +54,7 @@ void AbandonStack(Napi::Function begin, uv_loop_t* loop, Descriptors keep,
   beginning->spared_calls = spared_calls;
   if (!beginning->timer_made) uv_timer_init(loop, &beginning->timer);
   beginning->timer_made = true;
-  StartFirst(&beginning->timer);
+  StartFirst(&beginning->timer, Begin);
 
   const NodeInternals& node = NodeInternals::Get();
   node.OnCallCompleted(TerminateAgain);

@@ -9,6 +9,7 @@
 #include "fork.h"
 #include "inherited_handles.h"
 #include "leave.h"
+#include "loop_end.h"
 #include "node_internals.h"
 #include "poller.h"
 #include "result.h"
@@ -79,9 +80,13 @@ Napi::Value TellExitCode(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-Napi::Value WhenIdle(const Napi::CallbackInfo& info) {
-  CallIfIdle(LoopOf(info.Env()), info[0].As<Napi::Function>());
+Napi::Value LoopEnds(const Napi::CallbackInfo& info) {
+  AtLoopEnd(LoopOf(info.Env()), info[0]);
   return info.Env().Undefined();
+}
+
+Napi::Value IsLoopEnding(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), IsAtLoopEnd());
 }
 
 Napi::Value ResetSignals(const Napi::CallbackInfo& info) {
@@ -91,11 +96,6 @@ Napi::Value ResetSignals(const Napi::CallbackInfo& info) {
 
 Napi::Value ActiveRequests(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), LoopOf(info.Env())->active_reqs.count);
-}
-
-Napi::Value IsLoopAlive(const Napi::CallbackInfo& info) {
-  const bool is_alive = uv_loop_alive(LoopOf(info.Env())) != 0;
-  return Napi::Boolean::New(info.Env(), is_alive);
 }
 
 Napi::Value StartPool(const Napi::CallbackInfo& info) {
@@ -129,10 +129,10 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["restHandles"] = Function::New<RestInheritedHandles>(env);
   exports["abandonStack"] = Function::New<Abandon>(env);
   exports["setExitCode"] = Function::New<TellExitCode>(env);
-  exports["callIfIdle"] = Function::New<WhenIdle>(env);
+  exports["atLoopEnd"] = Function::New<LoopEnds>(env);
+  exports["isAtLoopEnd"] = Function::New<IsLoopEnding>(env);
   exports["resetSignals"] = Function::New<ResetSignals>(env);
   exports["activeRequests"] = Function::New<ActiveRequests>(env);
-  exports["isLoopAlive"] = Function::New<IsLoopAlive>(env);
   exports["startThreadPool"] = Function::New<StartPool>(env);
   exports["hasHandle"] = Function::New<HasHandle>(env);
   RegisterAttributes(env, exports);

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <napi.h>
-#include <uv.h>
 
 namespace truefork {
 
@@ -12,10 +11,5 @@ namespace truefork {
 // code that was last told to SetExitCode().
 void LeaveThrough_exit(Napi::Env env);
 void SetExitCode(int code);
-
-// Calls `leave` in the next turn of the loop if that has nothing else to do.
-// (Node, when its loop has ended, looks at the module that it was started with:
-// in a child that may be in the middle of an evaluation that never goes on.)
-void CallIfIdle(uv_loop_t* loop, Napi::Function leave);
 
 }  // namespace truefork

@@ -6,7 +6,6 @@ import { performance } from 'node:perf_hooks';
 import { isMainThread } from 'node:worker_threads';
 import { check, ProcessError, systemError } from '../errors.js';
 import { nodeInternals } from '../node-internals.js';
-import { currentStack } from '../stack.js';
 import { close, pipe, read } from './descriptors.js';
 import { forgetWorkers, haveWorkers, warnOfWorkers } from './js-workers.js';
 import { leaveOnNaturalEnd } from './leave.js';
@@ -131,14 +130,11 @@ function refuseWhereImpossible(): void {
 }
 
 /**
- * 'beforeExit' is emitted when the event loop has ended, and Node takes it for the
- * end of the program when the listener does not return: a child could not get
- * back to the loop.
+ * 'beforeExit' is emitted when the event loop has ended. In a child that drops the
+ * call Node would take it for the end of the program.
  */
-function refuseBeforeExit(): void {
-  if (native.isLoopAlive()) return;
-  const outermost = currentStack().trimEnd().split('\n').at(-1)!;
-  if (!/^ +at process\.(emit|\S+ \[as emit\]) /.test(outermost)) return;
+function refuseAtLoopEnd(): void {
+  if (!native.isAtLoopEnd()) return;
   throw new ProcessError(
     'ERR_TRUEFORK_EXITING',
     "cannot start a process in a 'beforeExit' listener; start it in a setImmediate() there",
@@ -256,7 +252,7 @@ function forkAndGetReady(loopGoesOn: boolean, getReady: () => void): number {
  */
 export function forkWith(loopGoesOn: boolean, setUp: () => void): number {
   refuseWhereImpossible();
-  if (!loopGoesOn) refuseBeforeExit();
+  if (!loopGoesOn) refuseAtLoopEnd();
   nodeInternals();
   if (haveWorkers()) warnOfWorkers();
   const slowJobs = countSlowJobs();

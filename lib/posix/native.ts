@@ -30,10 +30,11 @@ export interface Native {
   abandonStack(begin: () => void, keep: Int32Array, sparedCalls: number): void;
   resetSignals(): void;
   setExitCode(code: number): void;
-  /** Calls `leave` in the next turn of the event loop if that has nothing else to do. */
-  callIfIdle(leave: () => void): void;
+  /** Call it in 'beforeExit'. Calls `leave` in the next turn unless there is more to do. */
+  atLoopEnd(leave: (() => void) | undefined): void;
+  /** Whether 'beforeExit' is being emitted, or what its listeners wait for is being done. */
+  isAtLoopEnd(): boolean;
   activeRequests(): number;
-  isLoopAlive(): boolean;
   startThreadPool(): number;
   hasHandle(fd: number): boolean;
 
