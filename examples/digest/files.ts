@@ -48,7 +48,7 @@ export function findFiles(root: RawPath, failures: Failure[]): FoundFile[] {
       else if (entry.isFile()) addFile(root, path, files, failures);
     }
   }
-  return files.sort((a, b) => (a.path < b.path ? -1 : 1));
+  return files.toSorted((a, b) => (a.path < b.path ? -1 : 1));
 }
 
 function entriesOf(root: RawPath, directory: RawPath, failures: Failure[]): Dirent[] {
