@@ -1,4 +1,26 @@
 {
+  "target_defaults": {
+    "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+    "defines": [
+      "NAPI_VERSION=9",
+      "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS",
+      "NODE_ADDON_API_DISABLE_DEPRECATED"
+    ],
+    "cflags": ["-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"],
+    "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"],
+    "cflags_cc": ["-std=c++20", "-fvisibility-inlines-hidden"],
+    "conditions": [
+      ["OS=='mac'", {
+        "xcode_settings": {
+          "CLANG_CXX_LANGUAGE_STANDARD": "c++20",
+          "GCC_SYMBOLS_PRIVATE_EXTERN": "YES",
+          "GCC_ENABLE_CPP_EXCEPTIONS": "NO",
+          "MACOSX_DEPLOYMENT_TARGET": "11.0",
+          "WARNING_CFLAGS": ["-Wall", "-Wextra", "-Werror"]
+        }
+      }]
+    ]
+  },
   "targets": [
     {
       "target_name": "truefork",
@@ -23,27 +45,11 @@
         "native/vanished_stacks.cc",
         "native/vm_timeout.cc",
         "native/wait.cc"
-      ],
-      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
-      "defines": [
-        "NAPI_VERSION=9",
-        "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS",
-        "NODE_ADDON_API_DISABLE_DEPRECATED"
-      ],
-      "cflags": ["-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"],
-      "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"],
-      "cflags_cc": ["-std=c++20", "-fvisibility-inlines-hidden"],
-      "conditions": [
-        ["OS=='mac'", {
-          "xcode_settings": {
-            "CLANG_CXX_LANGUAGE_STANDARD": "c++20",
-            "GCC_SYMBOLS_PRIVATE_EXTERN": "YES",
-            "GCC_ENABLE_CPP_EXCEPTIONS": "NO",
-            "MACOSX_DEPLOYMENT_TARGET": "11.0",
-            "WARNING_CFLAGS": ["-Wall", "-Wextra", "-Werror"]
-          }
-        }]
       ]
+    },
+    {
+      "target_name": "bare_fork",
+      "sources": ["bench/native/bare_fork.cc"]
     }
   ]
 }
