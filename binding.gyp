@@ -10,6 +10,10 @@
     "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"],
     "cflags_cc": ["-std=c++20", "-fvisibility-inlines-hidden"],
     "conditions": [
+      ["OS=='linux'", {
+        # A child would look up each symbol anew, at the cost of a page or two.
+        "ldflags": ["-Wl,-z,now"]
+      }],
       ["OS=='mac'", {
         "xcode_settings": {
           "CLANG_CXX_LANGUAGE_STANDARD": "c++20",
@@ -39,6 +43,7 @@
         "native/node_internals.cc",
         "native/other_threads.cc",
         "native/poller.cc",
+        "native/precompile.cc",
         "native/signals.cc",
         "native/thread_pool.cc",
         "native/v8_workers.cc",

@@ -8,10 +8,12 @@ import { assertFunction } from './validate.js';
 /** Ends that this process alone uses: its children close them, for others to see the end of file. */
 const own = new Set<Connection>();
 
-onForkedChild(() => {
+function closeOwn(): void {
   for (const connection of own) connection.close();
   own.clear();
-});
+}
+
+onForkedChild(closeOwn);
 
 /** Nobody but the parent wants the result, so the child does not outlive it; it may have children. */
 class InChild extends Process {

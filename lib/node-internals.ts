@@ -4,6 +4,7 @@
 // so can a program into its own, through node:inspector and without an open port.
 import crypto from 'node:crypto';
 import { createRequire } from 'node:module';
+import type { Writable } from 'node:stream';
 import { clearTimeout, setTimeout } from 'node:timers';
 import { ProcessError } from './errors.js';
 
@@ -29,6 +30,8 @@ export interface NodeInternals {
   immediateInfo: Uint32Array;
   /** process.nextTick()'s. */
   queue: { shift(): unknown };
+  /** Whether there are ticks, and whether there are rejections to report. */
+  tickInfo: Uint8Array;
   /** Reports the promises that were rejected and have no handler. */
   processPromiseRejections(): boolean;
   clearAsyncIdStack(): void;
@@ -36,10 +39,14 @@ export interface NodeInternals {
   uuidData: Uint8Array;
   /** The same for crypto.randomInt(). */
   randomCache: Uint8Array;
+  /** The stream behind `process.stdout`, if it was used when this was read. */
+  stdout?: Writable;
+  stderr?: Writable;
 }
 
+type Variables = Record<string, unknown>;
+
 interface RemoteObject {
-  type: string;
   objectId?: string;
   description?: string;
 }
@@ -52,12 +59,12 @@ interface Property {
 const DESK = Symbol.for('truefork.node-internals');
 interface Desk {
   fn: unknown;
-  found: Record<string, unknown>;
+  scopes: Variables[];
 }
 
 class ScopeReader {
   readonly #session: import('node:inspector').Session;
-  readonly #desk: Desk = { fn: undefined, found: {} };
+  readonly #desk: Desk = { fn: undefined, scopes: [] };
 
   constructor() {
     // Not imported: a Node without an inspector does not have the module.
@@ -69,38 +76,30 @@ class ScopeReader {
     Object.defineProperty(globalThis, DESK, { value: this.#desk, configurable: true });
   }
 
-  /** The variables called `names` that the function `fn` sees, apart from globals. */
-  read(fn: unknown, names: string[]): Record<string, unknown> {
+  /** The variables that the function `fn` sees, apart from globals. */
+  read(fn: unknown): Variables {
     this.#desk.fn = fn;
-    this.#desk.found = {};
-    const expression = `globalThis[Symbol.for(${JSON.stringify(DESK.description)})]`;
+    this.#desk.scopes = [];
+    const desk = `globalThis[Symbol.for(${JSON.stringify(DESK.description)})]`;
     const { result } = this.#post<{ result: RemoteObject }>('Runtime.evaluate', {
-      expression: `${expression}.fn`,
+      expression: `${desk}.fn`,
     });
-    for (const scope of this.#scopesOf(result)) {
-      for (const { name, value } of this.#propertiesOf(scope).result) {
-        if (!names.includes(name) || value?.objectId === undefined) continue;
-        this.#post('Runtime.callFunctionOn', {
-          objectId: value.objectId,
-          functionDeclaration: `function () { ${expression}.found[${JSON.stringify(name)}] = this; }`,
-        });
-      }
+    const { internalProperties } = this.#propertiesOf(result);
+    const scopes = internalProperties!.find(({ name }) => name === '[[Scopes]]')!.value!;
+    for (const { value } of this.#propertiesOf(scopes).result) {
+      if (value?.objectId === undefined || value.description === 'Global') continue;
+      this.#post('Runtime.callFunctionOn', {
+        objectId: value.objectId,
+        functionDeclaration: `function () { ${desk}.scopes.push(this.object); }`,
+      });
     }
-    return this.#desk.found;
+    // The innermost comes first, and hides the others.
+    return Object.assign({}, ...this.#desk.scopes.toReversed()) as Variables;
   }
 
   close(): void {
     Reflect.deleteProperty(globalThis, DESK);
     this.#session.disconnect();
-  }
-
-  #scopesOf(fn: RemoteObject): RemoteObject[] {
-    const { internalProperties } = this.#propertiesOf(fn);
-    const scopes = internalProperties?.find(({ name }) => name === '[[Scopes]]')?.value;
-    if (scopes === undefined) return [];
-    return this.#propertiesOf(scopes)
-      .result.flatMap(({ value }) => value ?? [])
-      .filter(({ description, objectId }) => objectId !== undefined && description !== 'Global');
   }
 
   #propertiesOf({ objectId }: RemoteObject): {
@@ -124,33 +123,40 @@ class ScopeReader {
   }
 }
 
+function getterOf(name: 'stdout' | 'stderr'): unknown {
+  return Object.getOwnPropertyDescriptor(process, name)?.get;
+}
+
 // As Node made them: others may put something in their place later.
 const { nextTick, _fatalException: fatalException } = process as typeof process & {
   _fatalException: unknown;
 };
+const getStdout = getterOf('stdout');
 
-function read(reader: ScopeReader): Partial<NodeInternals> {
+function readAll(reader: ScopeReader): Variables {
   // The caches exist once they have been used.
   crypto.randomUUID();
   crypto.randomInt(2);
   const timer = setTimeout(() => {}, 0);
   clearTimeout(timer);
-  const ticks = reader.read(nextTick, ['queue', 'processPromiseRejections']);
-  return {
-    ...reader.read(clearTimeout, ['timerListMap', 'immediateQueue', 'immediateInfo']),
-    ...reader.read(Reflect.get(timer, 'unref'), ['timeoutInfo']),
-    ...reader.read(fatalException, ['clearAsyncIdStack']),
-    ...reader.read(crypto.randomUUID, ['uuidData', 'randomCache']),
-    ...ticks,
-  };
+  const functions = [
+    nextTick,
+    clearTimeout,
+    Reflect.get(timer, 'unref'),
+    fatalException,
+    crypto.randomUUID,
+    getStdout,
+  ];
+  return Object.assign({}, ...functions.map((fn) => reader.read(fn))) as Variables;
 }
 
-const NAMES = [
+const REQUIRED = [
   'timerListMap',
   'timeoutInfo',
   'immediateQueue',
   'immediateInfo',
   'queue',
+  'tickInfo',
   'processPromiseRejections',
   'clearAsyncIdStack',
   'uuidData',
@@ -166,19 +172,19 @@ let internals: NodeInternals | undefined;
  */
 export function nodeInternals(): NodeInternals {
   if (internals !== undefined) return internals;
-  let found: Partial<NodeInternals> = {};
+  let found: Variables = {};
   let cause: unknown;
   try {
     const reader = new ScopeReader();
     try {
-      found = read(reader);
+      found = readAll(reader);
     } finally {
       reader.close();
     }
   } catch (error) {
     cause = error;
   }
-  const missing = NAMES.filter((name) => found[name] === undefined);
+  const missing = REQUIRED.filter((name) => found[name] === undefined);
   if (missing.length > 0) {
     throw new ProcessError(
       'ERR_TRUEFORK_UNSUPPORTED',
@@ -187,6 +193,6 @@ export function nodeInternals(): NodeInternals {
       { cause },
     );
   }
-  internals = found as NodeInternals;
+  internals = found as unknown as NodeInternals;
   return internals;
 }

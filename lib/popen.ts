@@ -6,6 +6,7 @@ import { type SystemError } from './errors.js';
 import { close, pipe } from './posix/descriptors.js';
 import { forkWith, onForkedChild } from './posix/fork.js';
 import { setParentDeathSignal } from './posix/forked-child.js';
+import { precompileForChildren } from './posix/precompile.js';
 import { getppid } from './posix/attributes.js';
 import {
   kill,
@@ -52,10 +53,12 @@ function pidfdsWork(): boolean {
 // does: at its end the parent reads the end of the file.
 let lifeline: number | undefined;
 
-onForkedChild(() => {
+function dropLifeline(): void {
   if (lifeline !== undefined) close(lifeline);
   lifeline = undefined;
-});
+}
+
+onForkedChild(dropLifeline);
 
 /** A descriptor that is ready when the child has ended, however it is made. */
 interface Watch {
@@ -64,21 +67,19 @@ interface Watch {
   afterFailure(): void;
 }
 
-function watchByPidfd(): Watch {
-  return {
-    inChild() {},
-    inParent(pid) {
-      try {
-        return pidfdOpen(pid);
-      } catch (error) {
-        kill(pid, 'SIGKILL');
-        wait4(pid);
-        throw error;
-      }
-    },
-    afterFailure() {},
-  };
-}
+const pidfdWatch: Watch = {
+  inChild() {},
+  inParent(pid) {
+    try {
+      return pidfdOpen(pid);
+    } catch (error) {
+      kill(pid, 'SIGKILL');
+      wait4(pid);
+      throw error;
+    }
+  },
+  afterFailure() {},
+};
 
 function watchByPipe(): Watch {
   const [reader, writer] = pipe();
@@ -102,6 +103,14 @@ function endWithParent(parent: number): void {
   setParentDeathSignal(constants.signals.SIGTERM);
   // It may have died before that.
   if (getppid() !== parent) kill(process.pid, 'SIGTERM');
+}
+
+/** What the child does first. */
+function getReady(plan: Plan, watch: Watch, parent: number): void {
+  plan.inheritance.accept();
+  watch.inChild();
+  if (plan.endsWithParent) endWithParent(parent);
+  plan.setUp();
 }
 
 /** Waits, in the rare moment between a process closing its descriptors and being dead. */
@@ -135,16 +144,10 @@ export class Popen {
 
   /** Makes a child. Does not return there. */
   static launch(plan: Plan): Popen {
-    const watch = pidfdsWork() ? watchByPidfd() : watchByPipe();
-    const parent = process.pid;
+    const watch = pidfdsWork() ? pidfdWatch : watchByPipe();
     let pid: number;
     try {
-      pid = forkWith(false, () => {
-        plan.inheritance.accept();
-        watch.inChild();
-        if (plan.endsWithParent) endWithParent(parent);
-        plan.setUp();
-      });
+      pid = forkWith(false, getReady.bind(undefined, plan, watch, process.pid));
     } catch (error) {
       watch.afterFailure();
       throw error;
@@ -236,3 +239,5 @@ export class Popen {
     this.close();
   }
 }
+
+precompileForChildren(getReady, pidfdWatch.inChild, endWithParent);

@@ -5,12 +5,14 @@ import type { Inheritable } from './child/inherit.js';
 import { makeMain } from './child/main.js';
 import { Inheritance } from './child/set-up.js';
 import { ProcessError } from './errors.js';
+import { keepInChildren } from './kept-listeners.js';
 import { ParentProcess } from './parent-process.js';
 import { Popen } from './popen.js';
 import { onForkedChild } from './posix/fork.js';
 import type { ResourceUsage } from './posix/wait.js';
 import { assertBytes, assertFunction, assertString, assertType } from './validate.js';
 import { Deadline, waitOptions, type SyncWaitOptions, type WaitOptions } from './waiting.js';
+import { precompileForChildren } from './posix/precompile.js';
 
 export type { Inheritable };
 
@@ -74,8 +76,9 @@ export class Process<Args extends unknown[] = unknown[]> {
   #name: string;
   #daemon: boolean;
   #authkey: Buffer;
-  /** Gone once the process is started: it is the child's. */
-  #task: (() => unknown) | undefined;
+  // What the child has to do; gone from here once it is started.
+  #target: ((...args: unknown[]) => unknown) | undefined;
+  #args: unknown[];
   #inherit: readonly Inheritable[];
   #popen: Popen | undefined;
   #isClosed = false;
@@ -94,7 +97,8 @@ export class Process<Args extends unknown[] = unknown[]> {
     assertType(args === undefined || Array.isArray(args), 'args', 'an array', args);
     assertType(inherit === undefined || Array.isArray(inherit), 'inherit', 'an array', inherit);
     const creator: Process | undefined = current;
-    this.#task = () => target?.(...(args ?? ([] as unknown[] as Args)));
+    this.#target = target as ((...args: unknown[]) => unknown) | undefined;
+    this.#args = args ?? [];
     this.#inherit = inherit ?? [];
     this.#identity = creator ? [...creator.#identity, ++constructed] : [];
     this.#name = `${new.target.name}-${this.#identity.join(':')}`;
@@ -107,7 +111,8 @@ export class Process<Args extends unknown[] = unknown[]> {
 
   /** What the child runs: here `target(...args)`. For subclasses to override. */
   run(): unknown {
-    return this.#task?.();
+    const target = this.#target;
+    return target?.(...this.#args);
   }
 
   /**
@@ -144,8 +149,8 @@ export class Process<Args extends unknown[] = unknown[]> {
     this.#popen = Popen.launch({
       inheritance: new Inheritance(this.#inherit),
       endsWithParent: this.endsWithParent,
-      setUp: () => becomeCurrent(this, creator),
-      main: makeMain(this.#name, () => this.run()),
+      setUp: becomeCurrent.bind(undefined, this, creator),
+      main: makeMain(this.#name, this.run.bind(this)),
     });
     children.add(this);
     this.#forgetTask();
@@ -327,7 +332,8 @@ export class Process<Args extends unknown[] = unknown[]> {
   }
 
   #forgetTask(): void {
-    this.#task = undefined;
+    this.#target = undefined;
+    this.#args = [];
     this.#inherit = [];
   }
 
@@ -442,6 +448,15 @@ function endChildren(): void {
 
 function endChildrenAtExit(): void {
   if (process.listeners('exit').includes(endChildren)) return;
-  process.on('exit', endChildren);
-  process.on('uncaughtExceptionMonitor', noteUncaught);
+  process.on('exit', keepInChildren(endChildren));
+  process.on('uncaughtExceptionMonitor', keepInChildren(noteUncaught));
 }
+
+precompileForChildren(
+  Process.prototype.run,
+  activeChildren,
+  endChildren,
+  endDaemons,
+  awaitChildren,
+  becomeCurrent,
+);

@@ -12,6 +12,7 @@
 #include "loop_end.h"
 #include "node_internals.h"
 #include "poller.h"
+#include "precompile.h"
 #include "result.h"
 #include "signals.h"
 #include "thread_pool.h"
@@ -75,6 +76,11 @@ Napi::Value Abandon(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value PrecompileFunctions(const Napi::CallbackInfo& info) {
+  Precompile(info[0].As<Napi::Array>());
+  return info.Env().Undefined();
+}
+
 Napi::Value TellExitCode(const Napi::CallbackInfo& info) {
   SetExitCode(Int(info, 0));
   return info.Env().Undefined();
@@ -128,6 +134,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["giveUpFork"] = Function::New<CancelFork>(env);
   exports["restHandles"] = Function::New<RestInheritedHandles>(env);
   exports["abandonStack"] = Function::New<Abandon>(env);
+  exports["precompile"] = Function::New<PrecompileFunctions>(env);
   exports["setExitCode"] = Function::New<TellExitCode>(env);
   exports["atLoopEnd"] = Function::New<LoopEnds>(env);
   exports["isAtLoopEnd"] = Function::New<IsLoopEnding>(env);

@@ -2,8 +2,11 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
+
 #if defined(__linux__)
 #include <sys/prctl.h>
+#include <sys/random.h>
 #endif
 
 #include "result.h"
@@ -32,12 +35,29 @@ Napi::Value SetParentDeathSignal(const Napi::CallbackInfo& info) {
 #endif
 }
 
+// getrandom(bytes): fills all of them.
+Napi::Value GetRandom(const Napi::CallbackInfo& info) {
+  const Bytes bytes = BytesOf(info[0]);
+#if defined(__linux__)
+  for (size_t done = 0; done < bytes.size;) {
+    const ssize_t count = Retry(
+        [&] { return getrandom(bytes.data + done, bytes.size - done, 0); });
+    if (count < 0) return Result(info.Env(), count);
+    done += count;
+  }
+#else
+  arc4random_buf(bytes.data, bytes.size);
+#endif
+  return Result(info.Env(), 0);
+}
+
 }  // namespace
 
 void RegisterAttributes(Napi::Env env, Napi::Object exports) {
   exports["getpid"] = Napi::Function::New<GetPid>(env, "getpid");
   exports["getppid"] = Napi::Function::New<GetPpid>(env, "getppid");
   exports["_exit"] = Napi::Function::New<Exit>(env, "_exit");
+  exports["getrandom"] = Napi::Function::New<GetRandom>(env, "getrandom");
   exports["setParentDeathSignal"] =
       Napi::Function::New<SetParentDeathSignal>(env, "setParentDeathSignal");
 }

@@ -4,7 +4,8 @@
 
 namespace truefork {
 
-// Starts a timer that libuv calls before all others, those included that are due.
+// Starts a timer that libuv calls before all others, those included that are
+// due.
 inline void StartFirst(uv_timer_t* timer, uv_timer_cb callback) {
   const uint64_t now = timer->loop->time;
   timer->loop->time = 0;

@@ -26,6 +26,15 @@ int InertDescriptor() {
   return ends[0];
 }
 
+int MakeStdinNull() {
+  const int null = open("/dev/null", O_RDONLY);
+  if (null < 0) return -errno;
+  if (null == STDIN_FILENO) return 0;
+  const int error = dup2(null, STDIN_FILENO) < 0 ? -errno : 0;
+  close(null);
+  return error;
+}
+
 // Makes the loop forget a watcher. Not uv__io_stop(), which libuv keeps to
 // itself; and events that the parent's loop had already collected when it
 // forked must find nobody either.
@@ -194,7 +203,9 @@ int RestHandles(uv_loop_t* loop, const Descriptors& keep) {
         }
       },
       &resting);
-  return resting.error();
+  if (resting.error() != 0 || keep.count(STDIN_FILENO) != 0)
+    return resting.error();
+  return MakeStdinNull();
 }
 
 void RestLoop(uv_loop_t* loop, const Descriptors& keep) {

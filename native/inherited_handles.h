@@ -14,7 +14,7 @@ using Descriptors = std::set<int>;
 
 // Right after ForkLoop(): rests all that waits for the kernel, but for handles
 // on the descriptors in `keep`. A resting socket has its number, but no longer
-// the parent's connection. 0 or -errno.
+// the parent's connection. Standard input becomes /dev/null. 0 or -errno.
 int RestHandles(uv_loop_t* loop, const Descriptors& keep);
 
 // When no frame of the parent is on the stack any more: rests whatever else

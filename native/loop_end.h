@@ -1,5 +1,6 @@
-// The end of the event loop, which Node announces by 'beforeExit'. A listener may
-// give the loop more to do; if none does, Node takes it for the end of the program.
+// The end of the event loop, which Node announces by 'beforeExit'. A listener
+// may give the loop more to do; if none does, Node takes it for the end of the
+// program.
 #pragma once
 
 #include <napi.h>

@@ -1,5 +1,5 @@
-// What a fork costs this very process without any of our care: for the benchmarks
-// only, as its child can do nothing but leave.
+// What a fork costs this very process without any of our care: for the
+// benchmarks only, as its child can do nothing but leave.
 #include <napi.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,7 +11,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 double MillisecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+  return std::chrono::duration<double, std::milli>(Clock::now() - start)
+      .count();
 }
 
 // Returns [how long fork(2) took, how long until the child was reaped] in ms.

@@ -2,6 +2,7 @@
 // child's requests must not be written to them: they are at rest here.
 import type { Agent } from 'node:http';
 import { createRequire } from 'node:module';
+import { precompileForChildren } from '../posix/precompile.js';
 
 interface AgentInternals {
   sockets: Record<string, unknown>;
@@ -78,3 +79,5 @@ export function forgetConnections(): void {
   forgetAgents();
   forgetDispatcher();
 }
+
+precompileForChildren(forgetConnections, forgetAgents, forgetDispatcher);

@@ -1,5 +1,7 @@
 // The parent's listeners on `process` are the parent's: its cleanup at exit, its
 // signal handlers, its IPC channel.
+import { isKeptInChildren } from '../kept-listeners.js';
+import { precompileForChildren } from '../posix/precompile.js';
 
 /** Listeners that Node itself has on `process`, by event. */
 const NODES_OWN: Record<string, RegExp> = {
@@ -19,7 +21,8 @@ function isNodesOwn(event: string | symbol, { name }: Listener): boolean {
 export function removeListeners(): void {
   for (const event of process.eventNames()) {
     for (const listener of process.rawListeners(event) as Listener[]) {
-      if (!isNodesOwn(event, listener)) process.off(event, listener);
+      if (isKeptInChildren(listener) || isNodesOwn(event, listener)) continue;
+      process.off(event, listener);
     }
   }
   if (process.hasUncaughtExceptionCaptureCallback()) {
@@ -39,3 +42,5 @@ export function dropChannel(): void {
     connected: { ...nothing, value: false },
   });
 }
+
+precompileForChildren(removeListeners, isNodesOwn, dropChannel);

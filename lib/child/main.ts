@@ -1,11 +1,9 @@
 // The life of a child, once its parent's is behind it.
 import { AsyncResource } from 'node:async_hooks';
 import { inspect } from 'node:util';
-import { endsNaturally } from '../posix/leave.js';
+import { setSettled } from '../posix/leave.js';
 import { startThreadPool } from '../posix/slow-jobs.js';
-
-/** What Node exits with if the program waits for a promise that nothing can settle. */
-const UNSETTLED = 13;
+import { precompileForChildren } from '../posix/precompile.js';
 
 function reportAndExit(name: string, error: unknown): never {
   // In one write: other processes print as well.
@@ -18,17 +16,18 @@ function reportAndExit(name: string, error: unknown): never {
  * event loop alive.
  */
 async function live(name: string, target: () => unknown): Promise<void> {
-  let isSettled = false;
-  process.once('exit', () => {
-    if (!isSettled && endsNaturally()) process.exitCode ??= UNSETTLED;
-  });
+  setSettled(false);
   try {
     await target();
-    isSettled = true;
   } catch (error) {
-    isSettled = true;
     reportAndExit(name, error);
   }
+  setSettled(true);
+}
+
+function begin(context: AsyncResource, name: string, target: () => unknown): void {
+  startThreadPool();
+  void context.runInAsyncScope(live, undefined, name, target);
 }
 
 /**
@@ -36,9 +35,7 @@ async function live(name: string, target: () => unknown): Promise<void> {
  * started: `target` runs in that asynchronous context.
  */
 export function makeMain(name: string, target: () => unknown): () => void {
-  const context = new AsyncResource('TrueforkProcess');
-  return () => {
-    startThreadPool();
-    context.runInAsyncScope(() => void live(name, target));
-  };
+  return begin.bind(undefined, new AsyncResource('TrueforkProcess'), name, target);
 }
+
+precompileForChildren(begin, live);

@@ -2,11 +2,12 @@
 // What the parent had written and not yet got rid of, the parent writes. What the
 // child writes is out when write() returns, so that no end of the child, be it
 // process.exit() or SIGKILL, loses any of it.
-import { closeSync, createReadStream, fstatSync, openSync } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { Socket } from 'node:net';
 import { Writable } from 'node:stream';
-import { dup2 } from '../posix/descriptors.js';
-import { hasHandle, writeFully } from '../posix/forked-child.js';
+import { nodeInternals } from '../node-internals.js';
+import { writeFully } from '../posix/forked-child.js';
+import { precompileForChildren } from '../posix/precompile.js';
 
 type Callback = (error?: Error | null) => void;
 
@@ -54,54 +55,45 @@ function writeSynchronously(
   callback();
 }
 
-const NAMES = ['stdout', 'stderr'] as const;
-type Name = (typeof NAMES)[number];
+/** The streams that this process, or one that it descends from, has used. */
+const used = new Set<StdStream>();
+let isInstalled = false;
+let isChild = false;
 
-/** The process for which a stream is as it should be. */
-const owners = new WeakMap<Writable, number>();
-
-function renew(stream: StdStream): StdStream {
-  if (owners.get(stream) === process.pid) return stream;
-  owners.set(stream, process.pid);
+function renew(stream: StdStream): void {
   forgetWrites(stream);
-  return Object.assign(stream, { _write: writeSynchronously, _writev: null });
+  Object.assign(stream, { _write: writeSynchronously, _writev: null });
 }
 
-let isInstalled = false;
+function use(stream: StdStream): StdStream {
+  if (used.has(stream)) return stream;
+  used.add(stream);
+  if (isChild) renew(stream);
+  return stream;
+}
 
-/** Makes `process.stdout` and `process.stderr` renew themselves when they are used. */
-function install(): void {
+function watch(name: 'stdout' | 'stderr'): void {
+  const { get } = Object.getOwnPropertyDescriptor(process, name)!;
+  // The program may have put something of its own there.
+  if (get === undefined) return;
+  Object.defineProperty(process, name, {
+    configurable: true,
+    enumerable: true,
+    get: () => use(get.call(process) as StdStream),
+  });
+}
+
+/** Call it in the parent: from now on it is known whether the streams are in use. */
+export function watchStdStreams(): void {
   if (isInstalled) return;
   isInstalled = true;
-  for (const name of NAMES) {
-    const { get } = Object.getOwnPropertyDescriptor(process, name)!;
-    // The program may have put something of its own there.
-    if (get === undefined) continue;
-    Object.defineProperty(process, name, {
-      configurable: true,
-      enumerable: true,
-      get: () => renew(get.call(process) as StdStream),
-    });
-  }
-}
-
-/** Whether the parent may have used the stream. Node opens it when it is first used. */
-function mayBeOpen(fd: number): boolean {
-  try {
-    const stat = fstatSync(fd);
-    const hasHandleIfOpen = stat.isFIFO() || stat.isSocket();
-    return !hasHandleIfOpen || hasHandle(fd);
-  } catch {
-    return false; // there is no such descriptor
-  }
+  const { stdout, stderr } = nodeInternals();
+  for (const stream of [stdout, stderr]) if (stream !== undefined) use(stream as StdStream);
+  watch('stdout');
+  watch('stderr');
 }
 
 function useNullAsStdin(): void {
-  const nothing = openSync('/dev/null', 'r');
-  if (nothing !== 0) {
-    dup2(nothing, 0);
-    closeSync(nothing);
-  }
   let stdin: unknown;
   Object.defineProperty(process, 'stdin', {
     configurable: true,
@@ -110,11 +102,14 @@ function useNullAsStdin(): void {
   });
 }
 
-/** Call it in the child. */
-export function renewStdStreams(): void {
-  useNullAsStdin();
-  install();
-  // Others hold the streams that exist: the console, for one.
-  const open: Record<Name, boolean> = { stdout: mayBeOpen(1), stderr: mayBeOpen(2) };
-  for (const name of NAMES) if (open[name]) void process[name];
+/**
+ * Call it in the child, whose descriptor 0 is /dev/null unless `keepsStdin`. Others
+ * hold the streams that exist, the console for one: these change, and remain.
+ */
+export function renewStdStreams(keepsStdin: boolean): void {
+  if (!keepsStdin) useNullAsStdin();
+  isChild = true;
+  for (const stream of used) renew(stream);
 }
+
+precompileForChildren(renewStdStreams, renew, useNullAsStdin, forgetWrites, writeSynchronously);

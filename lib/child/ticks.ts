@@ -1,5 +1,10 @@
 // What the parent had put off until its current callback ends.
 import { nodeInternals } from '../node-internals.js';
+import { precompileForChildren } from '../posix/precompile.js';
+
+// The places in `tickInfo`.
+const HAS_TICK = 0;
+const HAS_REJECTION = 1;
 
 function ignore(): void {}
 
@@ -21,8 +26,10 @@ function dropRejections(): void {
  * rejections. (Microtasks go with the parent's stack.)
  */
 export function dropTicks(): void {
-  const { queue, clearAsyncIdStack } = nodeInternals();
-  dropRejections();
-  while (queue.shift() !== null);
+  const { queue, tickInfo, clearAsyncIdStack } = nodeInternals();
+  if (tickInfo[HAS_REJECTION] !== 0) dropRejections();
+  if (tickInfo[HAS_TICK] !== 0) while (queue.shift() !== null);
   clearAsyncIdStack();
 }
+
+precompileForChildren(dropTicks);

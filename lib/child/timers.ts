@@ -1,6 +1,9 @@
 // The parent's timers and immediates are the parent's.
 import { clearImmediate, clearTimeout, setImmediate, setTimeout } from 'node:timers';
 import { nodeInternals, type QueuedImmediate, type QueuedTimer } from '../node-internals.js';
+import { precompileForChildren } from '../posix/precompile.js';
+
+function ignore(): void {}
 
 function queuedTimers(): QueuedTimer[] {
   const timers = [];
@@ -48,11 +51,16 @@ export function stopTimers(): void {
   for (const immediate of queuedImmediates()) {
     clearImmediate(immediate as unknown as NodeJS.Immediate);
   }
-  // One that is in the middle of its callback is in no queue, but was counted:
-  // the counts would keep the loop alive, for ever. Node sees that they are zero
-  // when the last one is cleared.
-  timeoutInfo[0] = 0;
-  immediateInfo.fill(0);
-  clearTimeout(setTimeout(() => {}, 1));
-  clearImmediate(setImmediate(() => {}));
+  // One that is in the middle of its callback is in no queue, but was counted, and
+  // would keep the loop alive for ever. Node sees a count of zero when it clears one.
+  if (timeoutInfo[0] !== 0) {
+    timeoutInfo[0] = 0;
+    clearTimeout(setTimeout(ignore, 1));
+  }
+  if (Math.max(...immediateInfo) > 0) {
+    immediateInfo.fill(0);
+    clearImmediate(setImmediate(ignore));
+  }
 }
+
+precompileForChildren(stopTimers, stop, queuedTimers, queuedImmediates, resetsDateCache);

@@ -11,6 +11,7 @@ import { forgetWorkers, haveWorkers, warnOfWorkers } from './js-workers.js';
 import { leaveOnNaturalEnd } from './leave.js';
 import { native } from './native.js';
 import { READABLE, waitUntilReady } from './poller.js';
+import { precompile, precompileForChildren } from './precompile.js';
 import { reseed } from './random.js';
 import { countSlowJobs, outgrowSlowJobs, startThreadPool } from './slow-jobs.js';
 import { kill, wait4 } from './wait.js';
@@ -193,7 +194,7 @@ function awaitReady(pid: number, report: number): void {
   throw new ProcessError('ERR_TRUEFORK_CHILD_SETUP', `the child could not get ready: ${text}`);
 }
 
-const inEachChild = [reseed, forgetWorkers];
+const inEachChild: (() => void)[] = [];
 
 /**
  * For the other modules of this package: `forget` is called in each child, before
@@ -201,6 +202,7 @@ const inEachChild = [reseed, forgetWorkers];
  */
 export function onForkedChild(forget: () => void): void {
   inEachChild.push(forget);
+  precompileForChildren(forget);
 }
 
 /** What every child needs, whatever it is for. */
@@ -255,6 +257,7 @@ export function forkWith(loopGoesOn: boolean, setUp: () => void): number {
   if (!loopGoesOn) refuseAtLoopEnd();
   nodeInternals();
   if (haveWorkers()) warnOfWorkers();
+  precompile();
   const slowJobs = countSlowJobs();
   runBeforeHooks();
   const start = performance.now();
@@ -304,3 +307,7 @@ export function forkWith(loopGoesOn: boolean, setUp: () => void): number {
 export function fork(): number {
   return forkWith(true, startThreadPool);
 }
+
+onForkedChild(reseed);
+onForkedChild(forgetWorkers);
+precompileForChildren(becomeChild);

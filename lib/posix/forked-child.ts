@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import { check } from '../errors.js';
 import { native } from './native.js';
 import { waitUntilReady, WRITABLE } from './poller.js';
+import { precompileForChildren } from './precompile.js';
 
 const { EAGAIN } = constants.errno;
 
@@ -45,3 +46,5 @@ export function writeFully(fd: number, bytes: Uint8Array): void {
     else done += check(written, 'write');
   }
 }
+
+precompileForChildren(abandonStack, resetSignals, restHandles, writeFully);

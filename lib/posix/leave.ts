@@ -2,13 +2,25 @@
 // Node's exit handler, which native/leave.cc has set; here is the natural end,
 // when nothing keeps the event loop alive.
 import { isMainThread } from 'node:worker_threads';
+import { keepInChildren } from '../kept-listeners.js';
 import { native } from './native.js';
+import { precompileForChildren } from './precompile.js';
+
+/** What Node exits with if the program waits for a promise that nothing can settle. */
+const UNSETTLED = 13;
 
 let isChild = false;
-let isNaturalEnd = false;
+let isSettled = true;
+
+/** For a child: whether what it was made for is done. */
+export function setSettled(settled: boolean): void {
+  isSettled = settled;
+}
+
+function ignore(): void {}
 
 function leave(): void {
-  isNaturalEnd = true;
+  if (!isSettled) process.exitCode ??= UNSETTLED;
   process.exit();
 }
 
@@ -16,27 +28,22 @@ function onBeforeExit(): void {
   native.atLoopEnd(isChild ? leave : undefined);
   // With a tick to run, Node runs promise jobs as part of a call from native code,
   // the end of which atLoopEnd() waits for.
-  process.nextTick(() => {});
+  process.nextTick(ignore);
 }
 
 function onExit(code: number): void {
-  native.setExitCode(Number(process.exitCode ?? code));
+  if (isChild) native.setExitCode(Number(process.exitCode ?? code));
 }
 
-/** During 'exit': whether the event loop had nothing left to do. */
-export function endsNaturally(): boolean {
-  return isNaturalEnd;
-}
-
-function watchLoopEnd(): void {
-  process.off('beforeExit', onBeforeExit).prependListener('beforeExit', onBeforeExit);
-}
-
-/** Call it in each forked child, when the listeners that it shall not have are gone. */
+/** Call it in each forked child. */
 export function leaveOnNaturalEnd(): void {
   isChild = true;
-  watchLoopEnd();
-  process.off('exit', onExit).on('exit', onExit);
 }
 
-if (isMainThread) watchLoopEnd();
+// Here and not in the child, which is to have as little to do as can be.
+if (isMainThread) {
+  process.prependListener('beforeExit', keepInChildren(onBeforeExit));
+  process.on('exit', keepInChildren(onExit));
+}
+
+precompileForChildren(ignore, leave, leaveOnNaturalEnd, onBeforeExit, onExit, setSettled);

@@ -23,6 +23,8 @@ export interface Native {
   /** The C++ symbol that this build of Node lacks, if any. Call it first, from the main thread. */
   missingSymbol(): string | undefined;
   isInsideVmTimeout(): boolean;
+  /** Makes V8 compile functions without running them. */
+  precompile(functions: ((...args: never[]) => unknown)[]): void;
   /** -EINPROGRESS: V8's workers are not parked yet; call again, or call giveUpFork(). */
   fork(reportFd: number, loopGoesOn: boolean, quietMs: number): number;
   giveUpFork(): void;
@@ -41,6 +43,8 @@ export interface Native {
   getpid(): number;
   getppid(): number;
   _exit(code: number): never;
+  /** Fills `bytes` with random ones from the kernel. Returns 0. */
+  getrandom(bytes: Uint8Array): number;
   setParentDeathSignal(signal: number): number;
 
   pipe(out: Int32Array): number;

@@ -1,14 +1,23 @@
 // A forked child has its parent's random numbers, those that are still to come
 // included. OpenSSL notices a fork; Node's caches and V8's Math.random() do not.
-import { randomFillSync } from 'node:crypto';
+import { check } from '../errors.js';
 import { nodeInternals } from '../node-internals.js';
+import { native } from './native.js';
+import { precompileForChildren } from './precompile.js';
+
+/** Not OpenSSL's: in a child that starts with a collection of entropy, which may not be needed. */
+function fill<Bytes extends ArrayBufferView>(bytes: Bytes): Bytes {
+  const { buffer, byteOffset, byteLength } = bytes;
+  check(native.getrandom(new Uint8Array(buffer, byteOffset, byteLength)), 'getrandom');
+  return bytes;
+}
 
 /**
  * Makes a generator of doubles in [0, 1): xoshiro128**, seeded by the kernel.
  * V8 has one as good, but nothing that makes it start from another seed.
  */
 function makeRandom(): () => number {
-  const seed = randomFillSync(new Int32Array(4));
+  const seed = fill(new Int32Array(4));
   let a = seed[0]!;
   let b = seed[1]!;
   let c = seed[2]!;
@@ -34,10 +43,12 @@ function makeRandom(): () => number {
 /** Call it in a forked child: its random numbers are its own from here on. */
 export function reseed(): void {
   const { uuidData, randomCache } = nodeInternals();
-  randomFillSync(uuidData);
-  randomFillSync(randomCache);
+  fill(uuidData);
+  fill(randomCache);
   const next = makeRandom();
   Math.random = function random() {
     return next();
   };
 }
+
+precompileForChildren(makeRandom, fill);

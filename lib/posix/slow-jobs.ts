@@ -4,6 +4,7 @@
 // name. So its pool gets that many more threads, twice.
 import { check } from '../errors.js';
 import { native } from './native.js';
+import { precompileForChildren } from './precompile.js';
 
 const SIZE = 'UV_THREADPOOL_SIZE';
 const DEFAULT_SIZE = 4;
@@ -43,3 +44,5 @@ export function startThreadPool(): void {
     else process.env[SIZE] = before;
   }
 }
+
+precompileForChildren(outgrowSlowJobs, startThreadPool);

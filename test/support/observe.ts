@@ -31,6 +31,7 @@ export function children(): Map<number, string> {
 interface Stat {
   state: string;
   parent: number;
+  threads: number;
 }
 
 function statOf(pid: number): Stat | undefined {
@@ -40,14 +41,15 @@ function statOf(pid: number): Stat | undefined {
   } catch {
     return undefined; // it has ended meanwhile
   }
-  const [state, parent] = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return { state: state!, parent: Number(parent) };
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return { state: fields[0]!, parent: Number(fields[1]), threads: Number(fields[17]) };
 }
 
-/** Whether a process exists and is not a zombie. */
+/** Whether a process exists and could not be reaped: its last thread has not ended. */
 export function isRunning(pid: number): boolean {
   const stat = statOf(pid);
-  return stat !== undefined && stat.state !== 'Z' && stat.state !== 'X';
+  if (stat === undefined) return false;
+  return !['Z', 'X'].includes(stat.state) || stat.threads > 1;
 }
 
 export function sleep(ms: number): Promise<void> {

@@ -46,7 +46,7 @@ function check(scenario: Scenario, result: FixtureResult): void {
 export function testScenarios(url: string, scenarios: Scenarios): void {
   for (const [name, scenario] of Object.entries(scenarios)) {
     const described = describe(scenario);
-    test(name, async () => {
+    void test(name, async () => {
       const { args = [], ...options } = described.options ?? {};
       const result = await runFixture(import.meta.url, './run-scenario.js', {
         ...options,

@@ -1,0 +1,36 @@
+// V8 compiles a function when it is first called. What only children call each
+// child would compile anew, which takes far longer than running it: so the parent has
+// it compiled.
+import { AsyncResource } from 'node:async_hooks';
+import { native } from './native.js';
+
+type AnyFunction = (...args: never[]) => unknown;
+
+/** How often, in milliseconds: V8 throws away the code of functions that nobody calls. */
+const INTERVAL = 1000;
+
+// Of Node.
+const functions = new Set<AnyFunction>([
+  process.eventNames,
+  process.rawListeners,
+  process.off,
+  process.removeAllListeners,
+  process.hasUncaughtExceptionCaptureCallback,
+  process.nextTick,
+  process.exit,
+  AsyncResource.prototype.runInAsyncScope,
+]);
+let last = -Infinity;
+
+/** Registers functions, not classes, that run in children and hardly ever in a parent. */
+export function precompileForChildren(...some: AnyFunction[]): void {
+  for (const fn of some) functions.add(fn);
+}
+
+/** Call it in the parent, before it forks. */
+export function precompile(): void {
+  const now = performance.now();
+  if (now - last < INTERVAL) return;
+  last = now;
+  native.precompile([...functions]);
+}
