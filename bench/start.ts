@@ -30,21 +30,20 @@ async function timed(run: () => unknown): Promise<number> {
   return performance.now() - start;
 }
 
+const [, report] = pipe();
+
 /** What the parent spends in the native part, from the call to its return there. */
 function nativeFork(): number {
-  const [reader, writer] = descriptors;
   const start = performance.now();
   let pid: number;
   // Negative while V8's workers come to rest.
-  do pid = native.fork(writer, false, 0);
+  do pid = native.fork(report, false, 0);
   while (pid < 0);
   if (pid === 0) _exit(0);
   const duration = performance.now() - start;
   waitpid(pid);
-  return reader < 0 ? NaN : duration;
+  return duration;
 }
-
-const descriptors = pipe();
 
 function forkAndWait(): void {
   const pid = fork();
@@ -59,8 +58,7 @@ async function startAndJoin(): Promise<void> {
 }
 
 async function childProcess(): Promise<void> {
-  const nothing = 'data:text/javascript,';
-  await once(forkModule(fileURLToPath(import.meta.url), ['--nothing', nothing]), 'exit');
+  await once(forkModule(fileURLToPath(new URL('support/nothing.js', import.meta.url))), 'exit');
 }
 
 async function workerThread(): Promise<void> {
@@ -140,6 +138,7 @@ interface HeapRow {
 
 async function measureHeap(megabytes: number): Promise<void> {
   const kept = fill(megabytes);
+  await startAndJoin();
   const samples: Samples = {};
   const bare: number[] = [];
   const parent: number[] = [];
@@ -160,7 +159,7 @@ async function measureHeap(megabytes: number): Promise<void> {
 function compareHeaps(): void {
   const rows = HEAPS.map((megabytes) => {
     const nodeArgs = ['--max-old-space-size=4096', fileURLToPath(import.meta.url)];
-    const output = execFileSync(process.execPath, [...nodeArgs, '--heap', String(megabytes)]);
+    const output = execFileSync(process.execPath, [...nodeArgs, String(megabytes)]);
     const row = JSON.parse(output.toString()) as HeapRow;
     return [
       `${row.resident.toFixed(0)} MB`,
@@ -177,10 +176,10 @@ function compareHeaps(): void {
   );
 }
 
-const [mode, argument] = process.argv.slice(2);
-if (mode === '--heap') {
-  await measureHeap(Number(argument));
-} else if (mode !== '--nothing') {
+const [, , heap] = process.argv;
+if (heap !== undefined) {
+  await measureHeap(Number(heap));
+} else {
   console.log(machine());
   await compareStarts();
   compareHeaps();
