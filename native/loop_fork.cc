@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "intrusive_queue.h"
+#include "lost_requests.h"
 
 namespace truefork {
 
@@ -98,6 +99,7 @@ int ForkLoop(uv_loop_t* loop, LoopInChild in_child) {
   for (uv_handle_t* handle : signalled)
     uv_async_send(reinterpret_cast<uv_async_t*>(handle));
   if (!IsEmpty(&loop->wq)) uv_async_send(&loop->wq_async);
+  ForgetLostRequests(loop);
   return 0;
 }
 

@@ -1,0 +1,138 @@
+#include "lost_requests.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "intrusive_queue.h"
+#include "stack_words.h"
+
+namespace truefork {
+
+namespace {
+
+unsigned Length(const uv__queue* head) {
+  unsigned length = 0;
+  for (const uv__queue* node = head->next; node != head; node = node->next)
+    length++;
+  return length;
+}
+
+// Reads memory that need not be there: the kernel says EFAULT where reading
+// would be a crash.
+class CarefulReader {
+ public:
+  CarefulReader() { is_open_ = pipe(ends_) == 0; }
+  ~CarefulReader() {
+    if (!is_open_) return;
+    for (const int end : ends_) close(end);
+  }
+  CarefulReader(const CarefulReader&) = delete;
+  CarefulReader& operator=(const CarefulReader&) = delete;
+
+  template <typename Type>
+  bool Read(uintptr_t address, Type* value) {
+    constexpr ssize_t kSize = sizeof(Type);
+    return is_open_ &&
+           write(ends_[1], reinterpret_cast<void*>(address), kSize) == kSize &&
+           read(ends_[0], value, kSize) == kSize;
+  }
+
+ private:
+  int ends_[2];
+  bool is_open_;
+};
+
+// libuv takes what has been finished from its queue to one on the stack, and
+// calls back for each: a fork in such a callback finds the others there.
+class BatchOnStack {
+ public:
+  explicit BatchOnStack(uv_loop_t* loop) : loop_(loop) {}
+
+  unsigned Count() {
+    unsigned count = 0;
+    const StackWords stack = WordsOfStack();
+    for (uintptr_t word = stack.low; word + sizeof(uv__queue) <= stack.high;
+         word += sizeof(word)) {
+      const auto* head = reinterpret_cast<const uv__queue*>(word);
+      if (IsHead(head)) count += Length(head);
+    }
+    return count;
+  }
+
+ private:
+  static bool MayBePointer(const uv__queue* pointer) {
+    constexpr uintptr_t kFirstPages = 0x10000;
+    const auto address = reinterpret_cast<uintptr_t>(pointer);
+    return address >= kFirstPages && address % alignof(uv__queue) == 0;
+  }
+
+  bool IsHead(const uv__queue* head) {
+    if (!MayBePointer(head->next) || !MayBePointer(head->prev)) return false;
+    if (head->next == head) return false;
+    uv__queue first{};
+    const auto node = reinterpret_cast<uintptr_t>(head->next);
+    if (!reader_.Read(node, &first) || first.prev != head) return false;
+    return IsFinishedJob(node) || IsFinishedWrite(node);
+  }
+
+  bool IsFinishedJob(uintptr_t node) {
+    uv__work job{};
+    return reader_.Read(node - offsetof(uv__work, wq), &job) &&
+           job.loop == loop_ && job.done != nullptr;
+  }
+
+  bool IsFinishedWrite(uintptr_t node) {
+    uv_write_t request{};
+    uv_stream_t stream{};
+    return reader_.Read(node - offsetof(uv_write_t, queue), &request) &&
+           request.type == UV_WRITE &&
+           reader_.Read(reinterpret_cast<uintptr_t>(request.handle), &stream) &&
+           stream.loop == loop_;
+  }
+
+  uv_loop_t* loop_;
+  CarefulReader reader_;
+};
+
+unsigned RequestsOf(const uv_stream_t* stream) {
+  return (stream->connect_req != nullptr ? 1 : 0) +
+         (stream->shutdown_req != nullptr ? 1 : 0) +
+         Length(&stream->write_queue) + Length(&stream->write_completed_queue);
+}
+
+unsigned RequestsOf(const uv_udp_t* socket) {
+  return Length(&socket->write_queue) + Length(&socket->write_completed_queue);
+}
+
+void AddRequests(uv_handle_t* handle, void* argument) {
+  auto* count = static_cast<unsigned*>(argument);
+  switch (handle->type) {
+    case UV_TCP:
+    case UV_NAMED_PIPE:
+    case UV_TTY:
+      *count += RequestsOf(reinterpret_cast<uv_stream_t*>(handle));
+      break;
+    case UV_UDP:
+      *count += RequestsOf(reinterpret_cast<uv_udp_t*>(handle));
+      break;
+    default:
+      break;
+  }
+}
+
+}  // namespace
+
+void ForgetLostRequests(uv_loop_t* loop) {
+  unsigned& count = loop->active_reqs.count;
+  if (count == 0) return;
+  unsigned living = Length(&loop->wq);
+  uv_walk(loop, AddRequests, &living);
+  if (living < count) living += BatchOnStack(loop).Count();
+  count = std::min(count, living);
+}
+
+}  // namespace truefork
