@@ -49,6 +49,10 @@ Napi::Value IsInsideVmTimeout(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), InsideVmTimeout());
 }
 
+Napi::Value IsSignalCaught(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), IsCaught(Int(info, 0)));
+}
+
 // fork(report descriptor, loop goes on in the child, quiet time in ms)
 Napi::Value ForkProcess(const Napi::CallbackInfo& info) {
   const bool goes_on = info[1].As<Napi::Boolean>();
@@ -130,6 +134,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   using Napi::Function;
   exports["missingSymbol"] = Function::New<MissingSymbol>(env);
   exports["isInsideVmTimeout"] = Function::New<IsInsideVmTimeout>(env);
+  exports["isSignalCaught"] = Function::New<IsSignalCaught>(env);
   exports["fork"] = Function::New<ForkProcess>(env);
   exports["giveUpFork"] = Function::New<CancelFork>(env);
   exports["restHandles"] = Function::New<RestInheritedHandles>(env);

@@ -30,4 +30,10 @@ void ResetNodeSignals() {
   }
 }
 
+bool IsCaught(int signal) {
+  struct sigaction action {};
+  sigaction(signal, nullptr, &action);
+  return action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN;
+}
+
 }  // namespace truefork

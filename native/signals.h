@@ -26,4 +26,7 @@ class BlockedSignals {
 // starts the inspector, which a forked child does not have.
 void ResetNodeSignals();
 
+// Whether the process has a handler for the signal.
+bool IsCaught(int signal);
+
 }  // namespace truefork

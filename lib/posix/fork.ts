@@ -94,6 +94,11 @@ function inspectorUrl(): string | undefined {
   return inspector.url();
 }
 
+/** V8 samples by SIGPROF, which a thread of its own sends. */
+function isProfiling(): boolean {
+  return native.isSignalCaught(constants.signals.SIGPROF) && process.listenerCount('SIGPROF') === 0;
+}
+
 /** Throws if a fork could not end well; nothing has happened then. */
 function refuseWhereImpossible(): void {
   if (!isMainThread) {
@@ -119,6 +124,13 @@ function refuseWhereImpossible(): void {
       'ERR_TRUEFORK_INSPECTOR',
       'cannot fork while the inspector listens: the child would have no thread to serve it; ' +
         'run without --inspect, or call inspector.close() first',
+    );
+  }
+  if (isProfiling()) {
+    throw new ProcessError(
+      'ERR_TRUEFORK_PROFILER',
+      'cannot fork while a CPU profile is being taken: at its end the child would wait for ever for ' +
+        'the thread that samples; run without --cpu-prof and --prof, or stop the profiler first',
     );
   }
   if (native.isInsideVmTimeout()) {
@@ -300,7 +312,7 @@ export function forkWith(loopGoesOn: boolean, setUp: () => void): number {
  *
  * @returns the child's pid, or 0 in the child
  * @throws SystemError `EAGAIN`, `ENOMEM`, and what the child's set-up failed with
- * @throws ProcessError `ERR_TRUEFORK_WORKER_THREAD`, `ERR_TRUEFORK_INSPECTOR`,
+ * @throws ProcessError `ERR_TRUEFORK_WORKER_THREAD`, `ERR_TRUEFORK_INSPECTOR`, `ERR_TRUEFORK_PROFILER`,
  *   `ERR_TRUEFORK_VM_TIMEOUT`, `ERR_TRUEFORK_EXITING`: not possible from here;
  *   `ERR_TRUEFORK_WORKERS_BUSY`: not possible now; `ERR_TRUEFORK_UNSUPPORTED`: not by this Node
  */

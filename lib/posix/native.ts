@@ -23,6 +23,7 @@ export interface Native {
   /** The C++ symbol that this build of Node lacks, if any. Call it first, from the main thread. */
   missingSymbol(): string | undefined;
   isInsideVmTimeout(): boolean;
+  isSignalCaught(signal: number): boolean;
   /** Makes V8 compile functions without running them. */
   precompile(functions: ((...args: never[]) => unknown)[]): void;
   /** -EINPROGRESS: V8's workers are not parked yet; call again, or call giveUpFork(). */
