@@ -33,6 +33,7 @@
         "native/addon.cc",
         "native/attributes.cc",
         "native/descriptors.cc",
+        "native/file_watchers.cc",
         "native/fork.cc",
         "native/futex.cc",
         "native/heap_pages.cc",

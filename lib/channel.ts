@@ -3,6 +3,7 @@
 import { EOFError, ProcessError, TimeoutError } from './errors.js';
 import { FrameReader, type OutgoingFrame } from './frames.js';
 import { close, setNonblocking } from './posix/descriptors.js';
+import { onForkedChild } from './posix/fork.js';
 import { makePoller, READABLE, startPoller, waitUntilReady, WRITABLE } from './posix/poller.js';
 import type { Poller } from './posix/poller.js';
 import { Deadline, throwIfAborted, waitFor } from './waiting.js';
@@ -52,8 +53,21 @@ function tornError(): ProcessError {
 /** How many messages in a row to receive without giving way to the event loop. */
 const MAX_BURST = 100;
 
-/** Closes the descriptors of channels that were dropped without a close(). */
-const dropped = new FinalizationRegistry<number>(close);
+/** What there is to close when a channel was dropped without a close(). */
+interface Remains {
+  fd: number;
+  poller?: Poller;
+}
+
+const dropped = new FinalizationRegistry<Remains>(({ fd, poller }) => {
+  poller?.close();
+  close(fd);
+});
+
+/** Those that somebody waits for. Nothing else may hold them. */
+const awaited = new Set<Channel>();
+
+onForkedChild(() => awaited.clear());
 
 export class Channel {
   readonly fd: number;
@@ -67,7 +81,7 @@ export class Channel {
   #receiveFailure: unknown;
   #sendFailure: unknown;
 
-  #poller: Poller | undefined;
+  readonly #remains: Remains;
   /** What the poller looks for. It may be more than anybody wants: to stop it costs a system call. */
   #watched = 0;
   /** The process that those who wait belong to. */
@@ -76,7 +90,8 @@ export class Channel {
   constructor(fd: number) {
     setNonblocking(fd);
     this.fd = fd;
-    dropped.register(this, fd, this);
+    this.#remains = { fd };
+    dropped.register(this, this.#remains, this);
   }
 
   get isClosed(): boolean {
@@ -119,6 +134,7 @@ export class Channel {
     this.#pumpIn();
     while (!receiver.isDone && waitUntilReady(this.fd, READABLE, deadline.left)) this.#pumpIn();
     remove(this.#receivers, receiver);
+    this.#watch(); // others may have been served
     return settle(receiver).frame!;
   }
 
@@ -183,8 +199,7 @@ export class Channel {
   #closeWhenSent(): void {
     this.#watch();
     if (!this.#isClosed || this.#senders.length > 0) return;
-    this.#poller?.close();
-    this.#poller = undefined;
+    this.#remains.poller?.close();
     dropped.unregister(this);
     close(this.fd);
   }
@@ -198,7 +213,7 @@ export class Channel {
     this.#receivers = [];
     this.#senders = [];
     this.#onlookers.clear();
-    this.#poller?.stop();
+    this.#remains.poller?.stop();
     this.#watched = 0;
   }
 
@@ -223,15 +238,27 @@ export class Channel {
   /** Looks for what is wanted. Only who waits keeps the event loop alive. */
   #watch(): void {
     const wanted = this.#wanted();
+    if (wanted === 0) awaited.delete(this);
+    else awaited.add(this);
     if ((wanted & ~this.#watched) !== 0) this.#watchFor(wanted);
-    this.#poller?.setRef(wanted !== 0);
+    this.#remains.poller?.setRef(wanted !== 0);
   }
 
   #watchFor(events: number): void {
-    this.#poller ??= makePoller(this.fd, (ready) => this.#onEvents(ready));
+    const poller = (this.#remains.poller ??= this.#makePoller());
     this.#watched = events;
-    if (events === 0) this.#poller.stop();
-    else startPoller(this.#poller, events);
+    if (events === 0) poller.stop();
+    else startPoller(poller, events);
+  }
+
+  #makePoller(): Poller {
+    const itself = new WeakRef<Channel>(this);
+    const poller = makePoller(this.fd, (ready) => {
+      const channel = itself.deref();
+      if (channel === undefined) poller.stop();
+      else channel.#onEvents(ready);
+    });
+    return poller;
   }
 
   #onEvents(ready: number): void {

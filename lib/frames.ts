@@ -13,6 +13,14 @@ function badLength(): ProcessError {
   return new ProcessError('ERR_TRUEFORK_BAD_LENGTH', 'bad message length');
 }
 
+function allocate(length: number): Buffer {
+  try {
+    return Buffer.allocUnsafeSlow(length);
+  } catch {
+    throw badLength();
+  }
+}
+
 /**
  * Reads messages from a descriptor that does not block: never more than the
  * message, so that another process may read the next one.
@@ -39,7 +47,7 @@ export class FrameReader {
       const length = this.#readHeader(fd);
       if (length === undefined) return undefined;
       if (length < 0 || length > maxLength || length > constants.MAX_LENGTH) throw badLength();
-      this.#body = Buffer.allocUnsafeSlow(length);
+      this.#body = allocate(length);
       this.#read = 0;
     }
     if (!this.#fill(fd, this.#body, this.#body.length)) return undefined;

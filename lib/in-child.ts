@@ -93,9 +93,11 @@ export async function inChild<Args extends unknown[], Result>(
     } finally {
       writer.close();
     }
-    const result = await receiveOutcome<Awaited<Result>>(reader, child);
-    await child.join();
-    return result;
+    try {
+      return await receiveOutcome<Awaited<Result>>(reader, child);
+    } finally {
+      await child.join();
+    }
   } finally {
     own.delete(reader);
     reader.close();

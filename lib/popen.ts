@@ -1,10 +1,11 @@
 // A child as the kernel sees it: a pid to wait for and to signal. What a Process is
 // to its user stands in process.ts.
 import { constants } from 'node:os';
-import type { Inheritance } from './child/set-up.js';
+import type { Inheritable } from './child/inherit.js';
+import { Inheritance } from './child/set-up.js';
 import { type SystemError } from './errors.js';
 import { close, pipe } from './posix/descriptors.js';
-import { forkWith, onForkedChild } from './posix/fork.js';
+import { assertCanStart, forkWith, onForkedChild } from './posix/fork.js';
 import { setParentDeathSignal } from './posix/forked-child.js';
 import { precompileForChildren } from './posix/precompile.js';
 import { getppid } from './posix/attributes.js';
@@ -21,7 +22,8 @@ import { Deadline, throwIfAborted, waitFor } from './waiting.js';
 
 /** What a child is to be. */
 export interface Plan {
-  inheritance: Inheritance;
+  /** What of this process's event loop the child shares. */
+  inherit: readonly Inheritable[];
   /** Whether it gets SIGTERM when its parent dies; until then the parent's loop need not wait for it. */
   endsWithParent: boolean;
   /** Called in the child; an error in there is thrown in the parent. */
@@ -106,8 +108,8 @@ function endWithParent(parent: number): void {
 }
 
 /** What the child does first. */
-function getReady(plan: Plan, watch: Watch, parent: number): void {
-  plan.inheritance.accept();
+function getReady(plan: Plan, inheritance: Inheritance, watch: Watch, parent: number): void {
+  inheritance.accept();
   watch.inChild();
   if (plan.endsWithParent) endWithParent(parent);
   plan.setUp();
@@ -144,15 +146,17 @@ export class Popen {
 
   /** Makes a child. Does not return there. */
   static launch(plan: Plan): Popen {
+    assertCanStart();
+    const inheritance = new Inheritance(plan.inherit);
     const watch = pidfdsWork() ? pidfdWatch : watchByPipe();
     let pid: number;
     try {
-      pid = forkWith(false, getReady.bind(undefined, plan, watch, process.pid));
+      pid = forkWith(false, getReady.bind(undefined, plan, inheritance, watch, process.pid));
     } catch (error) {
       watch.afterFailure();
       throw error;
     }
-    if (pid === 0) plan.inheritance.abandonParentAnd(plan.main);
+    if (pid === 0) inheritance.abandonParentAnd(plan.main);
     const child = new Popen(pid, watch.inParent(pid));
     if (!plan.endsWithParent) child.#sentinel.keepLoopAlive();
     return child;

@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import { inspect } from 'node:util';
 import type { Inheritable } from './child/inherit.js';
 import { makeMain } from './child/main.js';
-import { Inheritance } from './child/set-up.js';
 import { ProcessError } from './errors.js';
 import { keepInChildren } from './kept-listeners.js';
 import { ParentProcess } from './parent-process.js';
@@ -147,7 +146,7 @@ export class Process<Args extends unknown[] = unknown[]> {
     endChildrenAtExit();
     const creator = new ParentProcess(current.#name, process.pid);
     this.#popen = Popen.launch({
-      inheritance: new Inheritance(this.#inherit),
+      inherit: this.#inherit,
       endsWithParent: this.endsWithParent,
       setUp: becomeCurrent.bind(undefined, this, creator),
       main: makeMain(this.#name, this.run.bind(this)),
@@ -412,7 +411,9 @@ function endsWithParent(child: Process): boolean {
 let uncaught: unknown;
 
 function noteUncaught(error: unknown): void {
-  uncaught = error;
+  const isHandled =
+    process.listenerCount('uncaughtException') > 0 || process.hasUncaughtExceptionCaptureCallback();
+  if (!isHandled) uncaught = error;
 }
 
 /** Daemons are told to end, and made to if they do not. */

@@ -3,7 +3,14 @@
 // whole, and what a clone would silently make `{}` is refused.
 import { inspect, types } from 'node:util';
 import { deserialize, serialize } from 'node:v8';
-import { ProcessError } from './errors.js';
+import {
+  AbortError,
+  BufferTooShort,
+  EOFError,
+  ProcessError,
+  TimeoutError,
+  WorkerLostError,
+} from './errors.js';
 
 const Kind = { clone: 0, string: 1, number: 2, buffer: 3, uint8Array: 4, error: 5 } as const;
 
@@ -19,31 +26,30 @@ function notClonable(message: string, cause?: unknown): ProcessError {
   return new ProcessError('ERR_TRUEFORK_NOT_CLONABLE', message, { cause });
 }
 
-/** Web objects whose state is private: V8 would write an empty object. */
-const STATEFUL = new Set([
-  'AbortController',
-  'AbortSignal',
-  'Blob',
-  'BroadcastChannel',
-  'CompressionStream',
-  'DecompressionStream',
-  'EventTarget',
-  'File',
-  'FormData',
-  'Headers',
-  'MessageChannel',
-  'MessagePort',
-  'ReadableStream',
-  'Request',
-  'Response',
-  'TextDecoder',
-  'TextEncoder',
-  'TransformStream',
-  'URL',
-  'URLSearchParams',
-  'WebSocket',
-  'WritableStream',
-]);
+/** Whether V8 writes such an object in a form of its own, and not by its properties. */
+function hasFormOfItsOwn(value: object): boolean {
+  return (
+    Array.isArray(value) ||
+    ArrayBuffer.isView(value) ||
+    types.isAnyArrayBuffer(value) ||
+    types.isBoxedPrimitive(value) ||
+    types.isDate(value) ||
+    types.isMap(value) ||
+    types.isNativeError(value) ||
+    types.isRegExp(value) ||
+    types.isSet(value)
+  );
+}
+
+/**
+ * Whether this is an instance of a class of which a clone would keep nothing: one
+ * whose state is private, as that of URL, Blob, AbortSignal, Connection.
+ */
+function wouldBeEmpty(value: object): boolean {
+  if (hasFormOfItsOwn(value) || Object.keys(value).length > 0) return false;
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  return prototype !== null && Object.getPrototypeOf(prototype) !== null;
+}
 
 function* childrenOf(value: object): Iterable<unknown> {
   if (types.isMap(value)) {
@@ -55,15 +61,15 @@ function* childrenOf(value: object): Iterable<unknown> {
   }
 }
 
-/** Finds a web object somewhere in `root`. */
-function findStateful(root: unknown): object | undefined {
+/** Finds such an instance somewhere in `root`. */
+function findEmptied(root: unknown): object | undefined {
   const seen = new Set<unknown>();
   const rest = [root];
   while (rest.length > 0) {
     const value = rest.pop();
     if (typeof value !== 'object' || value === null || seen.has(value)) continue;
     seen.add(value);
-    if (STATEFUL.has(String(Reflect.get(value, Symbol.toStringTag)))) return value;
+    if (wouldBeEmpty(value)) return value;
     rest.push(...childrenOf(value));
   }
   return undefined;
@@ -79,84 +85,109 @@ function clone(value: unknown): Buffer {
   } catch (error) {
     throw notClonable((error as Error).message, error);
   }
-  // To look for web objects takes as long again as to write the value; where
-  // there are no empty objects there are none.
-  const stateful = bytes.includes(EMPTY_OBJECT) ? findStateful(value) : undefined;
-  if (stateful === undefined) return bytes;
-  const what = inspect(stateful, { depth: 0 });
-  throw notClonable(`${what} could not be cloned: its state is not in its properties`);
+  // To look for them takes as long again as to write the value; where there are no
+  // empty objects there are none.
+  const emptied = bytes.includes(EMPTY_OBJECT) ? findEmptied(value) : undefined;
+  if (emptied === undefined) return bytes;
+  const { name } = emptied.constructor;
+  throw notClonable(`#<${name}> could not be cloned: its state is not in its properties`);
 }
 
-/** An error taken apart. */
-interface ErrorParts {
-  name: string;
-  message: string;
-  stack: string | undefined;
-  /** Encoded one by one, for they may be errors too. */
-  cause?: Buffer;
-  errors?: Buffer[];
-  properties: Record<string, unknown>;
-}
-
-/** The value, or what it looks like. */
-function cloneable(value: unknown): unknown {
-  try {
-    clone(value);
-    return value;
-  } catch {
-    return inspect(value);
-  }
-}
-
-function ownProperties(error: Error): Record<string, unknown> {
-  const properties: Record<string, unknown> = {};
-  for (const key of Object.keys(error)) {
-    if (key === 'cause' || key === 'errors') continue;
-    try {
-      properties[key] = cloneable(Reflect.get(error, key));
-    } catch {
-      // A getter that throws has no value.
-    }
-  }
-  return properties;
-}
-
-function join({ kind, body }: Encoded): Buffer {
-  return Buffer.concat([Uint8Array.of(kind), body]);
-}
-
-function takeApart(error: Error, depth: number): ErrorParts {
-  // A program may have put anything there.
-  const { name, message, stack } = error as { name: unknown; message: unknown; stack: unknown };
-  const parts: ErrorParts = {
-    name: String(name),
-    message: String(message),
-    stack: typeof stack === 'string' ? stack : undefined,
-    properties: ownProperties(error),
-  };
-  if (depth === 0) return parts;
-  const encodeReason = (reason: unknown): Buffer =>
-    join(types.isNativeError(reason) ? encodeError(reason, depth - 1) : encode(cloneable(reason)));
-  if ('cause' in error) parts.cause = encodeReason(error.cause);
-  if (error instanceof AggregateError) parts.errors = error.errors.map(encodeReason);
-  return parts;
-}
-
-/** How many causes of causes to follow; they may go in circles. */
-const MAX_CAUSES = 16;
-
-function encodeError(error: Error, depth = MAX_CAUSES): Encoded {
-  return { kind: Kind.error, body: serialize(takeApart(error, depth)) };
-}
-
-const CONSTRUCTORS: Record<string, ErrorConstructor | undefined> = {
+const BUILT_IN = [
+  AggregateError,
   EvalError,
   RangeError,
   ReferenceError,
   SyntaxError,
   TypeError,
   URIError,
-};
+];
+const OURS = [AbortError, BufferTooShort, EOFError, ProcessError, TimeoutError, WorkerLostError];
+
+/** By name: the classes of which an error comes back as an instance. */
+const PROTOTYPES = new Map<string, object>(
+  [...BUILT_IN, ...OURS, DOMException].map(({ name, prototype }) => [name, prototype]),
+);
+
+/** An error taken apart. */
+interface ErrorParts {
+  /** One of {@link PROTOTYPES}, if it is of such a class. */
+  className: string | undefined;
+  name: string;
+  message: string;
+  stack: string | undefined;
+  // Encoded one by one, for they may be errors too.
+  cause?: Buffer;
+  errors?: Buffer[];
+  properties: Record<string, Buffer>;
+}
+
+function isError(value: unknown): value is Error {
+  return types.isNativeError(value) || value instanceof DOMException;
+}
+
+function classNameOf(error: Error): string | undefined {
+  const prototype = Object.getPrototypeOf(error) as object | null;
+  const known = [...PROTOTYPES].find(([, candidate]) => candidate === prototype);
+  // Errors of another context have other classes of the same names.
+  return known?.[0] ?? BUILT_IN.find(({ name }) => name === error.name)?.name;
+}
+
+/** Takes errors apart, each of them once: causes and properties may go in circles. */
+class ErrorEncoder {
+  readonly #seen = new Set<unknown>();
+
+  encode(error: Error): Encoded {
+    return { kind: Kind.error, body: serialize(this.#takeApart(error)) };
+  }
+
+  #takeApart(error: Error): ErrorParts {
+    // A program may have put anything there.
+    const { name, message, stack } = error as { name: unknown; message: unknown; stack: unknown };
+    const parts: ErrorParts = {
+      className: classNameOf(error),
+      name: String(name),
+      message: String(message),
+      stack: typeof stack === 'string' ? stack : undefined,
+      properties: {},
+    };
+    if (this.#seen.has(error)) return parts;
+    this.#seen.add(error);
+    parts.properties = this.#properties(error);
+    if ('cause' in error) parts.cause = this.#encodeReason(error.cause);
+    if (error instanceof AggregateError) {
+      parts.errors = error.errors.map((reason) => this.#encodeReason(reason));
+    }
+    return parts;
+  }
+
+  #properties(error: Error): Record<string, Buffer> {
+    const properties: Record<string, Buffer> = {};
+    for (const key of Object.keys(error)) {
+      if (key === 'cause' || key === 'errors') continue;
+      try {
+        properties[key] = this.#encodeReason(Reflect.get(error, key));
+      } catch {
+        // A getter that throws has no value.
+      }
+    }
+    return properties;
+  }
+
+  /** The value, or what it looks like. */
+  #encodeReason(value: unknown): Buffer {
+    if (isError(value)) return join(this.encode(value));
+    try {
+      return join(encode(value));
+    } catch {
+      return join(encode(inspect(value)));
+    }
+  }
+}
+
+function join({ kind, body }: Encoded): Buffer {
+  return Buffer.concat([Uint8Array.of(kind), body]);
+}
 
 /** As the properties of errors are that are not enumerated. */
 function hidden(value: unknown): PropertyDescriptor {
@@ -164,22 +195,29 @@ function hidden(value: unknown): PropertyDescriptor {
 }
 
 /**
- * An error like the one that was taken apart. Built-in classes come back as
+ * An error like the one that was taken apart. Built-in classes and our own come back as
  * themselves; an error of any other class is an Error with that name.
  */
-function putTogether({ name, message, stack, cause, errors, properties }: ErrorParts): Error {
-  const error =
-    errors === undefined
-      ? new (CONSTRUCTORS[name] ?? Error)(message)
-      : new AggregateError(errors.map(decode), message);
+function putTogether(parts: ErrorParts): Error {
+  const { className, name, message, stack, cause, errors, properties } = parts;
+  const isWebError = className === DOMException.name;
+  const error = isWebError ? new DOMException(message, name) : new Error(message);
+  const prototype = className === undefined ? undefined : PROTOTYPES.get(className);
+  if (prototype !== undefined && !isWebError) Object.setPrototypeOf(error, prototype);
   if (error.name !== name) Object.defineProperty(error, 'name', hidden(name));
   Object.defineProperty(error, 'stack', hidden(stack));
   if (cause !== undefined) Object.defineProperty(error, 'cause', hidden(decode(cause)));
-  return Object.assign(error, properties);
+  if (errors !== undefined) Object.defineProperty(error, 'errors', hidden(errors.map(decode)));
+  for (const [key, value] of Object.entries(properties)) {
+    Object.defineProperty(error, key, { ...hidden(decode(value)), enumerable: true });
+  }
+  return error;
 }
 
+const NUMBER_SIZE = 8;
+
 function encodeNumber(value: number): Encoded {
-  const body = Buffer.allocUnsafe(8);
+  const body = Buffer.allocUnsafe(NUMBER_SIZE);
   body.writeDoubleLE(value);
   return { kind: Kind.number, body };
 }
@@ -198,27 +236,46 @@ export function encode(value: unknown): Encoded {
   if (types.isUint8Array(value)) {
     return { kind: Buffer.isBuffer(value) ? Kind.buffer : Kind.uint8Array, body: value };
   }
-  if (types.isNativeError(value)) return encodeError(value);
+  if (isError(value)) return new ErrorEncoder().encode(value);
   return { kind: Kind.clone, body: clone(value) };
 }
 
-/** The value that was encoded. Its bytes may be those of `message`. */
+/** @throws ProcessError `ERR_TRUEFORK_BAD_MESSAGE` */
+function restore(body: Buffer): unknown {
+  try {
+    return deserialize(body);
+  } catch (cause) {
+    throw badMessage(cause);
+  }
+}
+
+function badMessage(cause?: unknown): ProcessError {
+  const message = 'the message was not sent by send()';
+  return new ProcessError('ERR_TRUEFORK_BAD_MESSAGE', message, { cause });
+}
+
+/**
+ * The value that was encoded. Its bytes may be those of `message`.
+ *
+ * @throws ProcessError `ERR_TRUEFORK_BAD_MESSAGE`
+ */
 export function decode(message: Buffer): unknown {
   const body = message.subarray(1);
   switch (message[0]) {
     case Kind.clone:
-      return deserialize(body);
+      return restore(body);
     case Kind.string:
       return body.toString();
     case Kind.number:
+      if (body.length !== NUMBER_SIZE) throw badMessage();
       return body.readDoubleLE();
     case Kind.buffer:
       return body;
     case Kind.uint8Array:
       return new Uint8Array(body.buffer, body.byteOffset, body.length);
     case Kind.error:
-      return putTogether(deserialize(body) as ErrorParts);
+      return putTogether(restore(body) as ErrorParts);
     default:
-      throw new ProcessError('ERR_TRUEFORK_BAD_MESSAGE', 'the message was not sent by send()');
+      throw badMessage();
   }
 }

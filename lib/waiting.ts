@@ -37,8 +37,14 @@ export function waitOptions(options: number | WaitOptions): {
   timeout: number;
   signal: AbortSignal | undefined;
 } {
-  const { timeout = Infinity, signal }: WaitOptions =
-    typeof options === 'number' ? { timeout: options } : options;
+  const isObject = typeof options === 'object' && options !== null;
+  assertType(
+    isObject || typeof options === 'number',
+    'options',
+    'an object or a number of milliseconds',
+    options,
+  );
+  const { timeout = Infinity, signal }: WaitOptions = isObject ? options : { timeout: options };
   const isNumber = typeof timeout === 'number' && !Number.isNaN(timeout);
   assertType(isNumber, 'timeout', 'a number of milliseconds', timeout);
   const isSignal = signal === undefined || signal instanceof AbortSignal;

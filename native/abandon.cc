@@ -5,7 +5,6 @@
 #include "first_timer.h"
 #include "loop_callback.h"
 #include "node_internals.h"
-#include "thread_pool.h"
 
 namespace truefork {
 
@@ -34,10 +33,16 @@ void TerminateAgain(void*) {
   }
 }
 
+// A termination in a promise job ends with the other promise jobs.
+void TerminateAfterMicrotasks(void*, void*) {
+  if (beginning->spared_calls == 0) NodeInternals::Get().TerminateExecution();
+}
+
 void Begin(uv_timer_t* timer) {
-  NodeInternals::Get().OffCallCompleted(TerminateAgain);
-  NodeInternals::Get().CancelTermination();
-  ForgetFinishedJobs(timer->loop);
+  const NodeInternals& node = NodeInternals::Get();
+  node.OffCallCompleted(TerminateAgain);
+  node.OffMicrotasksCompleted(TerminateAfterMicrotasks);
+  node.CancelTermination();
   RestLoop(timer->loop, beginning->keep);
   const Napi::FunctionReference function = std::move(beginning->function);
   const Napi::HandleScope scope(function.Env());
@@ -58,6 +63,7 @@ void AbandonStack(Napi::Function begin, uv_loop_t* loop, Descriptors keep,
 
   const NodeInternals& node = NodeInternals::Get();
   node.OnCallCompleted(TerminateAgain);
+  node.OnMicrotasksCompleted(TerminateAfterMicrotasks);
   // The first microtask meets the termination, and V8 drops the whole queue.
   node.TerminateExecution();
   node.RunMicrotasks();

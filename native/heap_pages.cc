@@ -97,7 +97,7 @@ int MakeHeapInheritable() {
   static std::vector<Range> wide_ranges;
   if (MakeAllInheritable(wide_ranges)) return 0;
   const std::vector<Mapping> mappings = ReadMappings();
-  if (mappings.empty()) return -ENOENT;
+  if (mappings.empty()) return -errno;
   wide_ranges = RangesBetween(mappings);
   if (MakeAllInheritable(wide_ranges)) return 0;
   // A private mapping that the kernel refuses is none of V8's.

@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "file_watchers.h"
 #include "intrusive_queue.h"
 #include "lost_requests.h"
 
@@ -80,6 +81,13 @@ void ForgetCaughtSignals(uv_handle_t* handle) {
   signal->dispatched_signals = 0;
 }
 
+int ForkLoopAndDescriptors(uv_loop_t* loop) {
+  FileWatchers files(loop);
+  const SameBackendNumber same(loop);
+  const int error = uv_loop_fork(loop);
+  return error != 0 ? error : files.Restore();
+}
+
 }  // namespace
 
 int ForkLoop(uv_loop_t* loop, LoopInChild in_child) {
@@ -89,12 +97,15 @@ int ForkLoop(uv_loop_t* loop, LoopInChild in_child) {
     ForgetCaughtSignals(handle);
     if (IsSignalled(handle)) signalled.push_back(handle);
   }
-  int error = 0;
-  {
-    const SameBackendNumber same(loop);
-    error = uv_loop_fork(loop);
+  const int error = ForkLoopAndDescriptors(loop);
+  if (error != 0) return error;
+  if (in_child == LoopInChild::kStartsAfresh) {
+    // uv_loop_fork() does not see those that libuv is about to call back.
+    for (uv_handle_t* handle : signalled)
+      reinterpret_cast<uv_async_t*>(handle)->pending = 0;
+    DropFinishedRequests(loop);
+    return 0;
   }
-  if (error != 0 || in_child == LoopInChild::kStartsAfresh) return error;
   // uv_loop_fork() forgets which handles had been signalled.
   for (uv_handle_t* handle : signalled)
     uv_async_send(reinterpret_cast<uv_async_t*>(handle));

@@ -54,16 +54,23 @@ class BatchOnStack {
 
   unsigned Count() {
     unsigned count = 0;
-    const StackWords stack = WordsOfStack();
-    for (uintptr_t word = stack.low; word + sizeof(uv__queue) <= stack.high;
-         word += sizeof(word)) {
-      const auto* head = reinterpret_cast<const uv__queue*>(word);
-      if (IsHead(head)) count += Length(head);
-    }
+    ForEach([&](uv__queue* head) { count += Length(head); });
     return count;
   }
 
+  void Drop() { ForEach(MakeEmpty); }
+
  private:
+  template <typename Visit>
+  void ForEach(Visit visit) {
+    const StackWords stack = WordsOfStack();
+    for (uintptr_t word = stack.low; word + sizeof(uv__queue) <= stack.high;
+         word += sizeof(word)) {
+      auto* head = reinterpret_cast<uv__queue*>(word);
+      if (IsHead(head)) visit(head);
+    }
+  }
+
   static bool MayBePointer(const uv__queue* pointer) {
     constexpr uintptr_t kFirstPages = 0x10000;
     const auto address = reinterpret_cast<uintptr_t>(pointer);
@@ -133,6 +140,11 @@ void ForgetLostRequests(uv_loop_t* loop) {
   uv_walk(loop, AddRequests, &living);
   if (living < count) living += BatchOnStack(loop).Count();
   count = std::min(count, living);
+}
+
+void DropFinishedRequests(uv_loop_t* loop) {
+  MakeEmpty(&loop->wq);
+  if (loop->active_reqs.count > 0) BatchOnStack(loop).Drop();
 }
 
 }  // namespace truefork

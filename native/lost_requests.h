@@ -9,4 +9,7 @@ namespace truefork {
 // the child alive for ever.
 void ForgetLostRequests(uv_loop_t* loop);
 
+// In a child that does not: drops what is finished and would be called back.
+void DropFinishedRequests(uv_loop_t* loop);
+
 }  // namespace truefork

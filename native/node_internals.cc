@@ -81,6 +81,11 @@ const char* NodeInternals::Load() {
                &it.add_call_completed_);
   symbols.Find("_ZN2v87Isolate27RemoveCallCompletedCallbackEPFvPS0_E",
                &it.remove_call_completed_);
+  symbols.Find("_ZN2v87Isolate30AddMicrotasksCompletedCallbackEPFvPS0_PvES2_",
+               &it.add_microtasks_completed_);
+  symbols.Find(
+      "_ZN2v87Isolate33RemoveMicrotasksCompletedCallbackEPFvPS0_PvES2_",
+      &it.remove_microtasks_completed_);
   symbols.Find("_ZN4node12NodePlatform21NumberOfWorkerThreadsEv",
                &it.worker_count_);
   symbols.Find(

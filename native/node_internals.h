@@ -54,6 +54,15 @@ class NodeInternals {
     remove_call_completed_(isolate_, callback);
   }
 
+  // Called each time that the promise jobs have been run, or dropped.
+  using MicrotasksCompleted = void (*)(void* isolate, void* nothing);
+  void OnMicrotasksCompleted(MicrotasksCompleted callback) const {
+    add_microtasks_completed_(isolate_, callback, nullptr);
+  }
+  void OffMicrotasksCompleted(MicrotasksCompleted callback) const {
+    remove_microtasks_completed_(isolate_, callback, nullptr);
+  }
+
   // Who ends the process after process.exit() and uncaught exceptions.
   void SetExitHandler(std::function<void(void* environment, int code)>) const;
 
@@ -73,6 +82,10 @@ class NodeInternals {
   WithIsolate run_microtasks_ = nullptr;
   void (*add_call_completed_)(void* isolate, CallCompleted) = nullptr;
   void (*remove_call_completed_)(void* isolate, CallCompleted) = nullptr;
+  void (*add_microtasks_completed_)(void* isolate, MicrotasksCompleted,
+                                    void*) = nullptr;
+  void (*remove_microtasks_completed_)(void* isolate, MicrotasksCompleted,
+                                       void*) = nullptr;
   int (*worker_count_)(void* platform) = nullptr;
   void* post_ = nullptr;
   bool post_takes_priority_ = false;

@@ -69,9 +69,16 @@ void Poller::OnEvent(uv_poll_t* handle, int status, int events) {
   auto* poller = static_cast<Poller*>(handle->data);
   const Napi::HandleScope scope(poller->Env());
   const Napi::Object self = poller->Value();
+  napi_value onready = nullptr;
+  if (napi_get_named_property(poller->Env(), self, "onready", &onready) !=
+      napi_ok) {
+    // Node ends, and turns the loop while no JavaScript can run any more.
+    uv_poll_stop(handle);
+    return;
+  }
   if (status != 0) poller->SetWatching(false);
   const auto code = Code(poller->Env(), status != 0 ? status : events);
-  CallFromLoop(self.Get("onready").As<Napi::Function>(), self, {code});
+  CallFromLoop(Napi::Function(poller->Env(), onready), self, {code});
 }
 
 void Poller::ApplyRef() {

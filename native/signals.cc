@@ -28,6 +28,8 @@ void ResetNodeSignals() {
     action.sa_handler = SIG_DFL;
     sigaction(signal, &action, nullptr);
   }
+  // Node ignores them; libuv forgets that when a listener goes.
+  for (const int signal : {SIGPIPE, SIGXFSZ}) std::signal(signal, SIG_IGN);
 }
 
 bool IsCaught(int signal) {

@@ -21,7 +21,8 @@ class BlockedSignals {
   sigset_t before_;
 };
 
-// Gives the signals that Node handles itself their default action. Its handlers
+// Gives signals the actions that they have in a Node that has just started,
+// but those that Node handles itself their default action. Its handlers
 // would reset the terminal, which is the parent's, or wake the thread that
 // starts the inspector, which a forked child does not have.
 void ResetNodeSignals();

@@ -1,13 +1,6 @@
 #include "thread_pool.h"
 
-#include "intrusive_queue.h"
-
 namespace truefork {
-
-void ForgetFinishedJobs(uv_loop_t* loop) {
-  const PausedThreadPool paused(loop);
-  MakeEmpty(&loop->wq);
-}
 
 int StartThreadPool(uv_loop_t* loop) {
   static uv_work_t nothing;

@@ -22,10 +22,6 @@ class PausedThreadPool {
   uv_loop_t* loop_;
 };
 
-// In a child that does not go on with the parent's work: drops what the pool
-// has finished for `loop` and not yet delivered.
-void ForgetFinishedJobs(uv_loop_t* loop);
-
 // Makes the pool start now, with as many threads as UV_THREADPOOL_SIZE says.
 // Returns 0 or a negative errno.
 int StartThreadPool(uv_loop_t* loop);

@@ -239,7 +239,8 @@ export const scenarios: Scenarios = {
         process.on('beforeExit', () => {
           console.log(`before exit ${++times}`);
           if (times === 1) setTimeout(() => console.log('timer'), 1);
-          if (times === 2) void Promise.resolve().then(() => setImmediate(() => console.log('job')));
+          if (times === 2)
+            void Promise.resolve().then(() => setImmediate(() => console.log('job')));
         });
       });
       assert.equal(await child.join(), 0);
@@ -371,9 +372,12 @@ export const scenarios: Scenarios = {
     await assert.rejects(child.join(), { code: 'ERR_TRUEFORK_NOT_STARTED' });
     child.start();
     assert.throws(() => child.start(), misuse('ALREADY_STARTED', 'cannot start a process twice'));
-    assert.throws(() => {
-      child.daemon = true;
-    }, misuse('ALREADY_STARTED', 'process has already started'));
+    assert.throws(
+      () => {
+        child.daemon = true;
+      },
+      misuse('ALREADY_STARTED', 'process has already started'),
+    );
     assert.throws(
       () => child.close(),
       misuse(
@@ -427,8 +431,14 @@ export const scenarios: Scenarios = {
     const sibling = started(hang);
     const unstarted = new Process({ target: hang });
     const target = (): void => {
-      assert.throws(() => sibling.joinSync(), misuse('NOT_A_CHILD', 'can only join a child process'));
-      assert.throws(() => sibling.isAlive(), misuse('NOT_A_CHILD', 'can only test a child process'));
+      assert.throws(
+        () => sibling.joinSync(),
+        misuse('NOT_A_CHILD', 'can only join a child process'),
+      );
+      assert.throws(
+        () => sibling.isAlive(),
+        misuse('NOT_A_CHILD', 'can only test a child process'),
+      );
       assert.throws(() => sibling.kill(), { code: 'ERR_TRUEFORK_NOT_A_CHILD' });
       assert.equal(sibling.exitcode, null);
       assert.throws(

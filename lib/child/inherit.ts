@@ -1,6 +1,7 @@
 // Servers and sockets that a child shares with its parent, because the parent said
 // so: the descriptors that stay theirs, and counts that are not the child's.
 import type { Socket as DatagramSocket } from 'node:dgram';
+import { fstatSync } from 'node:fs';
 import type { Server, Socket } from 'node:net';
 import { ProcessError } from '../errors.js';
 import { assertDescriptor, assertType } from '../validate.js';
@@ -20,19 +21,22 @@ function datagramHandle(socket: object): { fd?: number } | undefined {
   return state && (Reflect.get(socket, state) as { handle?: { fd?: number } }).handle;
 }
 
-/** @throws TypeError, or ProcessError `ERR_TRUEFORK_CLOSED` if it has no descriptor (any more) */
+/** @throws TypeError, SystemError `EBADF`, or ProcessError `ERR_TRUEFORK_CLOSED` if it has no descriptor (any more) */
 export function descriptorOf(object: Inheritable): number {
   if (typeof object === 'number') {
     assertDescriptor(object, 'inherit');
+    fstatSync(object);
     return object;
   }
+  const isObject = typeof object === 'object' && object !== null;
+  const datagrams = isObject ? datagramHandle(object) : undefined;
   assertType(
-    typeof object === 'object' && object !== null,
+    datagrams !== undefined || (isObject && '_handle' in object),
     'inherit',
     'an array of servers, sockets and file descriptors',
     object,
   );
-  const handle = datagramHandle(object) ?? (object as WithHandle)._handle;
+  const handle = datagrams ?? (object as WithHandle)._handle;
   if (handle?.fd !== undefined && handle.fd >= 0) return handle.fd;
   throw new ProcessError(
     'ERR_TRUEFORK_CLOSED',

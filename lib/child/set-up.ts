@@ -34,8 +34,8 @@ export class Inheritance {
   /** Call it in the child, first of all. */
   accept(): void {
     restHandles(this.#descriptors);
-    resetSignals();
     removeListeners();
+    resetSignals();
     dropChannel();
     stopTimers();
     renewStdStreams(this.#descriptors.includes(STDIN));

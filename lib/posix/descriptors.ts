@@ -32,10 +32,13 @@ export function socketpair(): [number, number] {
   return pair('socketpair');
 }
 
-function assertRange(bytes: Uint8Array, offset: number, length: number): void {
+/** `length`, or as much as there is from `offset` on. */
+function lengthOf(bytes: Uint8Array, offset: number, length: number | undefined): number {
   assertBytes(bytes, 'buffer');
   assertInteger(offset, 'offset', 0, bytes.length);
-  assertInteger(length, 'length', 0, bytes.length - offset);
+  const most = bytes.length - offset;
+  if (length !== undefined) assertInteger(length, 'length', 0, most);
+  return length ?? most;
 }
 
 /**
@@ -45,15 +48,10 @@ function assertRange(bytes: Uint8Array, offset: number, length: number): void {
  * @returns the number of bytes, 0 at the end of the file
  * @throws SystemError `EAGAIN` if nothing is there and the descriptor does not block
  */
-export function read(
-  fd: number,
-  buffer: Uint8Array,
-  offset = 0,
-  length: number = buffer.length - offset,
-): number {
+export function read(fd: number, buffer: Uint8Array, offset = 0, length?: number): number {
   assertDescriptor(fd);
-  assertRange(buffer, offset, length);
-  return check(native.read(fd, buffer, offset, length), 'read');
+  const count = lengthOf(buffer, offset, length);
+  return check(native.read(fd, buffer, offset, count), 'read');
 }
 
 /**
@@ -63,15 +61,10 @@ export function read(
  * @returns the number of bytes written, which may be less than `length`
  * @throws SystemError `EPIPE` if nobody can read them (there is no SIGPIPE in Node), `EAGAIN`
  */
-export function write(
-  fd: number,
-  buffer: Uint8Array,
-  offset = 0,
-  length: number = buffer.length - offset,
-): number {
+export function write(fd: number, buffer: Uint8Array, offset = 0, length?: number): number {
   assertDescriptor(fd);
-  assertRange(buffer, offset, length);
-  return check(native.write(fd, buffer, offset, length), 'write');
+  const count = lengthOf(buffer, offset, length);
+  return check(native.write(fd, buffer, offset, count), 'write');
 }
 
 /** close(2). @throws SystemError `EBADF` */

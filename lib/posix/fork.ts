@@ -3,9 +3,11 @@ import { channel } from 'node:diagnostics_channel';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { performance } from 'node:perf_hooks';
+import { inspect } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
 import { check, ProcessError, systemError } from '../errors.js';
 import { nodeInternals } from '../node-internals.js';
+import { assertFunction, assertType } from '../validate.js';
 import { close, pipe, read } from './descriptors.js';
 import { forgetWorkers, haveWorkers, warnOfWorkers } from './js-workers.js';
 import { leaveOnNaturalEnd } from './leave.js';
@@ -45,7 +47,7 @@ export interface ForkMessage {
 }
 
 const forks = channel('truefork:fork');
-const hooks: AtForkHooks[] = [];
+const registrations: { functions: AtForkHooks }[] = [];
 
 /**
  * pthread_atfork(3), or Python's `os.register_at_fork()` — registers functions to
@@ -53,35 +55,57 @@ const hooks: AtForkHooks[] = [];
  * descendants. `before` functions run in reverse order of registration, the others
  * in order. What an `after…` function throws becomes a warning.
  *
+ * A fork calls those that are registered when it begins.
+ *
  * @returns a function that takes the registration back
  */
 export function registerAtFork(functions: AtForkHooks): () => void {
-  hooks.push(functions);
+  assertType(
+    typeof functions === 'object' && functions !== null,
+    'functions',
+    'an object',
+    functions,
+  );
+  for (const name of ['before', 'afterInParent', 'afterInChild'] as const) {
+    if (functions[name] !== undefined) assertFunction(functions[name], name);
+  }
+  const registration = { functions };
+  registrations.push(registration);
   return () => {
-    const index = hooks.indexOf(functions);
-    if (index >= 0) hooks.splice(index, 1);
+    const index = registrations.indexOf(registration);
+    if (index >= 0) registrations.splice(index, 1);
   };
 }
 
-function runHooks(which: 'afterInParent' | 'afterInChild', some: AtForkHooks[] = [...hooks]): void {
-  for (const functions of some) {
-    try {
-      functions[which]?.();
-    } catch (error) {
-      process.emitWarning(error as Error);
-    }
-  }
+function warnOf(error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : inspect(error));
 }
 
-function runBeforeHooks(): void {
-  const reversed = hooks.toReversed();
-  for (const [index, { before }] of reversed.entries()) {
-    try {
-      before?.();
-    } catch (error) {
-      // Those that prepared for a fork must hear that it is over.
-      runHooks('afterInParent', reversed.slice(0, index).toReversed());
-      throw error;
+/** The hooks of one fork. */
+class Hooks {
+  /** Those whose `before` has been called, in order of registration. */
+  #prepared: AtForkHooks[] = [];
+
+  before(): void {
+    for (const { functions } of registrations.toReversed()) {
+      try {
+        functions.before?.();
+      } catch (error) {
+        // Those that prepared for a fork must hear that it is over.
+        this.after('afterInParent');
+        throw error;
+      }
+      this.#prepared.unshift(functions);
+    }
+  }
+
+  after(which: 'afterInParent' | 'afterInChild'): void {
+    for (const functions of this.#prepared) {
+      try {
+        functions[which]?.();
+      } catch (error) {
+        warnOf(error);
+      }
     }
   }
 }
@@ -100,7 +124,7 @@ function isProfiling(): boolean {
 }
 
 /** Throws if a fork could not end well; nothing has happened then. */
-function refuseWhereImpossible(): void {
+export function assertCanFork(): void {
   if (!isMainThread) {
     throw new ProcessError(
       'ERR_TRUEFORK_WORKER_THREAD',
@@ -146,7 +170,8 @@ function refuseWhereImpossible(): void {
  * 'beforeExit' is emitted when the event loop has ended. In a child that drops the
  * call Node would take it for the end of the program.
  */
-function refuseAtLoopEnd(): void {
+export function assertCanStart(): void {
+  assertCanFork();
   if (!native.isAtLoopEnd()) return;
   throw new ProcessError(
     'ERR_TRUEFORK_EXITING',
@@ -258,20 +283,19 @@ function forkAndGetReady(loopGoesOn: boolean, getReady: () => void): number {
 }
 
 /**
- * Forks. In the child `setUp` runs before anything else of it can; an error in
- * there is thrown in the parent.
+ * Forks, if that is possible: see {@link assertCanFork}. In the child `setUp` runs before anything
+ * else of it can; an error in there is thrown in the parent.
  *
  * @param loopGoesOn whether what the parent's event loop had to do is done in the child as well
  * @returns the child's pid, or 0 in the child
  */
 export function forkWith(loopGoesOn: boolean, setUp: () => void): number {
-  refuseWhereImpossible();
-  if (!loopGoesOn) refuseAtLoopEnd();
   nodeInternals();
   if (haveWorkers()) warnOfWorkers();
   precompile();
   const slowJobs = countSlowJobs();
-  runBeforeHooks();
+  const hooks = new Hooks();
+  hooks.before();
   const start = performance.now();
   let pid: number | undefined;
   try {
@@ -280,10 +304,10 @@ export function forkWith(loopGoesOn: boolean, setUp: () => void): number {
       setUp();
       outgrowSlowJobs(slowJobs);
       leaveOnNaturalEnd();
-      runHooks('afterInChild');
+      hooks.after('afterInChild');
     });
   } finally {
-    if (pid !== 0) runHooks('afterInParent');
+    if (pid !== 0) hooks.after('afterInParent');
   }
   if (pid !== 0 && forks.hasSubscribers) {
     const duration = performance.now() - start;
@@ -317,6 +341,7 @@ export function forkWith(loopGoesOn: boolean, setUp: () => void): number {
  *   `ERR_TRUEFORK_WORKERS_BUSY`: not possible now; `ERR_TRUEFORK_UNSUPPORTED`: not by this Node
  */
 export function fork(): number {
+  assertCanFork();
   return forkWith(true, startThreadPool);
 }
 

@@ -12,7 +12,7 @@ export function restHandles(keep: Int32Array): void {
   check(native.restHandles(keep), 'dup2');
 }
 
-/** Gives SIGINT, SIGTERM and SIGUSR1, which Node handles itself, their default action. */
+/** Gives signals without listeners the actions that they have where nothing runs but the child. */
 export function resetSignals(): void {
   native.resetSignals();
 }

@@ -19,8 +19,9 @@ export function haveWorkers(): boolean {
   return workers.size > 0;
 }
 
-/** In a forked child there are none. */
+/** In a forked child there are none, and it need not stay alive for them. */
 export function forgetWorkers(): void {
+  for (const worker of workers) worker.unref();
   workers.clear();
 }
 
