@@ -12,13 +12,18 @@ quietly() {
   }
 }
 
-if [ package-lock.json -nt node_modules/.package-lock.json ]; then
+# Whether $1 has yet to be made from $2; shells differ on -nt and missing files.
+outdated() {
+  [ ! -e "$1" ] || [ "$2" -nt "$1" ]
+}
+
+if outdated node_modules/.package-lock.json package-lock.json; then
   echo 'Installing what truefork is built with ...'
   quietly npm ci --ignore-scripts --no-audit --no-fund
 fi
 
 PATH=$PWD/node_modules/.bin:$PATH
-if [ binding.gyp -nt build/Makefile ]; then
+if outdated build/Makefile binding.gyp; then
   echo 'Building truefork ...'
   # Headers that came with Node save a download.
   prefix=$(node -p 'require("path").resolve(process.execPath, "../..")')
