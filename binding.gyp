@@ -32,12 +32,14 @@
         "native/abandon.cc",
         "native/addon.cc",
         "native/attributes.cc",
+        "native/collector_lock.cc",
         "native/descriptors.cc",
         "native/file_watchers.cc",
         "native/fork.cc",
         "native/futex.cc",
         "native/heap_pages.cc",
         "native/inherited_handles.cc",
+        "native/kept_handles.cc",
         "native/leave.cc",
         "native/loop_end.cc",
         "native/loop_fork.cc",
@@ -52,7 +54,8 @@
         "native/v8_workers.cc",
         "native/vanished_stacks.cc",
         "native/vm_timeout.cc",
-        "native/wait.cc"
+        "native/wait.cc",
+        "native/watchers.cc"
       ]
     },
     {

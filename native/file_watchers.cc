@@ -16,9 +16,9 @@ Watchers ActiveWatchers(uv_loop_t* loop) {
   uv_walk(
       loop,
       [](uv_handle_t* handle, void* active) {
-        if (handle->type == UV_FS_EVENT && uv_is_active(handle) != 0)
-          static_cast<Watchers*>(active)->push_back(
-              reinterpret_cast<uv_fs_event_t*>(handle));
+        if (handle->type != UV_FS_EVENT || uv_is_active(handle) == 0) return;
+        static_cast<Watchers*>(active)->push_back(
+            reinterpret_cast<uv_fs_event_t*>(handle));
       },
       &active);
   return active;

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "collector_lock.h"
 #include "heap_pages.h"
 #include "leave.h"
 #include "other_threads.h"
@@ -44,6 +45,7 @@ pid_t ForkWithThreadPoolPaused(uv_loop_t* loop) {
 pid_t Fork(Napi::Env env, uv_loop_t* loop, const ForkOptions& options) {
   constexpr int kSliceMs = 1;
   if (!LocateThreadIds()) return -ENOTSUP;
+  const CollectorLock collector_lock;
   int error = ParkWorkers(kSliceMs);
   if (error != 0) return error;
   if (options.quiet_ms > 0) WaitForQuiet(options.quiet_ms);

@@ -6,7 +6,9 @@
 #include <cerrno>
 
 #include "intrusive_queue.h"
+#include "kept_handles.h"
 #include "node_internals.h"
+#include "watchers.h"
 
 namespace truefork {
 
@@ -33,21 +35,6 @@ int MakeStdinNull() {
   const int error = dup2(null, STDIN_FILENO) < 0 ? -errno : 0;
   close(null);
   return error;
-}
-
-// Makes the loop forget a watcher. Not uv__io_stop(), which libuv keeps to
-// itself; and events that the parent's loop had already collected when it
-// forked must find nobody either.
-void Detach(uv_loop_t* loop, uv__io_t* watcher) {
-  Unlink(&watcher->pending_queue);
-  Unlink(&watcher->watcher_queue);
-  watcher->pevents = 0;
-  watcher->events = 0;
-  const auto fd = static_cast<unsigned>(watcher->fd);
-  if (watcher->fd < 0 || fd >= loop->nwatchers) return;
-  if (loop->watchers[fd] != watcher) return;
-  loop->watchers[fd] = nullptr;
-  loop->nfds--;
 }
 
 // What the parent had given the stream to write, the parent writes.
@@ -198,9 +185,11 @@ int RestHandles(uv_loop_t* loop, const Descriptors& keep) {
         if (uv_is_closing(handle) != 0) return;
         if (!resting->Keeps(handle)) {
           resting->Rest(handle);
-        } else if (IsStream(handle)) {
-          ForgetWrites(reinterpret_cast<uv_stream_t*>(handle));
+          return;
         }
+        if (IsStream(handle))
+          ForgetWrites(reinterpret_cast<uv_stream_t*>(handle));
+        PauseKept(handle);
       },
       &resting);
   if (resting.error() != 0 || keep.count(STDIN_FILENO) != 0)
@@ -218,6 +207,7 @@ void RestLoop(uv_loop_t* loop, const Descriptors& keep) {
       [](uv_handle_t* handle, void* argument) {
         auto* kept = static_cast<Requests*>(argument);
         const bool keeps = kept->resting.Keeps(handle);
+        if (keeps) ResumeKept(handle);
         if (!keeps && uv_is_active(handle) != 0 && uv_has_ref(handle) != 0)
           Stop(handle);
         if (!IsStream(handle)) return;

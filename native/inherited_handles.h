@@ -12,13 +12,15 @@ namespace truefork {
 
 using Descriptors = std::set<int>;
 
-// Right after ForkLoop(): rests all that waits for the kernel, but for handles
-// on the descriptors in `keep`. A resting socket has its number, but no longer
-// the parent's connection. Standard input becomes /dev/null. 0 or -errno.
+// Right after ForkLoop(): rests all that waits for the kernel; handles on the
+// descriptors in `keep` only for now. A resting socket has its number, but no
+// longer the parent's connection. Standard input becomes /dev/null. 0 or
+// -errno.
 int RestHandles(uv_loop_t* loop, const Descriptors& keep);
 
-// When no frame of the parent is on the stack any more: rests whatever else
-// would keep the loop alive, and forgets the parent's requests.
+// When no frame of the parent is on the stack any more: wakes up what is kept,
+// rests whatever else would keep the loop alive, and forgets the parent's
+// requests.
 void RestLoop(uv_loop_t* loop, const Descriptors& keep);
 
 }  // namespace truefork

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "file_watchers.h"
-#include "intrusive_queue.h"
 #include "lost_requests.h"
 
 namespace truefork {
@@ -99,17 +98,17 @@ int ForkLoop(uv_loop_t* loop, LoopInChild in_child) {
   }
   const int error = ForkLoopAndDescriptors(loop);
   if (error != 0) return error;
+  DropFinishedJobs(loop);
   if (in_child == LoopInChild::kStartsAfresh) {
     // uv_loop_fork() does not see those that libuv is about to call back.
     for (uv_handle_t* handle : signalled)
       reinterpret_cast<uv_async_t*>(handle)->pending = 0;
-    DropFinishedRequests(loop);
+    DropFinishedWrites(loop);
     return 0;
   }
   // uv_loop_fork() forgets which handles had been signalled.
   for (uv_handle_t* handle : signalled)
     uv_async_send(reinterpret_cast<uv_async_t*>(handle));
-  if (!IsEmpty(&loop->wq)) uv_async_send(&loop->wq_async);
   ForgetLostRequests(loop);
   return 0;
 }

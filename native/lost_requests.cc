@@ -52,22 +52,27 @@ class BatchOnStack {
  public:
   explicit BatchOnStack(uv_loop_t* loop) : loop_(loop) {}
 
-  unsigned Count() {
+  unsigned CountWrites() {
     unsigned count = 0;
-    ForEach([&](uv__queue* head) { count += Length(head); });
+    ForEach(&BatchOnStack::IsFinishedWrite,
+            [&](uv__queue* head) { count += Length(head); });
     return count;
   }
 
-  void Drop() { ForEach(MakeEmpty); }
+  void DropJobs() { ForEach(&BatchOnStack::IsFinishedJob, MakeEmpty); }
+  void DropWrites() { ForEach(&BatchOnStack::IsFinishedWrite, MakeEmpty); }
 
  private:
+  using Test = bool (BatchOnStack::*)(uintptr_t node);
+
+  // Visits the heads of those queues whose first node passes the test.
   template <typename Visit>
-  void ForEach(Visit visit) {
+  void ForEach(Test test, Visit visit) {
     const StackWords stack = WordsOfStack();
     for (uintptr_t word = stack.low; word + sizeof(uv__queue) <= stack.high;
          word += sizeof(word)) {
       auto* head = reinterpret_cast<uv__queue*>(word);
-      if (IsHead(head)) visit(head);
+      if (IsHead(head, test)) visit(head);
     }
   }
 
@@ -77,13 +82,13 @@ class BatchOnStack {
     return address >= kFirstPages && address % alignof(uv__queue) == 0;
   }
 
-  bool IsHead(const uv__queue* head) {
+  bool IsHead(const uv__queue* head, Test test) {
     if (!MayBePointer(head->next) || !MayBePointer(head->prev)) return false;
     if (head->next == head) return false;
     uv__queue first{};
     const auto node = reinterpret_cast<uintptr_t>(head->next);
-    if (!reader_.Read(node, &first) || first.prev != head) return false;
-    return IsFinishedJob(node) || IsFinishedWrite(node);
+    return reader_.Read(node, &first) && first.prev == head &&
+           (this->*test)(node);
   }
 
   bool IsFinishedJob(uintptr_t node) {
@@ -133,18 +138,21 @@ void AddRequests(uv_handle_t* handle, void* argument) {
 
 }  // namespace
 
-void ForgetLostRequests(uv_loop_t* loop) {
-  unsigned& count = loop->active_reqs.count;
-  if (count == 0) return;
-  unsigned living = Length(&loop->wq);
-  uv_walk(loop, AddRequests, &living);
-  if (living < count) living += BatchOnStack(loop).Count();
-  count = std::min(count, living);
+void DropFinishedJobs(uv_loop_t* loop) {
+  MakeEmpty(&loop->wq);
+  if (loop->active_reqs.count > 0) BatchOnStack(loop).DropJobs();
 }
 
-void DropFinishedRequests(uv_loop_t* loop) {
-  MakeEmpty(&loop->wq);
-  if (loop->active_reqs.count > 0) BatchOnStack(loop).Drop();
+void DropFinishedWrites(uv_loop_t* loop) {
+  if (loop->active_reqs.count > 0) BatchOnStack(loop).DropWrites();
+}
+
+void ForgetLostRequests(uv_loop_t* loop) {
+  unsigned& count = loop->active_reqs.count;
+  unsigned living = 0;
+  if (count > 0) uv_walk(loop, AddRequests, &living);
+  if (living < count) living += BatchOnStack(loop).CountWrites();
+  count = std::min(count, living);
 }
 
 }  // namespace truefork

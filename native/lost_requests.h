@@ -4,12 +4,15 @@
 
 namespace truefork {
 
-// In a child that goes on with the parent's loop: makes the loop forget the
-// requests that only a thread of the parent's pool can finish. They would keep
-// the child alive for ever.
-void ForgetLostRequests(uv_loop_t* loop);
+// Drops the jobs that the parent's pool has finished and nobody was told of:
+// who reads a file in pieces would go on in both processes, at one offset.
+void DropFinishedJobs(uv_loop_t* loop);
 
-// In a child that does not: drops what is finished and would be called back.
-void DropFinishedRequests(uv_loop_t* loop);
+// Drops those writes that are finished and would be called back.
+void DropFinishedWrites(uv_loop_t* loop);
+
+// Makes the loop of a child that goes on with it forget the requests that
+// nobody will finish here. They would keep the child alive for ever.
+void ForgetLostRequests(uv_loop_t* loop);
 
 }  // namespace truefork

@@ -86,6 +86,10 @@ const char* NodeInternals::Load() {
   symbols.Find(
       "_ZN2v87Isolate33RemoveMicrotasksCompletedCallbackEPFvPS0_PvES2_",
       &it.remove_microtasks_completed_);
+  symbols.Find("_ZN5cppgc8internal20PersistentRegionLockC1Ev",
+               &it.lock_collectors_);
+  symbols.Find("_ZN5cppgc8internal20PersistentRegionLockD1Ev",
+               &it.unlock_collectors_);
   symbols.Find("_ZN4node12NodePlatform21NumberOfWorkerThreadsEv",
                &it.worker_count_);
   symbols.Find(

@@ -63,6 +63,10 @@ class NodeInternals {
     remove_microtasks_completed_(isolate_, callback, nullptr);
   }
 
+  // Keeps every isolate from changing what collectors of C++ objects share.
+  void LockCollectors() const { lock_collectors_(nullptr); }
+  void UnlockCollectors() const { unlock_collectors_(nullptr); }
+
   // Who ends the process after process.exit() and uncaught exceptions.
   void SetExitHandler(std::function<void(void* environment, int code)>) const;
 
@@ -86,6 +90,9 @@ class NodeInternals {
                                     void*) = nullptr;
   void (*remove_microtasks_completed_)(void* isolate, MicrotasksCompleted,
                                        void*) = nullptr;
+  // Constructor and destructor of an object without members.
+  void (*lock_collectors_)(void* object) = nullptr;
+  void (*unlock_collectors_)(void* object) = nullptr;
   int (*worker_count_)(void* platform) = nullptr;
   void* post_ = nullptr;
   bool post_takes_priority_ = false;

@@ -8,7 +8,9 @@ import { Pipe, Process } from 'truefork';
 const [near, far] = Pipe();
 
 async function sent<T>(value: T): Promise<T> {
-  const [received] = await Promise.all([far.recv(), near.send(value)]);
+  // In this order: where send() throws nobody waits for the message.
+  const sending = near.send(value);
+  const [received] = await Promise.all([far.recv(), sending]);
   return received as T;
 }
 
@@ -326,14 +328,14 @@ test('several errors in one', async () => {
   assert.equal(Object.getOwnPropertyDescriptor(received, 'errors')!.enumerable, false);
 });
 
-test('errors inside of other values', async () => {
-  const reason = Object.assign(new TypeError('inner', { cause: 'why' }), { code: 'E_INNER' });
+test('errors inside of other values are what a structured clone makes of them', async () => {
+  const reason = Object.assign(new TypeError('inner'), { code: 'E_INNER' });
   const outcomes = await Promise.allSettled([Promise.reject(reason)]);
   const [outcome] = await sent(outcomes);
   const received = (outcome as PromiseRejectedResult).reason as typeof reason;
   assert.ok(received instanceof TypeError);
-  assert.deepEqual([received.message, received.cause], ['inner', 'why']);
-  assert.equal(received.code, 'E_INNER');
+  assert.equal(received.message, 'inner');
+  assert.match(received.stack!, /serialize\.test/);
 });
 
 test('errors of the platform', async () => {
@@ -404,19 +406,18 @@ for (const culprit of STATEFUL) {
   });
 }
 
-test('URL with a property of its own would lose all else', () => {
-  assertRefused(Object.assign(new URL('http://culprit.example'), { note: 1 }), /culprit/);
-});
-
-test('empty objects of other kinds may be sent', async () => {
-  class Empty {
+test('an instance of any class without properties is refused', () => {
+  class Secretive {
     readonly #secret = 1;
     get secret(): number {
       return this.#secret;
     }
   }
+  assertRefused(new Secretive(), /^#<Secretive> could not be cloned: its state is not/);
+});
+
+test('empty objects of no class may be sent', async () => {
   await assertSame([{}, [], new Map(), new Set(), { a: {} }]);
-  assert.deepEqual(await sent(new Empty()), {});
   assert.deepEqual(await sent(Object.create(null)), {});
 });
 

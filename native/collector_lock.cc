@@ -1,0 +1,11 @@
+#include "collector_lock.h"
+
+#include "node_internals.h"
+
+namespace truefork {
+
+CollectorLock::CollectorLock() { NodeInternals::Get().LockCollectors(); }
+
+CollectorLock::~CollectorLock() { NodeInternals::Get().UnlockCollectors(); }
+
+}  // namespace truefork
