@@ -3,11 +3,11 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { pbkdf2, randomInt, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { constants } from 'node:os';
 import { text } from 'node:stream/consumers';
-import { inspect } from 'node:util';
+import { inspect, promisify } from 'node:util';
 import { Connection, Process } from 'truefork';
 import {
   _exit,
@@ -244,6 +244,31 @@ export const scenarios: Scenarios = {
     }
     assertGood(child);
     await until(() => isDone);
+  },
+
+  async 'a child ends although the thread pool was busy in the parent'() {
+    const jobs = Promise.all(
+      [1, 2, 3, 4, 5, 6].map(() => promisify(pbkdf2)('secret', 'salt', 50_000, 32, 'sha256')),
+    );
+    const child = fork();
+    if (child === 0) return;
+    assertGood(child);
+    await jobs;
+  },
+
+  async 'what the thread pool has done is told to the parent alone'() {
+    const told: string[] = [];
+    const job = stat('/proc/self').then(() => told.push('job'));
+    const deadline = performance.now() + 100;
+    while (performance.now() < deadline); // it is done now, and nobody has been told
+    const child = fork();
+    if (child === 0) {
+      await sleep(20);
+      assert.deepEqual(told, []);
+      return;
+    }
+    assertGood(child);
+    await job;
   },
 
   'both sides end with the listeners that were there': {

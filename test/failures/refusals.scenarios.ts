@@ -1,7 +1,10 @@
 // Where a fork could not end well it is refused, and nothing has happened.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import inspector from 'node:inspector';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createContext, runInContext, runInNewContext, runInThisContext, Script } from 'node:vm';
 import { isMainThread, Worker } from 'node:worker_threads';
 import { inChild, Process } from 'truefork';
@@ -95,6 +98,23 @@ const programs: Scenarios = {
     );
     inspector.close();
     await works(child);
+  },
+
+  async 'with a profile'() {
+    const session = new inspector.Session();
+    session.connect();
+    const post = (method: string): Promise<unknown> =>
+      new Promise((resolve) => session.post(method, resolve));
+    await post('Profiler.enable');
+    await post('Profiler.start');
+    const child = refuses('PROFILER');
+    await post('Profiler.stop');
+    session.disconnect();
+    await works(child);
+  },
+
+  'with --cpu-prof'() {
+    refuses('PROFILER');
   },
 
   'in an exit listener'() {
@@ -199,6 +219,25 @@ export const tests: Scenarios = {
     session.post('Debugger.enable');
     await works(new Process({ target: () => process.exit(7) }));
     session.disconnect();
+    await works(new Process({ target: () => process.exit(7) }));
+  },
+
+  'while a CPU profile is taken': programs['with a profile']!,
+
+  async 'when started with --cpu-prof'() {
+    const [file, ...args] = commandOf('with --cpu-prof');
+    const folder = mkdtempSync(join(tmpdir(), 'truefork-'));
+    try {
+      const program = startCommand([file!, '--cpu-prof', `--cpu-prof-dir=${folder}`, ...args]);
+      assert.deepEqual(await program.end(), { code: 0, signal: null }, program.stderr);
+      assert.equal(readdirSync(folder).length, 1);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  },
+
+  async 'a listener for the signal of the profiler is none'() {
+    process.on('SIGPROF', () => {});
     await works(new Process({ target: () => process.exit(7) }));
   },
 
