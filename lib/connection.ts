@@ -63,8 +63,9 @@ export class Connection {
   }
 
   /**
-   * Sends a value: what can be cloned structurally, and errors whole. Do not change
-   * a Buffer until the promise is resolved: it is not copied.
+   * Sends a value: what can be cloned structurally, and errors whole (inside of other
+   * values only as a structured clone makes them). Do not change a Buffer until the
+   * promise is resolved: it is not copied.
    *
    * If the wait ends early and part of the message is out, the rest follows.
    *

@@ -326,9 +326,9 @@ export function forkWith(loopGoesOn: boolean, setUp: () => void): number {
  * on with the same timers, ticks and handles as the parent's, and its descriptors
  * are the parent's. Use `Process` unless that is what you want.
  *
- * Only the calling thread exists in the child: what libuv's thread pool was doing
- * (fs, dns.lookup, crypto, zlib) is done in the parent alone, and JS Workers are
- * gone. `process.pid` and all random numbers are the child's own. It ends through
+ * Only the calling thread exists in the child: what libuv's thread pool had in hand
+ * (fs, dns.lookup, crypto, zlib) comes back in the parent alone, and those promises
+ * stay pending in the child; JS Workers are gone. `process.pid` and all random numbers are the child's own. It ends through
  * `_exit()`, after its 'exit' listeners, the parent's among them.
  *
  * Takes about as long as it takes the kernel to copy the page tables: 30 µs for
