@@ -49,7 +49,7 @@
         "native/poller.cc",
         "native/precompile.cc",
         "native/signals.cc",
-        "native/stack_words.cc",
+        "native/stack.cc",
         "native/thread_pool.cc",
         "native/v8_workers.cc",
         "native/vanished_stacks.cc",

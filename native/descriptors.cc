@@ -52,27 +52,25 @@ Napi::Value SocketPair(const Napi::CallbackInfo& info) {
   return GivePair(info, socketpair(AF_UNIX, kType, 0, ends), ends);
 }
 
-// read(fd, bytes, offset, length)
-Napi::Value Read(const Napi::CallbackInfo& info) {
+size_t Size(const Napi::Value& value) {
+  return static_cast<size_t>(value.As<Napi::Number>().Int64Value());
+}
+
+// Transfers as read(2) and write(2) do: (fd, bytes, offset, length).
+template <typename Call>
+Napi::Value Transfer(const Napi::CallbackInfo& info, Call call) {
   const int fd = Int(info, 0);
-  const Bytes bytes = BytesOf(info[1]);
-  const auto offset =
-      static_cast<size_t>(info[2].As<Napi::Number>().Int64Value());
-  const auto length =
-      static_cast<size_t>(info[3].As<Napi::Number>().Int64Value());
-  return Result(info.Env(),
-                Retry([&] { return read(fd, bytes.data + offset, length); }));
+  uint8_t* data = BytesOf(info[1]).data + Size(info[2]);
+  const size_t length = Size(info[3]);
+  return Result(info.Env(), Retry([&] { return call(fd, data, length); }));
+}
+
+Napi::Value Read(const Napi::CallbackInfo& info) {
+  return Transfer(info, read);
 }
 
 Napi::Value Write(const Napi::CallbackInfo& info) {
-  const int fd = Int(info, 0);
-  const Bytes bytes = BytesOf(info[1]);
-  const auto offset =
-      static_cast<size_t>(info[2].As<Napi::Number>().Int64Value());
-  const auto length =
-      static_cast<size_t>(info[3].As<Napi::Number>().Int64Value());
-  return Result(info.Env(),
-                Retry([&] { return write(fd, bytes.data + offset, length); }));
+  return Transfer(info, write);
 }
 
 // writePair(fd, first, second): one writev(2) of both.

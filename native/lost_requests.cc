@@ -8,7 +8,7 @@
 #include <cstdint>
 
 #include "intrusive_queue.h"
-#include "stack_words.h"
+#include "stack.h"
 
 namespace truefork {
 
@@ -68,7 +68,7 @@ class BatchOnStack {
   // Visits the heads of those queues whose first node passes the test.
   template <typename Visit>
   void ForEach(Test test, Visit visit) {
-    const StackWords stack = WordsOfStack();
+    const StackRange stack = WordsOfStack();
     for (uintptr_t word = stack.low; word + sizeof(uv__queue) <= stack.high;
          word += sizeof(word)) {
       auto* head = reinterpret_cast<uv__queue*>(word);

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <mutex>
 #include <vector>
+
+#include "stack.h"
 #endif
 
 namespace truefork {
@@ -18,8 +20,7 @@ namespace truefork {
 namespace {
 
 struct Stack {
-  uintptr_t low;
-  uintptr_t high;
+  StackRange range;
   pid_t* owner;
 };
 
@@ -40,17 +41,9 @@ bool MatchesHere(size_t offset) {
 }
 
 Stack ThisStack() {
-  pthread_attr_t attributes;
-  void* low = nullptr;
-  size_t size = 0;
-  pthread_getattr_np(pthread_self(), &attributes);
-  pthread_attr_getstack(&attributes, &low, &size);
-  pthread_attr_destroy(&attributes);
-  const auto base = reinterpret_cast<uintptr_t>(low);
-  pid_t* owner = nullptr;
   for (const size_t offset : candidate_offsets)
-    if (owner == nullptr && MatchesHere(offset)) owner = TidAt(offset);
-  return {base, base + size, owner};
+    if (MatchesHere(offset)) return {WholeStack(), TidAt(offset)};
+  return {WholeStack(), nullptr};
 }
 
 }  // namespace
@@ -70,7 +63,7 @@ pid_t* StackOwner() {
   const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
   const std::lock_guard<std::mutex> lock(stacks_lock);
   for (const Stack& stack : stacks)
-    if (here >= stack.low && here < stack.high) return stack.owner;
+    if (stack.range.Contains(here)) return stack.owner;
   stacks.push_back(ThisStack());
   return stacks.back().owner;
 }

@@ -5,7 +5,7 @@
 #include <cstddef>
 
 #include "node_internals.h"
-#include "stack_words.h"
+#include "stack.h"
 
 namespace truefork {
 
@@ -13,7 +13,7 @@ bool InsideVmTimeout() {
   const auto callback =
       reinterpret_cast<uintptr_t>(NodeInternals::Get().VmWatchdogTimer());
   constexpr size_t kCallback = offsetof(uv_timer_t, timer_cb);
-  const StackWords stack = WordsOfStack();
+  const StackRange stack = WordsOfStack();
   for (uintptr_t word = stack.low + kCallback; word < stack.high;
        word += sizeof(word)) {
     if (*reinterpret_cast<const uintptr_t*>(word) != callback) continue;
