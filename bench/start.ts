@@ -17,7 +17,7 @@ const { bareFork } = require('../../build/Release/bare_fork.node') as {
   bareFork(): [forked: number, reaped: number];
 };
 const native = require('../../build/Release/truefork.node') as {
-  fork(report: number, loopGoesOn: boolean, quietMs: number): number;
+  fork(report: number, loopGoesOn: boolean, jsWorkers: number): number;
 };
 
 const ROUNDS = 15;

@@ -16,6 +16,7 @@ struct Beginning {
   uv_timer_t timer;
   bool timer_made = false;
   int spared_calls = 0;
+  bool is_sparing = false;
 };
 
 // One for each process. A child's child finds that of its parent, with a timer
@@ -26,7 +27,8 @@ Beginning* beginning = nullptr;
 // loop: more sockets that were ready in the same turn, more finished jobs of
 // the thread pool. They must not run either.
 void TerminateAgain(void*) {
-  if (beginning->spared_calls > 0) {
+  beginning->is_sparing = beginning->spared_calls > 0;
+  if (beginning->is_sparing) {
     beginning->spared_calls--;
   } else {
     NodeInternals::Get().TerminateExecution();
@@ -35,7 +37,8 @@ void TerminateAgain(void*) {
 
 // A termination in a promise job ends with the other promise jobs.
 void TerminateAfterMicrotasks(void*, void*) {
-  if (beginning->spared_calls == 0) NodeInternals::Get().TerminateExecution();
+  if (beginning->spared_calls == 0 && !beginning->is_sparing)
+    NodeInternals::Get().TerminateExecution();
 }
 
 void Begin(uv_timer_t* timer) {
@@ -57,6 +60,7 @@ void AbandonStack(Napi::Function begin, uv_loop_t* loop, Descriptors keep,
   beginning->function = Napi::Persistent(begin);
   beginning->keep = std::move(keep);
   beginning->spared_calls = spared_calls;
+  beginning->is_sparing = false;
   if (!beginning->timer_made) uv_timer_init(loop, &beginning->timer);
   beginning->timer_made = true;
   StartFirst(&beginning->timer, Begin);

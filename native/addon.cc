@@ -53,7 +53,7 @@ Napi::Value IsSignalCaught(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), IsCaught(Int(info, 0)));
 }
 
-// fork(report descriptor, loop goes on in the child, quiet time in ms)
+// fork(report descriptor, loop goes on in the child, number of Workers)
 Napi::Value ForkProcess(const Napi::CallbackInfo& info) {
   const bool goes_on = info[1].As<Napi::Boolean>();
   const ForkOptions options{

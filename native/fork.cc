@@ -1,18 +1,22 @@
 #include "fork.h"
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
+#include <ctime>
 
 #include "collector_lock.h"
 #include "heap_pages.h"
 #include "leave.h"
-#include "other_threads.h"
 #include "signals.h"
+#include "sleeping_threads.h"
 #include "thread_pool.h"
 #include "v8_workers.h"
 #include "vanished_stacks.h"
+#include "verdict.h"
 
 namespace truefork {
 
@@ -40,6 +44,21 @@ pid_t ForkWithThreadPoolPaused(uv_loop_t* loop) {
   return pid >= 0 ? pid : -errno;
 }
 
+// A thread that does not sleep may be waiting for a worker that is parked, or
+// for a processor.
+int TryAgainLater() {
+  UnparkWorkers();
+  constexpr timespec kMoment{0, 200'000};
+  nanosleep(&kMoment, nullptr);
+  return -EINPROGRESS;
+}
+
+void Discard(pid_t child) {
+  kill(child, SIGKILL);
+  while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
 }  // namespace
 
 pid_t Fork(Napi::Env env, uv_loop_t* loop, const ForkOptions& options) {
@@ -48,9 +67,10 @@ pid_t Fork(Napi::Env env, uv_loop_t* loop, const ForkOptions& options) {
   const CollectorLock collector_lock;
   int error = ParkWorkers(kSliceMs);
   if (error != 0) return error;
-  if (options.quiet_ms > 0) WaitForQuiet(options.quiet_ms);
   // Threads map pages of the heap until they sleep: not before they do.
-  error = MakeHeapInheritable();
+  const SleepingThreads others(options.js_workers);
+  error = others.AreAll() ? MakeHeapInheritable() : TryAgainLater();
+  if (error == 0) error = PrepareVerdict();
   if (error != 0) {
     UnparkWorkers();
     return error;
@@ -58,11 +78,18 @@ pid_t Fork(Napi::Env env, uv_loop_t* loop, const ForkOptions& options) {
   const BlockedSignals blocked;
   const pid_t pid = ForkWithThreadPoolPaused(loop);
   if (pid == 0) {
+    AwaitVerdict();
     GetReady(env, loop, options);
     return 0;
   }
+  const bool is_good = pid < 0 || others.SleptOn();
+  if (is_good) {
+    LetChildGo();
+  } else {
+    Discard(pid);
+  }
   UnparkWorkers();
-  return pid;
+  return is_good ? pid : -EINPROGRESS;
 }
 
 void GiveUpFork() { UnparkWorkers(); }

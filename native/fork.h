@@ -13,13 +13,13 @@ struct ForkOptions {
   // Where the child reports a failure to get ready: "errno syscall".
   int report_fd;
   LoopInChild loop_in_child;
-  // How long to wait for threads that cannot be parked to fall asleep.
-  int quiet_ms;
+  // How many worker_threads Workers there are that must be idle.
+  int js_workers;
 };
 
 // fork(2) for a process that runs V8. Returns the child's pid in the parent, 0
 // in the child, or a negative errno; -EINPROGRESS means "not yet, call again"
-// (v8_workers.h), until GiveUpFork().
+// (v8_workers.h, sleeping_threads.h), until GiveUpFork().
 pid_t Fork(Napi::Env env, uv_loop_t* loop, const ForkOptions& options);
 void GiveUpFork();
 

@@ -1,14 +1,14 @@
 #include "futex.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+
 #if defined(__linux__)
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include <climits>
-#include <ctime>
 #elif defined(__APPLE__)
-// What libc++ builds std::atomic::wait on; declared in no public header.
 extern "C" int __ulock_wait(uint32_t operation, void* word, uint64_t value,
                             uint32_t timeout_us);
 extern "C" int __ulock_wake(uint32_t operation, void* word, uint64_t value);
@@ -16,32 +16,124 @@ extern "C" int __ulock_wake(uint32_t operation, void* word, uint64_t value);
 
 namespace truefork {
 
-#if defined(__linux__)
+namespace {
 
-void FutexWait(std::atomic<int32_t>* word, int32_t expected, int timeout_ms) {
-  timespec timeout{timeout_ms / 1000, (timeout_ms % 1000) * 1000000L};
-  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected,
-          timeout_ms < 0 ? nullptr : &timeout, nullptr, 0);
+constexpr int64_t kNanosecondsPerSecond = 1'000'000'000;
+constexpr int64_t kNanosecondsPerMillisecond = 1'000'000;
+
+timespec Now() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now;
 }
 
-void FutexWakeAll(std::atomic<int32_t>* word) {
-  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
+bool IsEarlier(const timespec& a, const timespec& b) {
+  return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec < b.tv_nsec;
+}
+
+// How long to look away from the other words where a thread can sleep on one
+// only: Linux before 5.16, macOS.
+constexpr double kSliceMs = 10;
+
+Moment SliceOr(const Moment& until) {
+  const Moment slice = Moment::In(kSliceMs);
+  return until.IsBefore(slice) ? until : slice;
+}
+
+}  // namespace
+
+Moment Moment::In(double milliseconds) {
+  constexpr double kLongest = 1e12;
+  Moment moment;
+  if (!(milliseconds < kLongest)) return moment;
+  moment.is_never_ = false;
+  moment.time_ = Now();
+  const auto nanoseconds =
+      static_cast<int64_t>(milliseconds * kNanosecondsPerMillisecond) +
+      moment.time_.tv_nsec;
+  moment.time_.tv_sec += nanoseconds / kNanosecondsPerSecond;
+  moment.time_.tv_nsec = nanoseconds % kNanosecondsPerSecond;
+  return moment;
+}
+
+bool Moment::IsOver() const { return !is_never_ && !IsEarlier(Now(), time_); }
+
+bool Moment::IsBefore(const Moment& other) const {
+  if (is_never_) return false;
+  return other.is_never_ || IsEarlier(time_, other.time_);
+}
+
+#if defined(__linux__)
+
+namespace {
+
+// Since Linux 5.16; the headers may be older.
+#if defined(SYS_futex_waitv)
+constexpr long kFutexWaitv = SYS_futex_waitv;  // NOLINT(google-runtime-int)
+#else
+constexpr long kFutexWaitv = 449;  // NOLINT(google-runtime-int)
+#endif
+
+struct FutexWaiter {
+  uint64_t value;
+  uint64_t address;
+  uint32_t flags;
+  uint32_t reserved;
+};
+
+void SleepOnOne(const Watched& watched, const Moment& until) {
+  syscall(SYS_futex, watched.word, FUTEX_WAIT_BITSET, watched.expected,
+          until.OrNull(), nullptr, FUTEX_BITSET_MATCH_ANY);
+}
+
+// False if the kernel cannot.
+bool SleepOnAll(const Watched* watched, size_t count, const Moment& until) {
+  constexpr uint32_t kSize32 = 2;
+  FutexWaiter waiters[kMostWatched];
+  for (size_t i = 0; i < count; i++) {
+    waiters[i] = {static_cast<uint32_t>(watched[i].expected),
+                  reinterpret_cast<uint64_t>(watched[i].word), kSize32, 0};
+  }
+  return syscall(kFutexWaitv, waiters, count, 0, until.OrNull(),
+                 CLOCK_MONOTONIC) >= 0 ||
+         errno != ENOSYS;
+}
+
+}  // namespace
+
+void Sleep(const Watched* watched, size_t count, const Moment& until) {
+  if (count == 1) {
+    SleepOnOne(watched[0], until);
+  } else if (!SleepOnAll(watched, std::min(count, kMostWatched), until)) {
+    SleepOnOne(watched[0], SliceOr(until));
+  }
+}
+
+int Wake(Word* word, int most) {
+  return static_cast<int>(
+      syscall(SYS_futex, word, FUTEX_WAKE, most, nullptr, nullptr, 0));
 }
 
 #elif defined(__APPLE__)
 
-constexpr uint32_t kCompareAndWait = 1;
+namespace {
+
+constexpr uint32_t kCompareAndWaitShared = 3;
 constexpr uint32_t kWakeAll = 0x100;
 
-void FutexWait(std::atomic<int32_t>* word, int32_t expected, int timeout_ms) {
-  // Here zero means "for ever".
-  const uint32_t timeout_us = timeout_ms < 0 ? 0 : timeout_ms * 1000U + 1U;
-  __ulock_wait(kCompareAndWait, word, static_cast<uint32_t>(expected),
-               timeout_us);
+}  // namespace
+
+void Sleep(const Watched* watched, size_t, const Moment& until) {
+  // Slices, for a holder that dies is not told by the kernel, either.
+  if (SliceOr(until).IsOver()) return;
+  constexpr auto kSliceUs = static_cast<uint32_t>(kSliceMs * 1000);
+  __ulock_wait(kCompareAndWaitShared, watched[0].word,
+               static_cast<uint32_t>(watched[0].expected), kSliceUs);
 }
 
-void FutexWakeAll(std::atomic<int32_t>* word) {
-  __ulock_wake(kCompareAndWait | kWakeAll, word, 0);
+int Wake(Word* word, int most) {
+  const uint32_t all = most > 1 ? kWakeAll : 0;
+  return __ulock_wake(kCompareAndWaitShared | all, word, 0) == 0 ? 1 : 0;
 }
 
 #endif

@@ -1,18 +1,49 @@
-// A word in memory that threads can sleep on. Unlike a condition variable it
-// keeps no list of sleepers in user space, so a forked child, where the
-// sleepers do not exist, can use the same word without waiting for them.
+// Words in memory that threads sleep on, be they of one process or of several.
+// Unlike a condition variable a word keeps no list of sleepers in user space: a
+// forked child, where the sleepers do not exist, can use it without waiting for
+// them.
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <ctime>
 
 namespace truefork {
 
-// Sleeps while `word` holds `expected`, at most `timeout_ms` (-1: for ever).
-// May wake early: look at the word again.
-void FutexWait(std::atomic<int32_t>* word, int32_t expected, int timeout_ms);
+using Word = std::atomic<int32_t>;
 
-// Wakes every thread of this process that sleeps on `word`.
-void FutexWakeAll(std::atomic<int32_t>* word);
+// A moment of CLOCK_MONOTONIC, or never.
+class Moment {
+ public:
+  static Moment Never() { return Moment{}; }
+  static Moment In(double milliseconds);
+
+  [[nodiscard]] bool IsOver() const;
+  [[nodiscard]] const timespec* OrNull() const {
+    return is_never_ ? nullptr : &time_;
+  }
+  [[nodiscard]] bool IsBefore(const Moment& other) const;
+
+ private:
+  bool is_never_ = true;
+  timespec time_{};
+};
+
+struct Watched {
+  Word* word;
+  int32_t expected;
+};
+
+// The most words that a thread can sleep on at once.
+constexpr size_t kMostWatched = 128;
+
+// Sleeps until one of the words is not as expected, somebody wakes those that
+// sleep on it, or the moment comes. May return early.
+void Sleep(const Watched* watched, size_t count, const Moment& until);
+
+// Wakes up to `most` of those who sleep on the word, in any process. Returns
+// how many.
+int Wake(Word* word, int most);
 
 }  // namespace truefork

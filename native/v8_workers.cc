@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <climits>
 #include <csetjmp>
 #include <memory>
 #include <vector>
@@ -33,8 +34,8 @@ struct CarPark {
   std::vector<Place> places;
   std::atomic<int32_t> taken{0};
   std::atomic<int32_t> parked{0};
-  std::atomic<int32_t> full{0};
-  std::atomic<int32_t> over{0};
+  Word full{0};
+  Word over{0};
 };
 
 // Free of objects with destructors: it is left by a jump in one process and
@@ -45,9 +46,10 @@ __attribute__((noinline)) void Park(CarPark* park, Place* place) {
   const auto all = static_cast<int32_t>(park->places.size());
   if (park->parked.fetch_add(1) + 1 == all) {
     park->full.store(1);
-    FutexWakeAll(&park->full);
+    Wake(&park->full, INT_MAX);
   }
-  while (park->over.load() == 0) FutexWait(&park->over, 0, -1);
+  const Watched over{&park->over, 0};
+  while (park->over.load() == 0) Sleep(&over, 1, Moment::Never());
 }
 
 class ParkTask : public v8::Task {
@@ -77,14 +79,15 @@ int ParkWorkers(int slice_ms) {
     for (int i = 0; i < workers; i++)
       NodeInternals::Get().PostToWorker(std::make_unique<ParkTask>(current));
   }
-  FutexWait(&current->full, 0, slice_ms);
+  const Watched full{&current->full, 0};
+  Sleep(&full, 1, Moment::In(slice_ms));
   return current->full.load() == 1 ? 0 : -EINPROGRESS;
 }
 
 void UnparkWorkers() {
   if (current == nullptr) return;
   current->over.store(1);
-  FutexWakeAll(&current->over);
+  Wake(&current->over, INT_MAX);
   current.reset();
 }
 

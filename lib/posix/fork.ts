@@ -9,7 +9,7 @@ import { check, ProcessError, systemError } from '../errors.js';
 import { nodeInternals } from '../node-internals.js';
 import { assertFunction, assertType } from '../validate.js';
 import { close, pipe, read } from './descriptors.js';
-import { forgetWorkers, haveWorkers, warnOfWorkers } from './js-workers.js';
+import { countWorkers, forgetWorkers, warnOfWorkers } from './js-workers.js';
 import { leaveOnNaturalEnd } from './leave.js';
 import { native } from './native.js';
 import { READABLE, waitUntilReady } from './poller.js';
@@ -22,8 +22,8 @@ import { kill, wait4 } from './wait.js';
 const PARK_TIMEOUT = 5000;
 /** How long a child may take from the fork until it is ready, in milliseconds. */
 const READY_TIMEOUT = 30_000;
-/** How long to wait for JS Workers to be idle, in milliseconds. */
-const QUIET_TIME = 5;
+/** How long to wait for JS Workers to be idle, in milliseconds: those that compute never are. */
+const IDLE_TIMEOUT = 50;
 /** What a child exits with that could not get ready. Nobody sees it. */
 const CANNOT_START = 127;
 
@@ -183,14 +183,15 @@ const IN_PROGRESS = -constants.errno.EINPROGRESS;
 
 /** Calls the native fork until V8's workers have come to rest. */
 function forkNow(report: number, loopGoesOn: boolean): number {
-  const quiet = haveWorkers() ? QUIET_TIME : 0;
-  const deadline = performance.now() + PARK_TIMEOUT;
+  const start = performance.now();
   for (;;) {
+    const elapsed = performance.now() - start;
     // Each turn lets V8 handle its interrupts: a worker may be waiting for this
     // thread to collect garbage.
-    const pid = native.fork(report, loopGoesOn, quiet);
+    const jsWorkers = elapsed < IDLE_TIMEOUT ? countWorkers() : 0;
+    const pid = native.fork(report, loopGoesOn, jsWorkers);
     if (pid !== IN_PROGRESS) return check(pid, 'fork');
-    if (performance.now() < deadline) continue;
+    if (elapsed < PARK_TIMEOUT) continue;
     native.giveUpFork();
     throw new ProcessError(
       'ERR_TRUEFORK_WORKERS_BUSY',
@@ -291,7 +292,7 @@ function forkAndGetReady(loopGoesOn: boolean, getReady: () => void): number {
  */
 export function forkWith(loopGoesOn: boolean, setUp: () => void): number {
   nodeInternals();
-  if (haveWorkers()) warnOfWorkers();
+  if (countWorkers() > 0) warnOfWorkers();
   precompile();
   const slowJobs = countSlowJobs();
   const hooks = new Hooks();

@@ -15,8 +15,8 @@ subscribe('worker_threads', (message) => {
 
 let hasWarned = false;
 
-export function haveWorkers(): boolean {
-  return workers.size > 0;
+export function countWorkers(): number {
+  return workers.size;
 }
 
 /** In a forked child there are none, and it need not stay alive for them. */

@@ -26,8 +26,11 @@ export interface Native {
   isSignalCaught(signal: number): boolean;
   /** Makes V8 compile functions without running them. */
   precompile(functions: ((...args: never[]) => unknown)[]): void;
-  /** -EINPROGRESS: V8's workers are not parked yet; call again, or call giveUpFork(). */
-  fork(reportFd: number, loopGoesOn: boolean, quietMs: number): number;
+  /**
+   * -EINPROGRESS: V8's workers are not parked yet, or not so many JS Workers are asleep; call
+   * again, or call giveUpFork().
+   */
+  fork(reportFd: number, loopGoesOn: boolean, jsWorkers: number): number;
   giveUpFork(): void;
   restHandles(keep: Int32Array): number;
   abandonStack(begin: () => void, keep: Int32Array, sparedCalls: number): void;
