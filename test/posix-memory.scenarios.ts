@@ -39,7 +39,7 @@ import {
   shmUnlink,
   waitpid,
 } from 'truefork/posix';
-import { countDescriptors, countMappings, sleep, until } from './support/observe.js';
+import { countDescriptors, countSharedMappings, sleep, until } from './support/observe.js';
 import type { Scenarios } from './support/scenarios.js';
 
 const { O_CREAT, O_EXCL, O_RDWR, O_RDONLY } = fs;
@@ -99,9 +99,9 @@ export const scenarios: Scenarios = {
     const numbers = new Float64Array(buffer);
     const bytes = Buffer.from(buffer, 100, 100);
     numbers[0] = 1;
-    const before = countMappings();
+    const before = countSharedMappings();
     munmap(buffer);
-    assert.equal(countMappings(), before - 1);
+    assert.equal(countSharedMappings(), before - 1);
     assert.equal(buffer.byteLength, 0);
     assert.equal(numbers.length, 0);
     assert.equal(numbers[0], undefined);
@@ -160,7 +160,7 @@ export const scenarios: Scenarios = {
   },
 
   async 'what nobody refers to is unmapped'() {
-    const before = countMappings();
+    const before = countSharedMappings();
     // In a function of its own: no frame keeps the last one.
     const use = (): void => {
       for (let i = 0; i < 500; i++) new Uint8Array(mmap(4096 * ((i % 3) + 1)))[0] = 1;
@@ -168,13 +168,13 @@ export const scenarios: Scenarios = {
     use();
     await until(() => {
       collectGarbage();
-      return countMappings() < before + 50;
+      return countSharedMappings() < before + 50;
     });
     await inChild(async () => {
       use();
       await until(() => {
         collectGarbage();
-        return countMappings() < before + 60;
+        return countSharedMappings() < before + 60;
       });
     });
   },
@@ -219,7 +219,7 @@ export const scenarios: Scenarios = {
   },
 
   async 'in a Worker, which unmaps what it leaves'() {
-    const before = countMappings();
+    const before = countSharedMappings();
     for (let i = 0; i < 3; i++) {
       const worker = new Worker(
         `import('truefork/posix').then(({ mmap, munmap }) => {
@@ -231,7 +231,7 @@ export const scenarios: Scenarios = {
       const code = await new Promise((resolve) => worker.once('exit', resolve));
       assert.equal(code, 0);
     }
-    await until(() => countMappings() < before + 150);
+    await until(() => countSharedMappings() < before + 150);
   },
 
   'bad arguments of mmap'() {
