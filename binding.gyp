@@ -12,7 +12,9 @@
     "conditions": [
       ["OS=='linux'", {
         # A child would look up each symbol anew, at the cost of a page or two.
-        "ldflags": ["-Wl,-z,now"]
+        "ldflags": ["-Wl,-z,now"],
+        # glibc before 2.34 has shm_open() there.
+        "libraries": ["-lrt"]
       }],
       ["OS=='mac'", {
         "xcode_settings": {
@@ -47,6 +49,8 @@
         "native/node_internals.cc",
         "native/poller.cc",
         "native/precompile.cc",
+        "native/semaphores.cc",
+        "native/shared_memory.cc",
         "native/signals.cc",
         "native/sleeping_threads.cc",
         "native/stack.cc",

@@ -11,6 +11,28 @@ export { close, dup2, pipe, read, socketpair, write } from './posix/descriptors.
 export { fork, registerAtFork } from './posix/fork.js';
 export type { AtForkHooks, ForkMessage } from './posix/fork.js';
 export {
+  ftruncate,
+  MAP_ANONYMOUS,
+  MAP_PRIVATE,
+  MAP_SHARED,
+  mmap,
+  munmap,
+  PROT_NONE,
+  PROT_READ,
+  PROT_WRITE,
+  shmOpen,
+  shmUnlink,
+} from './posix/memory.js';
+export {
+  semClose,
+  semGetValue,
+  semOpen,
+  semPost,
+  semTryWait,
+  semUnlink,
+  semWait,
+} from './posix/semaphores.js';
+export {
   decodeWaitStatus,
   kill,
   pidfdOpen,

@@ -59,3 +59,13 @@ export function assertString(value: unknown, name: string): asserts value is str
 export function assertBytes(value: unknown, name: string): asserts value is Uint8Array {
   assertType(value instanceof Uint8Array, name, 'an instance of Buffer or Uint8Array', value);
 }
+
+/** A string that C can have: one without NUL. */
+export function assertCString(value: unknown, name: string): asserts value is string {
+  assertString(value, name);
+  if (!value.includes('\0')) return;
+  const error = new TypeError(
+    `The argument '${name}' must be a string without null bytes. Received ${inspect(value)}`,
+  );
+  throw Object.assign(error, { code: 'ERR_INVALID_ARG_VALUE' });
+}

@@ -14,6 +14,8 @@
 #include "poller.h"
 #include "precompile.h"
 #include "result.h"
+#include "semaphores.h"
+#include "shared_memory.h"
 #include "signals.h"
 #include "thread_pool.h"
 #include "vm_timeout.h"
@@ -149,6 +151,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["hasHandle"] = Function::New<HasHandle>(env);
   RegisterAttributes(env, exports);
   RegisterDescriptors(env, exports);
+  RegisterSemaphores(env, exports);
+  RegisterSharedMemory(env, exports);
   RegisterWait(env, exports);
   Poller::Register(env, exports);
   return exports;

@@ -62,6 +62,30 @@ export interface Native {
   /** Blocks the thread. Returns the events that came, 0 after the timeout (ms; negative: none). */
   poll(fd: number, events: number, timeout: number): number;
 
+  /** An ArrayBuffer over the mapping, or a negative errno. */
+  mmap(
+    length: number,
+    prot: number,
+    flags: number,
+    fd: number,
+    offset: number,
+  ): ArrayBuffer | number;
+  /** Leaves the buffer without bytes. -EINVAL: not of mmap(), or unmapped already. */
+  munmap(buffer: ArrayBuffer): number;
+  shmOpen(name: string, flags: number, mode: number): number;
+  shmUnlink(name: string): number;
+  ftruncate(fd: number, length: number): number;
+
+  /** A number that stands for the semaphore in this thread. */
+  semOpen(name: string, flags: number, mode: number, value: number): number;
+  semClose(sem: number): number;
+  semUnlink(name: string): number;
+  semPost(sem: number): number;
+  semTryWait(sem: number): number;
+  /** Blocks the thread for `timeout` milliseconds, Infinity: without a limit. */
+  semWait(sem: number, timeout: number): number;
+  semGetValue(sem: number): number;
+
   wait4(pid: number, options: number, out: Float64Array): number;
   pidfdOpen(pid: number): number;
   pidfdSendSignal(pidfd: number, signal: number): number;

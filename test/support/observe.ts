@@ -17,6 +17,11 @@ export function countMappings(): number {
   return readFileSync('/proc/self/maps', 'utf8').trimEnd().split('\n').length;
 }
 
+/** How many mappings there are of memory that other processes can have, too. */
+export function countSharedMappings(): number {
+  return readFileSync('/proc/self/maps', 'utf8').match(/^\S+ ...s /gm)?.length ?? 0;
+}
+
 /** The children of this process, by pid, with the state that ps(1) would show. */
 export function children(): Map<number, string> {
   const found = new Map<number, string>();

@@ -1,0 +1,118 @@
+// Memory that processes share.
+import { constants as bufferLimits } from 'node:buffer';
+import { check } from '../errors.js';
+import {
+  assertCString,
+  assertDescriptor,
+  assertInt,
+  assertInteger,
+  assertType,
+} from '../validate.js';
+import { native } from './native.js';
+
+/** The pages of a mapping cannot be used. Combine the protections of {@link mmap} with `|`. */
+export const PROT_NONE = 0;
+/** They can be read. */
+export const PROT_READ = 1;
+/** They can be written. */
+export const PROT_WRITE = 2;
+
+/** What is written is seen by all who have mapped the object, or were forked since. */
+export const MAP_SHARED = 1;
+/** What is written is this process's own. */
+export const MAP_PRIVATE = 2;
+/** A mapping of new memory, all zeros, and not of a descriptor. */
+export const MAP_ANONYMOUS: number = process.platform === 'linux' ? 0x20 : 0x1000;
+
+const READ_WRITE = PROT_READ | PROT_WRITE;
+const ANONYMOUS = MAP_SHARED | MAP_ANONYMOUS;
+
+/**
+ * mmap(2) — maps `length` bytes, and returns an ArrayBuffer that is that memory: typed
+ * arrays, Buffers and `Atomics` work on it. The kernel chooses the address.
+ *
+ * Without further arguments it is new memory, all zeros, that children forked from here on
+ * share with this process. It is unmapped by {@link munmap}, or when the last reference to the
+ * buffer is gone; in each process for itself.
+ *
+ * This is the memory as the kernel gives it: to write where `prot` lacks `PROT_WRITE` ends the
+ * process with SIGSEGV, and to use bytes behind the end of the mapped file with SIGBUS.
+ *
+ * @param length in bytes, from 1 to `buffer.constants.MAX_LENGTH` (4 GiB on Node 20)
+ * @param prot default: `PROT_READ | PROT_WRITE`
+ * @param flags default: `MAP_SHARED | MAP_ANONYMOUS`; one of the first two always
+ * @param fd what to map, if not `MAP_ANONYMOUS`; it may be closed afterwards
+ * @param offset where in it to begin: a multiple of the page size
+ * @throws SystemError `ENOMEM`: no memory, or more mappings than the kernel allows
+ *   (vm.max_map_count); `EACCES`, `EBADF`, `EINVAL`, `ENODEV`, `EPERM`; `ENOTSUP` where this build
+ *   of Node has no ArrayBuffers over foreign memory
+ */
+export function mmap(
+  length: number,
+  prot: number = READ_WRITE,
+  flags: number = ANONYMOUS,
+  fd = -1,
+  offset = 0,
+): ArrayBuffer {
+  assertInteger(length, 'length', 1, bufferLimits.MAX_LENGTH);
+  assertInt(prot, 'prot', 0);
+  assertInt(flags, 'flags', 0);
+  assertInt(fd, 'fd', -1);
+  assertInteger(offset, 'offset', 0);
+  const buffer = native.mmap(length, prot, flags, fd, offset);
+  if (typeof buffer === 'number') check(buffer, 'mmap');
+  return buffer as ArrayBuffer;
+}
+
+/**
+ * munmap(2) — gives the whole mapping back, in this process. The buffer, and every typed array
+ * over it, is empty from then on: reading gives undefined, writing does nothing.
+ *
+ * @param buffer what {@link mmap} has returned, or `transfer()` has made of it
+ * @throws SystemError `EINVAL` if it is no such buffer, or was unmapped before
+ */
+export function munmap(buffer: ArrayBuffer): void {
+  assertType(buffer instanceof ArrayBuffer, 'buffer', 'an instance of ArrayBuffer', buffer);
+  check(native.munmap(buffer), 'munmap');
+}
+
+/**
+ * shm_open(3) — opens a shared memory object, to give it a size ({@link ftruncate}) and to map
+ * it ({@link mmap}). The descriptor is close-on-exec.
+ *
+ * @param name a slash and up to 254 bytes without one: `'/name'`. On Linux it is the file of
+ *   that name in /dev/shm
+ * @param flags `O_RDWR` or `O_RDONLY`, and `O_CREAT`, `O_EXCL`, `O_TRUNC` of `fs.constants`
+ * @param mode the permissions of one that it makes, less the umask; default: `0o600`
+ * @throws SystemError `EEXIST`, `ENOENT`, `EACCES`, `EMFILE`; `EINVAL`, `ENAMETOOLONG`: no such name
+ */
+export function shmOpen(name: string, flags: number, mode = 0o600): number {
+  assertCString(name, 'name');
+  assertInt(flags, 'flags', 0);
+  assertInt(mode, 'mode', 0);
+  return check(native.shmOpen(name, flags, mode), 'shm_open');
+}
+
+/**
+ * shm_unlink(3) — removes the name of a shared memory object. The memory lives on for those who
+ * have it open or mapped.
+ *
+ * @throws SystemError `ENOENT`, `EACCES`
+ */
+export function shmUnlink(name: string): void {
+  assertCString(name, 'name');
+  check(native.shmUnlink(name), 'shm_unlink');
+}
+
+/**
+ * ftruncate(2) — sets the size of a file or shared memory object. What is new is zeros, for
+ * which there need not be room yet.
+ *
+ * @param length in bytes
+ * @throws SystemError `EBADF`, `EFBIG`, `EINVAL`
+ */
+export function ftruncate(fd: number, length: number): void {
+  assertDescriptor(fd);
+  assertInteger(length, 'length', 0);
+  check(native.ftruncate(fd, length), 'ftruncate');
+}
