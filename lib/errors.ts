@@ -40,6 +40,7 @@ export type ErrorCode =
   | 'ERR_TRUEFORK_ALREADY_STARTED'
   | 'ERR_TRUEFORK_BAD_LENGTH'
   | 'ERR_TRUEFORK_BAD_MESSAGE'
+  | 'ERR_TRUEFORK_BROKEN_BARRIER'
   | 'ERR_TRUEFORK_BUFFER_TOO_SHORT'
   | 'ERR_TRUEFORK_CHILD_SETUP'
   | 'ERR_TRUEFORK_CLOSED'
@@ -49,6 +50,8 @@ export type ErrorCode =
   | 'ERR_TRUEFORK_INSPECTOR'
   | 'ERR_TRUEFORK_NOT_A_CHILD'
   | 'ERR_TRUEFORK_NOT_CLONABLE'
+  | 'ERR_TRUEFORK_NOT_LOCKED'
+  | 'ERR_TRUEFORK_NOT_OWNED'
   | 'ERR_TRUEFORK_NOT_STARTED'
   | 'ERR_TRUEFORK_NOT_THE_CREATOR'
   | 'ERR_TRUEFORK_PROCESS_CLOSED'
@@ -56,6 +59,8 @@ export type ErrorCode =
   | 'ERR_TRUEFORK_READ_ONLY'
   | 'ERR_TRUEFORK_STILL_RUNNING'
   | 'ERR_TRUEFORK_TIMEOUT'
+  | 'ERR_TRUEFORK_TOO_MANY_RELEASES'
+  | 'ERR_TRUEFORK_TOO_MANY_WAITERS'
   | 'ERR_TRUEFORK_TRUNCATED'
   | 'ERR_TRUEFORK_UNSUPPORTED'
   | 'ERR_TRUEFORK_VM_TIMEOUT'
@@ -118,6 +123,17 @@ export class BufferTooShort extends ProcessError {
 
   static {
     this.prototype.name = 'BufferTooShort';
+  }
+}
+
+/** A Barrier is broken: it was aborted or reset, or one of those who waited gave up or died. */
+export class BrokenBarrierError extends ProcessError {
+  constructor() {
+    super('ERR_TRUEFORK_BROKEN_BARRIER', 'the barrier is broken');
+  }
+
+  static {
+    this.prototype.name = 'BrokenBarrierError';
   }
 }
 

@@ -8,6 +8,7 @@ export type { Directions } from './connection.js';
 export { cpuCount } from './cpu-count.js';
 export {
   AbortError,
+  BrokenBarrierError,
   BufferTooShort,
   EOFError,
   ProcessError,
@@ -20,4 +21,14 @@ export { ParentProcess } from './parent-process.js';
 export type { ResourceUsage } from './posix/wait.js';
 export { activeChildren, currentProcess, parentProcess, Process, reap } from './process.js';
 export type { Inheritable, ProcessOptions } from './process.js';
+export {
+  Barrier,
+  BoundedSemaphore,
+  Condition,
+  Event,
+  Lock,
+  RLock,
+  Semaphore,
+} from './synchronize.js';
+export type { BarrierOptions } from './synchronize.js';
 export type { SyncWaitOptions, WaitOptions } from './waiting.js';

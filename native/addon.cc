@@ -4,6 +4,7 @@
 #include <uv.h>
 
 #include "abandon.h"
+#include "agent.h"
 #include "attributes.h"
 #include "descriptors.h"
 #include "fork.h"
@@ -17,6 +18,7 @@
 #include "semaphores.h"
 #include "shared_memory.h"
 #include "signals.h"
+#include "synchronize.h"
 #include "thread_pool.h"
 #include "vm_timeout.h"
 #include "wait.h"
@@ -154,6 +156,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   RegisterSemaphores(env, exports);
   RegisterSharedMemory(env, exports);
   RegisterWait(env, exports);
+  RegisterSynchronize(env, exports);
+  Agent::Register(env, exports);
   Poller::Register(env, exports);
   return exports;
 }

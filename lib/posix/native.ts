@@ -15,6 +15,24 @@ export interface Poller {
   close(): void;
 }
 
+/** Waits in a thread of its own: native/agent.h. One errand at a time. */
+export interface Agent {
+  onend: (outcome: number) => void;
+  // Each returns 0 or a negative errno.
+  acquireLock(buffer: ArrayBuffer, offset: number): number;
+  acquireSemaphore(buffer: ArrayBuffer, offset: number): number;
+  /** Until a word is not as expected any more: `[offset, expected, …]`. */
+  awaitChange(buffer: ArrayBuffer, words: readonly number[]): number;
+  cancel(): void;
+  /** Cancels, and returns the outcome instead of giving it to `onend`. */
+  recall(): number;
+  /** Makes the lock that it acquired this thread's; returns whether the kernel knows. */
+  adopt(buffer: ArrayBuffer, offset: number): boolean;
+  /** In a forked child, where it does not exist. */
+  forget(): void;
+  close(): void;
+}
+
 /**
  * What native/ offers. Unless said otherwise a function returns what the system
  * call of its name returns, or a negative errno.
@@ -91,6 +109,25 @@ export interface Native {
   pidfdSendSignal(pidfd: number, signal: number): number;
   kill(pid: number, signal: number): number;
 
+  /** The id that this thread has in the words of locks. */
+  lockerId(): number;
+  /** `[first link, distance of a word from its link, pending link]`, each of 64 bits. */
+  robustHead(): ArrayBuffer;
+  robustWordOffset(): number;
+  addressOf(buffer: ArrayBuffer): number;
+  /** An outcome (lib/synchronize/outcome.ts). Blocks the thread. */
+  acquireLock(buffer: ArrayBuffer, offset: number, timeout: number): number;
+  releaseLock(buffer: ArrayBuffer, offset: number, isListed: boolean): void;
+  /** Returns whether anybody held it. */
+  releaseLockOfAnother(buffer: ArrayBuffer, offset: number): boolean;
+  /** An outcome. Blocks the thread. */
+  acquireSemaphore(buffer: ArrayBuffer, offset: number, timeout: number): number;
+  /** Blocks the thread until a word is not as expected, `[offset, expected, …]`, or earlier. */
+  sleep(buffer: ArrayBuffer, words: readonly number[], timeout: number): void;
+  /** Returns how many it woke. */
+  wake(buffer: ArrayBuffer, offset: number, most: number): number;
+
+  Agent: new () => Agent;
   Poller: new (fd: number) => Poller;
 }
 

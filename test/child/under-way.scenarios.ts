@@ -127,6 +127,17 @@ export const scenarios: Scenarios = {
     }
   },
 
+  async "a fork in a timer of the parent's, when unref'd ones are due as well"() {
+    let child: Process | undefined;
+    setTimeout(() => (child = started(liveOn)), 1);
+    setTimeout(() => {}, 2).unref();
+    setTimeout(() => {}, 3).unref();
+    const end = performance.now() + 20;
+    while (performance.now() < end); // all three are due
+    await until(() => child !== undefined);
+    assert.equal(await child!.join(), 0);
+  },
+
   async 'a fork in what follows a job of the pool, with more jobs done'() {
     const jobs = ['a file that is read', 'a promise for a file', 'a stream of a file'] as const;
     for (const job of jobs) {

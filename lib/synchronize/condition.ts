@@ -1,0 +1,284 @@
+// multiprocessing.Condition.
+import { inspect } from 'node:util';
+import { ProcessError } from '../errors.js';
+import { native } from '../posix/native.js';
+import { assertInteger } from '../validate.js';
+import { Deadline, type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
+import { Onlookers, sleepUntil, type Words } from './change.js';
+import type { Lock } from './lock.js';
+import { RLock } from './rlock.js';
+import { begin, bell, end, lockerId } from './robust-list.js';
+import { SEATS, Seats, tooManyWaiters } from './seats.js';
+import { withLock, withLockSync } from './with.js';
+
+// The notes of a seat. Those of its process who wait, and how many of them were
+// notified and do not know it yet: 16 bits each.
+const TALLY = 0;
+const ONE_WAITS = 1;
+const ONE_NOTIFIED = 0x10000;
+const WAITING = 0xffff;
+/** Changes with each notification: what they sleep on. */
+const SIGNAL = 1;
+const BELL = 2;
+
+const EVERYBODY = 2 ** 31 - 1;
+
+function notifiedOf(tally: number): number {
+  return tally >>> 16;
+}
+
+interface Waiter {
+  isNotified: boolean;
+}
+
+/**
+ * A condition that processes wait for and tell each other about, as Python's
+ * `multiprocessing.Condition`. Children that are forked after it was made share it, and its lock.
+ *
+ * `wait` and `notify` are called with the lock held. A process that dies while it waits is not
+ * counted any more: `notify` wakes another. At most 124 processes can wait at the same time, each
+ * in as many tasks as it likes.
+ *
+ * @example
+ * ```ts
+ * await condition.with(async () => {
+ *   await condition.waitFor(() => items.value > 0);
+ * });
+ * ```
+ */
+export class Condition {
+  readonly #lock: Lock | RLock;
+  readonly #seats = new Seats();
+  readonly #onlookers = new Onlookers(this.#seats.buffer, () => this.#announce());
+  /** Of this process, in the order in which they came. */
+  #waiters: Waiter[] = [];
+  #waitersOf = lockerId;
+  /** Whom to notify first, so that it is not always the same. */
+  #next = 0;
+
+  /** @param lock default: an {@link RLock} of its own */
+  constructor(lock: Lock | RLock = new RLock()) {
+    this.#lock = lock;
+  }
+
+  /** Acquires the lock: see {@link Lock.acquire}. */
+  acquire(options?: number | WaitOptions): Promise<boolean> {
+    return this.#lock.acquire(options);
+  }
+
+  /** As {@link acquire}, and blocks the thread. */
+  acquireSync(options?: number | SyncWaitOptions): boolean {
+    return this.#lock.acquireSync(options);
+  }
+
+  /** Releases the lock. */
+  release(): void {
+    this.#lock.release();
+  }
+
+  /** Calls `fn` while it holds the lock: see {@link Lock.with}. */
+  with<T>(fn: () => T, options?: number | WaitOptions): Promise<Awaited<T>> {
+    return this.#lock instanceof RLock
+      ? this.#lock.with(fn, options)
+      : withLock(this.#lock, fn, options);
+  }
+
+  /** Calls `fn` while it holds the lock: see {@link Lock.withSync}. */
+  withSync<T>(fn: () => T, options?: number | SyncWaitOptions): T {
+    return withLockSync(this.#lock, fn, options);
+  }
+
+  /**
+   * Releases the lock, waits to be notified, and acquires the lock again, however long that
+   * takes, also after the timeout or an abort.
+   *
+   * @param options `{ timeout, signal }`, or the timeout in milliseconds; default: no limit
+   * @returns false after the timeout
+   * @throws ProcessError `ERR_TRUEFORK_NOT_OWNED`, `ERR_TRUEFORK_TOO_MANY_WAITERS`
+   * @throws AbortError
+   */
+  async wait(options: number | WaitOptions = {}): Promise<boolean> {
+    const { timeout, signal } = waitOptions(options);
+    const waiter = this.#join();
+    const state = this.#lock.releaseAll();
+    try {
+      await this.#onlookers.waitUntil(() => this.#isNotified(waiter), timeout, signal);
+    } finally {
+      this.#leave(waiter);
+      await this.#lock.acquireAgain(state);
+    }
+    return waiter.isNotified;
+  }
+
+  /** As {@link wait}, and blocks the thread. */
+  waitSync(options: number | SyncWaitOptions = {}): boolean {
+    const { timeout } = waitOptions(options);
+    const waiter = this.#join();
+    const state = this.#lock.releaseAll();
+    sleepUntil(
+      this.#seats.buffer,
+      () => this.#isNotified(waiter),
+      () => this.#announce(),
+      timeout,
+    );
+    this.#leave(waiter);
+    this.#lock.acquireAgainSync(state);
+    return waiter.isNotified;
+  }
+
+  /**
+   * {@link wait}s until `predicate()` returns something true. It is called with the lock held.
+   *
+   * @returns what it returned last, be it after the timeout
+   */
+  async waitFor<T>(predicate: () => T, options: number | WaitOptions = {}): Promise<T> {
+    const { timeout, signal } = waitOptions(options);
+    const deadline = new Deadline(timeout);
+    let result = predicate();
+    while (!result && !deadline.isOver) {
+      await this.wait({ timeout: deadline.left, signal });
+      result = predicate();
+    }
+    return result;
+  }
+
+  /** As {@link waitFor}, and blocks the thread. */
+  waitForSync<T>(predicate: () => T, options: number | SyncWaitOptions = {}): T {
+    const deadline = new Deadline(waitOptions(options).timeout);
+    let result = predicate();
+    while (!result && !deadline.isOver) {
+      this.waitSync(deadline.left);
+      result = predicate();
+    }
+    return result;
+  }
+
+  /**
+   * Wakes up to `n` of those who wait; they go on when they have the lock.
+   *
+   * @throws ProcessError `ERR_TRUEFORK_NOT_OWNED`
+   */
+  notify(n = 1): void {
+    assertInteger(n, 'n', 0);
+    this.#notify(n);
+  }
+
+  /** Wakes all who wait. Throws as {@link notify} does. */
+  notifyAll(): void {
+    this.#notify(Infinity);
+  }
+
+  /** For `using`: {@link release}. */
+  [Symbol.dispose](): void {
+    this.release();
+  }
+
+  toString(): string {
+    return `<Condition(${String(this.#lock)}, ${this.#countWaiting()})>`;
+  }
+
+  #notify(n: number): void {
+    if (!this.#lock.isOwned()) {
+      throw new ProcessError('ERR_TRUEFORK_NOT_OWNED', 'lock is not owned');
+    }
+    const first = this.#next;
+    let left = n;
+    for (let step = 0; step < SEATS && left > 0; step++) {
+      left -= this.#notifySeat((first + step) % SEATS, left);
+    }
+  }
+
+  /** @returns how many were notified */
+  #notifySeat(seat: number, most: number): number {
+    if (!this.#seats.isTaken(seat)) return 0;
+    begin(bell(this.#seats.buffer, this.#seats.offsetOfNote(seat, BELL)));
+    const count = this.#addNotified(seat, most);
+    if (count > 0) {
+      this.#next = seat + 1;
+      this.#seats.add(seat, SIGNAL, 1);
+      native.wake(this.#seats.buffer, this.#seats.offsetOfNote(seat, SIGNAL), EVERYBODY);
+    }
+    end();
+    return count;
+  }
+
+  #addNotified(seat: number, most: number): number {
+    for (;;) {
+      const tally = this.#seats.load(seat, TALLY);
+      const count = Math.min(most, (tally & WAITING) - notifiedOf(tally));
+      if (count <= 0) return 0;
+      if (this.#seats.replace(seat, TALLY, tally, tally + count * ONE_NOTIFIED)) return count;
+    }
+  }
+
+  #join(): Waiter {
+    if (!this.#lock.isOwned()) {
+      throw new ProcessError(
+        'ERR_TRUEFORK_NOT_OWNED',
+        'must acquire() condition before using wait()',
+      );
+    }
+    if (this.#waitersOf !== lockerId) {
+      this.#waitersOf = lockerId;
+      this.#waiters = [];
+    }
+    if (this.#waiters.length === WAITING) throw tooManyWaiters();
+    this.#seats.add(this.#seats.take(), TALLY, ONE_WAITS);
+    const waiter: Waiter = { isNotified: false };
+    this.#waiters.push(waiter);
+    return waiter;
+  }
+
+  /** Gives those who came first what notifications there are. */
+  #isNotified(waiter: Waiter): boolean {
+    while (this.#takeNotification()) this.#waiters.shift()!.isNotified = true;
+    return waiter.isNotified;
+  }
+
+  #takeNotification(): boolean {
+    const seat = this.#seats.own;
+    if (seat === undefined) return false;
+    for (;;) {
+      const tally = this.#seats.load(seat, TALLY);
+      if (notifiedOf(tally) === 0) return false;
+      if (this.#seats.replace(seat, TALLY, tally, tally - ONE_NOTIFIED - ONE_WAITS)) return true;
+    }
+  }
+
+  #leave(waiter: Waiter): void {
+    while (!this.#isNotified(waiter) && !this.#withdraw(waiter));
+    if (this.#waiters.length === 0) this.#seats.leave();
+  }
+
+  /** @returns false if a notification has come meanwhile */
+  #withdraw(waiter: Waiter): boolean {
+    const seat = this.#seats.own!;
+    const tally = this.#seats.load(seat, TALLY);
+    if (notifiedOf(tally) > 0) return false;
+    if (!this.#seats.replace(seat, TALLY, tally, tally - ONE_WAITS)) return false;
+    this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
+    return true;
+  }
+
+  #announce(): Words {
+    const seat = this.#seats.own;
+    if (seat === undefined) return [];
+    const signal = this.#seats.load(seat, SIGNAL);
+    return [
+      this.#seats.offsetOfNote(seat, SIGNAL),
+      signal,
+      this.#seats.offsetOfNote(seat, BELL),
+      0,
+    ];
+  }
+
+  #countWaiting(): number {
+    let count = 0;
+    for (let seat = 0; seat < SEATS; seat++) {
+      if (this.#seats.isTaken(seat)) count += this.#seats.load(seat, TALLY) & WAITING;
+    }
+    return count;
+  }
+}
+
+Object.defineProperty(Condition.prototype, inspect.custom, { value: Condition.prototype.toString });

@@ -1,0 +1,113 @@
+// multiprocessing.Event.
+import { inspect } from 'node:util';
+import { allocate, type Block } from '../heap.js';
+import { native } from '../posix/native.js';
+import { type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
+import { Onlookers, sleepUntil, type Words } from './change.js';
+import { begin, bell, end } from './robust-list.js';
+
+const BELL_OFFSET = 4;
+
+// The other word: how often it was set, and two bits.
+const IS_SET = 1;
+const IS_AWAITED = 2;
+const ONE_MORE = 4;
+const TIMES = ~(IS_SET | IS_AWAITED);
+
+const EVERYBODY = 2 ** 31 - 1;
+
+const dropped = new FinalizationRegistry<Block>((block) => block.free());
+
+/**
+ * A flag that processes share and can wait for, as Python's `multiprocessing.Event`. Children
+ * that are forked after it was made share it.
+ *
+ * Whoever waits when it is set is woken, also if it is cleared at once. (In Python that one may
+ * miss it.) A process that dies while it waits costs the others nothing.
+ */
+export class Event {
+  readonly #buffer: ArrayBuffer;
+  readonly #byteOffset: number;
+  readonly #word: Int32Array;
+  readonly #bell: number;
+  readonly #onlookers: Onlookers;
+
+  constructor() {
+    const block = allocate(8);
+    this.#buffer = block.buffer;
+    this.#byteOffset = block.byteOffset;
+    this.#word = new Int32Array(block.buffer, block.byteOffset, 1);
+    this.#bell = bell(block.buffer, block.byteOffset + BELL_OFFSET);
+    this.#onlookers = new Onlookers(block.buffer, () => this.#announce());
+    dropped.register(this, block);
+  }
+
+  isSet(): boolean {
+    return (Atomics.load(this.#word, 0) & IS_SET) !== 0;
+  }
+
+  /** Sets the flag, and wakes all who wait. Does nothing if it is set. */
+  set(): void {
+    begin(this.#bell);
+    const before = this.#change((value) =>
+      (value & IS_SET) !== 0 ? value : ((value & TIMES) + ONE_MORE) | 0 | IS_SET,
+    );
+    if ((before & IS_AWAITED) !== 0) this.#wakeAll();
+    end();
+  }
+
+  clear(): void {
+    Atomics.and(this.#word, 0, ~IS_SET);
+  }
+
+  /**
+   * Waits until the flag is set. Takes no system call if it is.
+   *
+   * @param options `{ timeout, signal }`, or the timeout in milliseconds; default: no limit
+   * @returns false after the timeout
+   * @throws AbortError
+   */
+  async wait(options: number | WaitOptions = {}): Promise<boolean> {
+    const { timeout, signal } = waitOptions(options);
+    return this.#onlookers.waitUntil(this.#wasSetSinceNow(), timeout, signal);
+  }
+
+  /** As {@link wait}, and blocks the thread. With a timeout of 0 it only looks. */
+  waitSync(options: number | SyncWaitOptions = {}): boolean {
+    const { timeout } = waitOptions(options);
+    return sleepUntil(this.#buffer, this.#wasSetSinceNow(), () => this.#announce(), timeout);
+  }
+
+  toString(): string {
+    return `<Event ${this.isSet() ? 'set' : 'unset'}>`;
+  }
+
+  #wasSetSinceNow(): () => boolean {
+    const times = Atomics.load(this.#word, 0) & TIMES;
+    return () => {
+      const value = Atomics.load(this.#word, 0);
+      return (value & IS_SET) !== 0 || (value & TIMES) !== times;
+    };
+  }
+
+  /** Says that somebody waits, and returns what to wait for. */
+  #announce(): Words {
+    const before = this.#change((value) => ((value & IS_SET) !== 0 ? value : value | IS_AWAITED));
+    const expected = (before & IS_SET) !== 0 ? before : before | IS_AWAITED;
+    return [this.#byteOffset, expected, this.#byteOffset + BELL_OFFSET, 0];
+  }
+
+  #wakeAll(): void {
+    native.wake(this.#buffer, this.#byteOffset, EVERYBODY);
+  }
+
+  /** @returns the value before */
+  #change(next: (value: number) => number): number {
+    for (;;) {
+      const value = Atomics.load(this.#word, 0);
+      if (Atomics.compareExchange(this.#word, 0, value, next(value)) === value) return value;
+    }
+  }
+}
+
+Object.defineProperty(Event.prototype, inspect.custom, { value: Event.prototype.toString });

@@ -1,0 +1,126 @@
+// multiprocessing.Lock.
+import { inspect } from 'node:util';
+import { ProcessError } from '../errors.js';
+import { type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
+import { DONE, OWNER_DIED } from './outcome.js';
+import { SharedLock } from './shared-lock.js';
+import { withLock, withLockSync } from './with.js';
+
+/**
+ * A lock between processes, as Python's `multiprocessing.Lock`. Children that are forked
+ * after it was made share it.
+ *
+ * Not recursive: who acquires it twice waits for itself. Any process may release it, as in
+ * Python; one that is used so, as a signal, has no owner whose death could matter.
+ *
+ * If the process that holds it dies, however it dies, the next one gets it at once, and
+ * {@link recovered} is true there: what the lock protects may be half done. (Where the kernel
+ * has no robust futexes, on macOS, it stays locked.)
+ *
+ * In a child that is forked while its parent holds the lock, the parent still does. Nobody of
+ * the child waits for it.
+ *
+ * Tasks of one process that wait with `acquire()` get it in the order in which they came.
+ *
+ * @example
+ * ```ts
+ * const lock = new Lock();
+ * await lock.with(async () => {
+ *   // one process at a time
+ * });
+ * ```
+ */
+export class Lock {
+  readonly #lock = new SharedLock();
+  #recovered = false;
+
+  /**
+   * Waits until the lock is free, and takes it. Takes no system call if it is.
+   *
+   * @param options `{ timeout, signal }`, or the timeout in milliseconds; default: no limit
+   * @returns false after the timeout
+   * @throws AbortError
+   */
+  async acquire(options: number | WaitOptions = {}): Promise<boolean> {
+    const { timeout, signal } = waitOptions(options);
+    return this.#note(await this.#lock.acquire(timeout, signal));
+  }
+
+  /** As {@link acquire}, and blocks the thread. With a timeout of 0 it only tries. */
+  acquireSync(options: number | SyncWaitOptions = Infinity): boolean {
+    const timeout = options === Infinity ? Infinity : waitOptions(options).timeout;
+    return this.#note(this.#lock.acquireSync(timeout));
+  }
+
+  /** @throws ProcessError `ERR_TRUEFORK_NOT_LOCKED` if nobody holds it */
+  release(): void {
+    if (this.#lock.isHeldHere) {
+      this.#lock.release();
+    } else if (!this.#lock.releaseOfAnother()) {
+      throw new ProcessError(
+        'ERR_TRUEFORK_NOT_LOCKED',
+        'semaphore or lock released too many times',
+      );
+    }
+  }
+
+  /** Whether any process holds it. */
+  locked(): boolean {
+    return this.#lock.isHeld;
+  }
+
+  /**
+   * Whether this process, when it last acquired the lock, got it from one that had died with
+   * it.
+   */
+  get recovered(): boolean {
+    return this.#recovered;
+  }
+
+  /** Calls `fn` while it holds the lock, and until its promise is settled. Waits as {@link acquire}. */
+  with<T>(fn: () => T, options?: number | WaitOptions): Promise<Awaited<T>> {
+    return withLock(this, fn, options);
+  }
+
+  /** Calls `fn` while it holds the lock. Waits as {@link acquireSync}. */
+  withSync<T>(fn: () => T, options?: number | SyncWaitOptions): T {
+    return withLockSync(this, fn, options);
+  }
+
+  /** For `using`: {@link release}. */
+  [Symbol.dispose](): void {
+    this.release();
+  }
+
+  toString(): string {
+    return `<Lock(owner=${this.#lock.owner ?? 'None'})>`;
+  }
+
+  /** @internal For Condition. */
+  isOwned(): boolean {
+    return this.#lock.isHeldHere;
+  }
+
+  /** @internal For Condition. @returns what {@link acquireAgain} needs */
+  releaseAll(): object | undefined {
+    this.release();
+    return undefined;
+  }
+
+  /** @internal For Condition. */
+  async acquireAgain(): Promise<void> {
+    this.#note(await this.#lock.acquire(Infinity, undefined));
+  }
+
+  /** @internal For Condition. */
+  acquireAgainSync(): void {
+    this.#note(this.#lock.acquireSync(Infinity));
+  }
+
+  #note(outcome: number): boolean {
+    this.#recovered = outcome === OWNER_DIED;
+    return this.#recovered || outcome === DONE;
+  }
+}
+
+Object.defineProperty(Lock.prototype, inspect.custom, { value: Lock.prototype.toString });

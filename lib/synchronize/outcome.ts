@@ -1,0 +1,10 @@
+// How an attempt to acquire ends: native/shared_lock.h's Outcome.
+
+export const TIMED_OUT = 0;
+export const DONE = 1;
+/** Done, and the one who held it before died with it. */
+export const OWNER_DIED = 2;
+export const CANCELLED = 3;
+
+/** Added to the outcome if the kernel was told who holds the lock. */
+export const IS_LISTED = 16;

@@ -1,0 +1,167 @@
+// multiprocessing.RLock.
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { inspect } from 'node:util';
+import { ProcessError } from '../errors.js';
+import { type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
+import { DONE, OWNER_DIED } from './outcome.js';
+import { SharedLock } from './shared-lock.js';
+import { timedOut, withLockSync } from './with.js';
+
+/** One call of {@link RLock.with}, and those that it was called in. */
+interface Task {
+  readonly outer: Task | undefined;
+}
+
+const tasks = new AsyncLocalStorage<Task>();
+
+/** How often the lock was acquired, and in which call of `with()`: undefined for none. */
+interface Ownership {
+  task: Task | undefined;
+  count: number;
+}
+
+/**
+ * A lock that its owner can acquire again and again, as Python's `multiprocessing.RLock`; it is
+ * free when it was released as often.
+ *
+ * The owner is the process, which has one thread where Python has many: two tasks of one
+ * process that use `acquire()` do not exclude each other. Two that use {@link with} do: within
+ * `fn`, and everything that it awaits, the owner is that call.
+ *
+ * When the owner dies the next one gets the lock, as with {@link Lock}.
+ */
+export class RLock {
+  readonly #lock = new SharedLock();
+  #ownership: Ownership = { task: undefined, count: 0 };
+  #recovered = false;
+
+  /**
+   * Waits until no other owner holds the lock, and takes it.
+   *
+   * @param options `{ timeout, signal }`, or the timeout in milliseconds; default: no limit
+   * @returns false after the timeout
+   * @throws AbortError
+   */
+  async acquire(options: number | WaitOptions = {}): Promise<boolean> {
+    if (this.#acquireAgain()) return true;
+    const { timeout, signal } = waitOptions(options);
+    return this.#note(await this.#lock.acquire(timeout, signal), undefined);
+  }
+
+  /** As {@link acquire}, and blocks the thread. With a timeout of 0 it only tries. */
+  acquireSync(options: number | SyncWaitOptions = Infinity): boolean {
+    if (this.#acquireAgain()) return true;
+    const timeout = options === Infinity ? Infinity : waitOptions(options).timeout;
+    return this.#note(this.#lock.acquireSync(timeout), undefined);
+  }
+
+  /** @throws ProcessError `ERR_TRUEFORK_NOT_OWNED` */
+  release(): void {
+    if (!this.isOwned()) {
+      throw new ProcessError(
+        'ERR_TRUEFORK_NOT_OWNED',
+        'attempt to release recursive lock not owned by thread',
+      );
+    }
+    if (--this.#ownership.count === 0) this.#lock.release();
+  }
+
+  /** Whether any process holds it. */
+  locked(): boolean {
+    return this.#lock.isHeld;
+  }
+
+  /** As {@link Lock.recovered}. */
+  get recovered(): boolean {
+    return this.#recovered;
+  }
+
+  /**
+   * Calls `fn` while it holds the lock, and until its promise is settled. Waits as
+   * {@link acquire}, also for other tasks of this process.
+   */
+  async with<T>(fn: () => T, options: number | WaitOptions = {}): Promise<Awaited<T>> {
+    const isOwned = this.#acquireAgain();
+    const task: Task = { outer: tasks.getStore() };
+    if (!isOwned) {
+      const { timeout, signal } = waitOptions(options);
+      const isOurs = this.#note(await this.#lock.acquire(timeout, signal), task);
+      if (!isOurs) throw timedOut();
+    }
+    return tasks.run(task, async (): Promise<Awaited<T>> => {
+      try {
+        return await fn();
+      } finally {
+        this.release();
+      }
+    });
+  }
+
+  /** Calls `fn` while it holds the lock. Waits as {@link acquireSync}. */
+  withSync<T>(fn: () => T, options?: number | SyncWaitOptions): T {
+    return withLockSync(this, fn, options);
+  }
+
+  /** For `using`: {@link release}. */
+  [Symbol.dispose](): void {
+    this.release();
+  }
+
+  toString(): string {
+    const count = this.#lock.isHeldHere ? this.#ownership.count : this.#lock.isHeld ? 'nonzero' : 0;
+    return `<RLock(owner=${this.#lock.owner ?? 'None'}, count=${count})>`;
+  }
+
+  /** @internal Whether it is held by this process, in this call of `with()` or by all of it. */
+  isOwned(): boolean {
+    return this.#lock.isHeldHere && this.#ownership.count > 0 && this.#isWithin();
+  }
+
+  /** @internal For Condition. @returns what {@link acquireAgain} needs */
+  releaseAll(): object {
+    const ownership = this.#ownership;
+    this.#ownership = { task: undefined, count: 0 };
+    this.#lock.release();
+    return ownership;
+  }
+
+  /** @internal For Condition. */
+  async acquireAgain(ownership: object | undefined): Promise<void> {
+    const outcome = await this.#lock.acquire(Infinity, undefined);
+    this.#restore(outcome, ownership as Ownership);
+  }
+
+  /** @internal For Condition. */
+  acquireAgainSync(ownership: object | undefined): void {
+    this.#restore(this.#lock.acquireSync(Infinity), ownership as Ownership);
+  }
+
+  #restore(outcome: number, ownership: Ownership): void {
+    this.#recovered = outcome === OWNER_DIED;
+    this.#ownership = ownership;
+  }
+
+  #isWithin(): boolean {
+    const { task: owner } = this.#ownership;
+    if (owner === undefined) return true;
+    for (let task = tasks.getStore(); task !== undefined; task = task.outer) {
+      if (task === owner) return true;
+    }
+    return false;
+  }
+
+  #acquireAgain(): boolean {
+    if (!this.isOwned()) return false;
+    this.#ownership.count++;
+    return true;
+  }
+
+  #note(outcome: number, task: Task | undefined): boolean {
+    this.#recovered = outcome === OWNER_DIED;
+    if (!this.#recovered && outcome !== DONE) return false;
+    this.#ownership = { task, count: 1 };
+    return true;
+  }
+}
+
+Object.defineProperty(RLock.prototype, inspect.custom, { value: RLock.prototype.toString });

@@ -1,0 +1,117 @@
+// multiprocessing.Semaphore and BoundedSemaphore.
+import { inspect } from 'node:util';
+import { ProcessError } from '../errors.js';
+import { assertInteger } from '../validate.js';
+import { type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
+import { DONE } from './outcome.js';
+import { SharedSemaphore } from './shared-semaphore.js';
+import { withLock, withLockSync } from './with.js';
+
+/** CPython's SEM_VALUE_MAX: the most permits that there can be. */
+const MAX_VALUE = 2 ** 31 - 1;
+
+/**
+ * A number of permits that processes share, as Python's `multiprocessing.Semaphore`. Children
+ * that are forked after it was made share it.
+ *
+ * A process that dies while it waits costs no permit. One that dies with a permit takes it with
+ * it, as in Python: a permit has no owner.
+ */
+export class Semaphore {
+  readonly #semaphore: SharedSemaphore;
+
+  /** @param value how many permits there are at first; default: 1 */
+  constructor(value = 1) {
+    assertInteger(value, 'value', 0, MAX_VALUE);
+    this.#semaphore = new SharedSemaphore(value);
+  }
+
+  /**
+   * Waits for a permit, and takes it. Takes no system call if there is one.
+   *
+   * @param options `{ timeout, signal }`, or the timeout in milliseconds; default: no limit
+   * @returns false after the timeout
+   * @throws AbortError
+   */
+  async acquire(options: number | WaitOptions = {}): Promise<boolean> {
+    const { timeout, signal } = waitOptions(options);
+    return (await this.#semaphore.acquire(timeout, signal)) === DONE;
+  }
+
+  /** As {@link acquire}, and blocks the thread. With a timeout of 0 it only tries. */
+  acquireSync(options: number | SyncWaitOptions = Infinity): boolean {
+    const timeout = options === Infinity ? Infinity : waitOptions(options).timeout;
+    return this.#semaphore.acquireSync(timeout) === DONE;
+  }
+
+  /**
+   * Adds a permit.
+   *
+   * @throws ProcessError `ERR_TRUEFORK_TOO_MANY_RELEASES` above 2³¹ − 1 permits; of a
+   *   BoundedSemaphore, above its first value
+   */
+  release(): void {
+    if (this.#semaphore.release(this.maxValue)) return;
+    throw new ProcessError(
+      'ERR_TRUEFORK_TOO_MANY_RELEASES',
+      'semaphore or lock released too many times',
+    );
+  }
+
+  /** How many permits there are at this moment. */
+  getValue(): number {
+    return this.#semaphore.value;
+  }
+
+  /** Calls `fn` with a permit, and until its promise is settled. Waits as {@link acquire}. */
+  with<T>(fn: () => T, options?: number | WaitOptions): Promise<Awaited<T>> {
+    return withLock(this, fn, options);
+  }
+
+  /** Calls `fn` with a permit. Waits as {@link acquireSync}. */
+  withSync<T>(fn: () => T, options?: number | SyncWaitOptions): T {
+    return withLockSync(this, fn, options);
+  }
+
+  /** For `using`: {@link release}. */
+  [Symbol.dispose](): void {
+    this.release();
+  }
+
+  toString(): string {
+    return `<${this.constructor.name}(value=${this.getValue()})>`;
+  }
+
+  /** @internal */
+  protected get maxValue(): number {
+    return MAX_VALUE;
+  }
+}
+
+/**
+ * A {@link Semaphore} that never has more permits than at first: one release too many is an
+ * error where it happens.
+ */
+export class BoundedSemaphore extends Semaphore {
+  readonly #maxValue: number;
+
+  /** @param value how many permits there are at first, and at most; default: 1 */
+  constructor(value = 1) {
+    super(value);
+    this.#maxValue = value;
+  }
+
+  override toString(): string {
+    return `<BoundedSemaphore(value=${this.getValue()}, maxvalue=${this.#maxValue})>`;
+  }
+
+  protected override get maxValue(): number {
+    return this.#maxValue;
+  }
+}
+
+Object.defineProperty(Semaphore.prototype, inspect.custom, {
+  value(this: Semaphore) {
+    return this.toString();
+  },
+});

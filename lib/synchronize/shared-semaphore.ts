@@ -1,0 +1,97 @@
+// A semaphore in shared memory: native/shared_semaphore.h. To take a permit that is
+// there, and to give one back that nobody waits for, takes one atomic operation.
+import { allocate, type Block } from '../heap.js';
+import { native } from '../posix/native.js';
+import { DONE, TIMED_OUT } from './outcome.js';
+import { begin, bell, end } from './robust-list.js';
+import { LOCK_SIZE } from './shared-lock.js';
+import { WaitLine } from './wait-line.js';
+
+// Places in a LockBlock of native/shared_lock.h, as indexes of an Int32Array.
+const COUNT = 12;
+const IS_WAITED_FOR = 13;
+const BELL = 14;
+
+/** The first in the line was overtaken again and again: whoever comes now queues up. */
+const UNFAIRLY = 2;
+
+const dropped = new FinalizationRegistry<Block>((block) => block.free());
+
+export class SharedSemaphore {
+  readonly #buffer: ArrayBuffer;
+  readonly #byteOffset: number;
+  readonly #words: Int32Array;
+  readonly #bell: number;
+  readonly #line = new WaitLine({
+    begin: (agent) => agent.acquireSemaphore(this.#buffer, this.#byteOffset),
+    take: () => {},
+    giveBack: () => void this.release(Infinity),
+  });
+
+  constructor(value: number) {
+    const block = allocate(LOCK_SIZE);
+    this.#buffer = block.buffer;
+    this.#byteOffset = block.byteOffset;
+    this.#words = new Int32Array(block.buffer, block.byteOffset, LOCK_SIZE / 4);
+    this.#words[COUNT] = value;
+    this.#bell = bell(block.buffer, block.byteOffset + BELL * 4);
+    dropped.register(this, block);
+  }
+
+  get value(): number {
+    return Atomics.load(this.#words, COUNT);
+  }
+
+  /** @returns DONE or TIMED_OUT */
+  acquireSync(timeout: number): number {
+    if (this.#takeIfThere()) return DONE;
+    if (timeout === 0) return TIMED_OUT;
+    const recalled = this.#line.recallAgent();
+    if (recalled !== undefined) {
+      this.#line.sendAgent();
+      return recalled;
+    }
+    const outcome = native.acquireSemaphore(this.#buffer, this.#byteOffset, timeout);
+    this.#line.sendAgent();
+    return outcome;
+  }
+
+  /** As {@link acquireSync}. @throws AbortError */
+  async acquire(timeout: number, signal: AbortSignal | undefined): Promise<number> {
+    if (this.#line.isEmpty && this.#takeIfThere()) return DONE;
+    return this.#line.wait(timeout, signal, () => this.#line.sendAgent());
+  }
+
+  /** @returns false if there are `max` permits already */
+  release(max: number): boolean {
+    begin(this.#bell);
+    const isDone = this.#add(max);
+    if (isDone && Atomics.load(this.#words, IS_WAITED_FOR) !== 0) {
+      native.wake(this.#buffer, this.#byteOffset + COUNT * 4, 1);
+    }
+    end();
+    return isDone;
+  }
+
+  #add(max: number): boolean {
+    let count = Atomics.load(this.#words, COUNT);
+    while (count < max) {
+      const seen = Atomics.compareExchange(this.#words, COUNT, count, count + 1);
+      if (seen === count) return true;
+      count = seen;
+    }
+    return false;
+  }
+
+  #takeIfThere(): boolean {
+    const words = this.#words;
+    if (words[IS_WAITED_FOR] === UNFAIRLY) return false;
+    let count = Atomics.load(words, COUNT);
+    while (count > 0) {
+      const seen = Atomics.compareExchange(words, COUNT, count, count - 1);
+      if (seen === count) return true;
+      count = seen;
+    }
+    return false;
+  }
+}

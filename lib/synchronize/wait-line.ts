@@ -1,0 +1,134 @@
+// Those of this process who wait for a lock or a semaphore without blocking the
+// thread. An agent waits for the first of them; what it brings is theirs in the
+// order in which they came.
+import { type Agent } from '../posix/native.js';
+import { waitFor } from '../waiting.js';
+import { type Errand, send } from './agents.js';
+import { DONE, OWNER_DIED, TIMED_OUT } from './outcome.js';
+import { lockerId } from './robust-list.js';
+
+export function wasTaken(outcome: number): boolean {
+  return outcome === DONE || outcome === OWNER_DIED;
+}
+
+interface Waiter {
+  wake: () => void;
+  outcome: number;
+  failure: unknown;
+}
+
+/** What there is to wait for. */
+export interface Prize {
+  /** Tells an agent to get it. */
+  begin(agent: Agent): number;
+  /** Makes it this thread's. */
+  take(agent: Agent): void;
+  /** For a prize that nobody wants any more. */
+  giveBack(): void;
+}
+
+export class WaitLine {
+  readonly #prize: Prize;
+  #waiters: Waiter[] = [];
+  #errand: Errand | undefined;
+  /** The process whose line this is: that of a forked child is empty. */
+  #owner = lockerId;
+
+  constructor(prize: Prize) {
+    this.#prize = prize;
+  }
+
+  get isEmpty(): boolean {
+    this.#forgetParent();
+    return this.#waiters.length === 0;
+  }
+
+  /**
+   * @param whenFirst called if nobody else is in the line
+   * @returns DONE, OWNER_DIED or TIMED_OUT
+   */
+  async wait(
+    timeout: number,
+    signal: AbortSignal | undefined,
+    whenFirst: () => void,
+  ): Promise<number> {
+    const waiter: Waiter = { wake: () => {}, outcome: TIMED_OUT, failure: undefined };
+    const subscribe = (wake: () => void): (() => void) => {
+      waiter.wake = wake;
+      this.#join(waiter, whenFirst);
+      return () => this.#leave(waiter);
+    };
+    await waitFor(subscribe, timeout, signal);
+    if (waiter.failure !== undefined) throw waiter.failure;
+    return waiter.outcome;
+  }
+
+  /** Sends an agent, unless one is on its way. */
+  sendAgent(): void {
+    if (this.isEmpty || this.#errand !== undefined) return;
+    try {
+      this.#errand = send(
+        (agent) => this.#prize.begin(agent),
+        (outcome, agent) => this.#receive(outcome, agent),
+      );
+    } catch (failure) {
+      for (const waiter of this.#waiters.splice(0)) {
+        waiter.failure = failure;
+        waiter.wake();
+      }
+    }
+  }
+
+  /**
+   * Calls the agent back, for the thread to wait itself: it could not take over what the
+   * agent gets meanwhile.
+   *
+   * @returns the outcome, if the agent got it: then it is the caller's
+   */
+  recallAgent(): number | undefined {
+    if (this.isEmpty || this.#errand === undefined) return undefined;
+    const errand = this.#errand;
+    this.#errand = undefined;
+    const outcome = errand.recall();
+    if (!wasTaken(outcome)) return undefined;
+    this.#prize.take(errand.agent);
+    return outcome;
+  }
+
+  /** Gives the first what this thread has got. */
+  serveFirst(outcome: number): void {
+    const waiter = this.#waiters.shift()!;
+    waiter.outcome = outcome;
+    waiter.wake();
+  }
+
+  #receive(outcome: number, agent: Agent): void {
+    this.#errand = undefined;
+    if (wasTaken(outcome)) {
+      this.#prize.take(agent);
+      if (this.isEmpty) this.#prize.giveBack();
+      else this.serveFirst(outcome);
+    } else {
+      this.sendAgent(); // it was cancelled, and somebody else has come since
+    }
+  }
+
+  #join(waiter: Waiter, whenFirst: () => void): void {
+    const isFirst = this.isEmpty;
+    this.#waiters.push(waiter);
+    if (isFirst) whenFirst();
+  }
+
+  #leave(waiter: Waiter): void {
+    const index = this.#waiters.indexOf(waiter);
+    if (index >= 0) this.#waiters.splice(index, 1);
+    if (this.#waiters.length === 0) this.#errand?.cancel();
+  }
+
+  #forgetParent(): void {
+    if (this.#owner === lockerId) return;
+    this.#owner = lockerId;
+    this.#waiters = [];
+    this.#errand = undefined;
+  }
+}

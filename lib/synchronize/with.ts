@@ -1,0 +1,41 @@
+// The scoped use of everything that is acquired and released.
+import { TimeoutError } from '../errors.js';
+import type { SyncWaitOptions, WaitOptions } from '../waiting.js';
+
+interface Acquirable {
+  acquire(options?: number | WaitOptions): Promise<boolean>;
+  acquireSync(options?: number | SyncWaitOptions): boolean;
+  release(): void;
+}
+
+export function timedOut(): TimeoutError {
+  return new TimeoutError('what was to be acquired was not free in time');
+}
+
+/** @throws TimeoutError after the timeout, and whatever `fn` throws */
+export async function withLock<T>(
+  lock: Acquirable,
+  fn: () => T,
+  options?: number | WaitOptions,
+): Promise<Awaited<T>> {
+  if (!(await lock.acquire(options))) throw timedOut();
+  try {
+    return await fn();
+  } finally {
+    lock.release();
+  }
+}
+
+/** @throws TimeoutError after the timeout, and whatever `fn` throws */
+export function withLockSync<T>(
+  lock: Acquirable,
+  fn: () => T,
+  options?: number | SyncWaitOptions,
+): T {
+  if (!lock.acquireSync(options)) throw timedOut();
+  try {
+    return fn();
+  } finally {
+    lock.release();
+  }
+}

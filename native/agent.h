@@ -1,0 +1,52 @@
+// A thread that waits at a lock, a semaphore or words in shared memory for
+// JavaScript, whose thread goes on meanwhile. It waits as every other thread
+// does, so that whoever is waited for need not know.
+#pragma once
+
+#include <napi.h>
+#include <uv.h>
+
+#include <memory>
+
+namespace truefork {
+
+class AgentThread;
+
+// new Agent(), with a property `onend`: called with the outcome of each errand.
+class Agent : public Napi::ObjectWrap<Agent> {
+ public:
+  static void Register(Napi::Env env, Napi::Object exports);
+
+  explicit Agent(const Napi::CallbackInfo& info);
+  ~Agent() override;
+
+ private:
+  // The errands; one at a time. Each keeps the event loop alive, and what it
+  // works on must stay there until it has ended.
+  Napi::Value AcquireLock(const Napi::CallbackInfo& info);
+  Napi::Value AcquireSemaphore(const Napi::CallbackInfo& info);
+  Napi::Value AwaitChange(const Napi::CallbackInfo& info);
+
+  // Ends the errand early. Its outcome comes nevertheless.
+  Napi::Value Cancel(const Napi::CallbackInfo& info);
+  // Cancels it, and waits for the outcome, which onend does not get.
+  Napi::Value Recall(const Napi::CallbackInfo& info);
+  // After a lock was acquired: makes it the calling thread's. Returns whether
+  // the kernel knows of it.
+  Napi::Value Adopt(const Napi::CallbackInfo& info);
+  // In a forked child, where the thread does not exist.
+  Napi::Value Forget(const Napi::CallbackInfo& info);
+  Napi::Value Close(const Napi::CallbackInfo& info);
+
+  Napi::Value Begin(Napi::Env env);
+  void End();
+  void Rest();
+  void CloseHandle();
+
+  static void OnEnd(uv_async_t* handle);
+
+  std::shared_ptr<AgentThread> thread_;
+  uv_async_t* handle_ = nullptr;
+};
+
+}  // namespace truefork

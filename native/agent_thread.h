@@ -1,0 +1,51 @@
+// The thread of an Agent, and what the two of them share.
+#pragma once
+
+#include <uv.h>
+
+#include <functional>
+#include <memory>
+#include <mutex>
+
+#include "shared_lock.h"
+
+namespace truefork {
+
+class AgentThread {
+ public:
+  using Errand = std::function<Outcome(const Patience&)>;
+
+  // Starts the thread. 0 or -errno.
+  static int Start(const std::shared_ptr<AgentThread>& agent,
+                   uv_async_t* when_done);
+
+  // Gives the thread, which must be idle, something to do.
+  void Send(Errand errand);
+  void Cancel();
+  // Cancels, and waits for the outcome.
+  Outcome Recall();
+  // Whether an errand has ended, and nobody has been told yet.
+  bool TakeNotice();
+  [[nodiscard]] Outcome outcome() const { return outcome_; }
+  // Cancels, and waits until the thread has ended.
+  void Stop();
+
+ private:
+  enum State : int32_t { kResting, kBusy, kDone, kStopping };
+
+  static void Run(void* agent);
+  bool AwaitErrand();
+  void TellLoop();
+  void Become(State state);
+
+  Word state_{kResting};
+  Word cancelled_{0};
+  Errand errand_;
+  Outcome outcome_ = Outcome::kCancelled;
+  // The handle goes before the thread does.
+  std::mutex handle_lock_;
+  uv_async_t* when_done_ = nullptr;
+  uv_thread_t id_{};
+};
+
+}  // namespace truefork

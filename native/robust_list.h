@@ -1,0 +1,66 @@
+// The robust futexes of a thread: a list, kept by the thread and known to the
+// kernel, of the locks that it holds. When the thread ends, be it by SIGKILL,
+// the kernel marks each of them (FUTEX_OWNER_DIED) and wakes one that waits.
+//
+// The C library registers the list for its own robust mutexes and keeps it in
+// the thread's descriptor. Ours are links of the same list, laid out as its own
+// are: a pointer to the next link, one to the previous link in front of it, and
+// the word of the lock at a distance that is the same for all of them.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace truefork {
+
+// In shared memory, and used by the thread that holds the lock only.
+struct RobustLink {
+  RobustLink* previous;
+  RobustLink* next;  // links point here
+};
+
+// What the kernel looks at.
+struct RobustHead {
+  void* first;
+  long word_offset;  // NOLINT(google-runtime-int): the kernel's type
+  void* pending;
+};
+
+class RobustList {
+ public:
+  static RobustList OfThisThread();
+
+  // Between these two the lock may be held and not be in the list, or be in the
+  // list and not be held. The kernel looks at the lock's word to find out, and
+  // if it is free wakes another that waits: this one may have been woken for
+  // it.
+  void Begin(RobustLink* link) {
+    head_->pending = &link->next;
+    InThisOrder();
+  }
+  void End() {
+    InThisOrder();
+    head_->pending = nullptr;
+  }
+
+  void Add(RobustLink* link);
+  void Remove(RobustLink* link);
+
+  [[nodiscard]] RobustHead* head() const { return head_; }
+
+ private:
+  explicit RobustList(RobustHead* head) : head_(head) {}
+
+  // The thread can be killed between any two of its instructions.
+  static void InThisOrder() {
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
+
+  RobustHead* head_;
+};
+
+// How far a lock's word is from the address of its link's `next`.
+ptrdiff_t RobustWordOffset();
+
+}  // namespace truefork

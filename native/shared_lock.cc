@@ -1,0 +1,175 @@
+#include "shared_lock.h"
+
+#include <unistd.h>
+
+#if defined(__linux__)
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#else
+#define FUTEX_WAITERS 0x80000000
+#define FUTEX_OWNER_DIED 0x40000000
+#define FUTEX_TID_MASK 0x3fffffff
+#endif
+
+namespace truefork {
+
+namespace {
+
+constexpr auto kSleepers = static_cast<int32_t>(FUTEX_WAITERS);
+constexpr int32_t kOwnerDied = FUTEX_OWNER_DIED;
+constexpr int32_t kOwner = FUTEX_TID_MASK;
+
+int32_t OwnerOf(int32_t value) { return value & kOwner; }
+
+void RelaxProcessor() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+int32_t LockerId() {
+#if defined(__linux__)
+  return static_cast<int32_t>(syscall(SYS_gettid));
+#else
+  return getpid();
+#endif
+}
+
+void Patience::SleepOn(Watched* watched, size_t count) const {
+  if (cancelled != nullptr) watched[count++] = {cancelled, 0};
+  Sleep(watched, count, until);
+}
+
+SharedLock::SharedLock(LockBlock* block)
+    : block_(block),
+      word_(reinterpret_cast<Word*>(reinterpret_cast<char*>(&block->link.next) +
+                                    RobustWordOffset())) {}
+
+bool SharedLock::List(RobustList list) {
+  if (block_->is_signal.load() != 0) return false;
+  list.Add(&block_->link);
+  return true;
+}
+
+Outcome SharedLock::Acquire(const Patience& patience, bool* is_listed) {
+  RobustList list = RobustList::OfThisThread();
+  list.Begin(&block_->link);
+  const Outcome outcome = AcquireWord(patience);
+  const bool is_ours =
+      outcome == Outcome::kDone || outcome == Outcome::kOwnerDied;
+  *is_listed = is_ours && List(list);
+  list.End();
+  return outcome;
+}
+
+Outcome SharedLock::AcquireForAnother(const Patience& patience) {
+  // And no End(): should this process die before the other thread has it, the
+  // kernel finds that this one does.
+  RobustList::OfThisThread().Begin(&block_->link);
+  return AcquireWord(patience);
+}
+
+void SharedLock::Adopt(bool* is_listed) {
+  RobustList list = RobustList::OfThisThread();
+  list.Begin(&block_->link);
+  const int32_t self = LockerId();
+  int32_t value = word_->load();
+  while (!word_->compare_exchange_weak(value, (value & kSleepers) | self)) {
+  }
+  *is_listed = List(list);
+  list.End();
+}
+
+void SharedLock::Release(bool is_listed) {
+  RobustList list = RobustList::OfThisThread();
+  list.Begin(&block_->link);
+  if (is_listed) list.Remove(&block_->link);
+  int32_t held = LockerId();
+  if (!word_->compare_exchange_strong(held, 0)) {
+    word_->store(kSleepers);
+    WakeNext();
+  }
+  list.End();
+}
+
+bool SharedLock::ReleaseOfAnother() {
+  RobustList list = RobustList::OfThisThread();
+  list.Begin(&block_->link);
+  const bool was_held = FreeIfHeld();
+  list.End();
+  return was_held;
+}
+
+bool SharedLock::FreeIfHeld() {
+  int32_t value = word_->load();
+  if (OwnerOf(value) != 0) block_->is_signal.store(1);
+  do {
+    if (OwnerOf(value) == 0) return false;
+  } while (!word_->compare_exchange_weak(value, value & kSleepers));
+  if ((value & kSleepers) != 0) WakeNext();
+  return true;
+}
+
+// Of those who sleep on a lock that has become free.
+void SharedLock::WakeNext() {
+  if (Wake(word_, 1) > 0) return;
+  // They have gone. One that is about to sleep finds that the word has changed.
+  block_->is_unfair.store(0);
+  int32_t nobody = kSleepers;
+  word_->compare_exchange_strong(nobody, 0);
+}
+
+// Whoever gives up may have been woken for a lock that is free.
+void SharedLock::Forward() {
+  if (word_->load() == kSleepers) Wake(word_, 1);
+}
+
+bool SharedLock::TryTake(int32_t seen, bool has_slept) {
+  const bool is_others_turn =
+      seen == kSleepers && !has_slept && block_->is_unfair.load() != 0;
+  if (is_others_turn) return false;
+  return word_->compare_exchange_strong(seen, (seen & kSleepers) | LockerId());
+}
+
+// False if the lock has changed meanwhile.
+bool SharedLock::AnnounceSleep(int32_t* seen) {
+  if ((*seen & kSleepers) != 0) return true;
+  const int32_t announced = *seen | kSleepers;
+  if (!word_->compare_exchange_strong(*seen, announced)) return false;
+  *seen = announced;
+  return true;
+}
+
+Outcome SharedLock::AcquireWord(const Patience& patience) {
+  // As long as a wake-up takes, in which most holders have long finished.
+  constexpr int kSpins = 100;
+  constexpr int kOvertakenOften = 3;
+  int spins = 0;
+  int sleeps = 0;
+  for (;;) {
+    int32_t seen = word_->load();
+    if (OwnerOf(seen) == 0 && TryTake(seen, sleeps > 0)) {
+      if (sleeps >= kOvertakenOften) block_->is_unfair.store(0);
+      return (seen & kOwnerDied) != 0 ? Outcome::kOwnerDied : Outcome::kDone;
+    }
+    if (spins++ < kSpins && (seen & kSleepers) == 0) {
+      RelaxProcessor();
+      continue;
+    }
+    const bool is_cancelled = patience.IsCancelled();
+    if (is_cancelled || patience.until.IsOver()) {
+      Forward();
+      return is_cancelled ? Outcome::kCancelled : Outcome::kTimedOut;
+    }
+    if (!AnnounceSleep(&seen)) continue;
+    Watched watched[2] = {{word_, seen}};
+    patience.SleepOn(watched, 1);
+    if (++sleeps == kOvertakenOften) block_->is_unfair.store(1);
+  }
+}
+
+}  // namespace truefork

@@ -1,0 +1,89 @@
+// A lock in shared memory: whoever dies with it leaves it to the next, and the
+// kernel tells that one. JavaScript takes and gives back a lock that nobody
+// else wants without coming here (lib/synchronize/shared-lock.ts).
+//
+// The word is that of glibc's and the kernel's robust mutexes: the id of the
+// thread that holds it, and two bits. A lock that is given back while somebody
+// sleeps keeps the bit that says so, unlike a mutex of glibc's: were it lost,
+// and the one who was woken killed, the others would sleep for ever.
+#pragma once
+
+#include "futex.h"
+#include "robust_list.h"
+
+namespace truefork {
+
+// 64 bytes of shared memory, zero at first. The lock's word is where the C
+// library wants it, somewhere in `words`.
+struct LockBlock {
+  int32_t words[4];
+  // A waiter has been overtaken: who comes now, sleeps first.
+  Word is_unfair;
+  // Somebody who did not hold the lock gave it back: a lock that is used as a
+  // signal has no owner who could die.
+  Word is_signal;
+  int32_t unused[2];
+  RobustLink link;
+  // A semaphore's (shared_semaphore.h).
+  Word count;
+  Word is_waited_for;
+  Word bell;
+  int32_t rest;
+};
+static_assert(sizeof(LockBlock) == 64);
+static_assert(offsetof(LockBlock, link) == 32);
+
+enum class Outcome : int32_t {
+  kTimedOut,
+  kDone,
+  kOwnerDied,  // done: and it was not given back, but left by one who died
+  kCancelled
+};
+
+// What ends a wait early: the time, or another thread of this process that
+// changes `*cancelled` from 0 and wakes it.
+struct Patience {
+  Moment until = Moment::Never();
+  Word* cancelled = nullptr;
+
+  [[nodiscard]] bool IsCancelled() const {
+    return cancelled != nullptr && cancelled->load() != 0;
+  }
+  // Sleeps on the words, of which there are `count`, and room for one more.
+  void SleepOn(Watched* watched, size_t count) const;
+};
+
+class SharedLock {
+ public:
+  explicit SharedLock(LockBlock* block);
+
+  // For the calling thread, which must not hold it. `is_listed` says whether
+  // the kernel will give it to the next should the thread end.
+  Outcome Acquire(const Patience& patience, bool* is_listed);
+  void Release(bool is_listed);
+
+  // In two steps, for a thread that takes it on behalf of another: until that
+  // one has called Adopt() the first must neither end nor take another.
+  Outcome AcquireForAnother(const Patience& patience);
+  void Adopt(bool* is_listed);
+
+  // By whoever does not hold it. False if nobody does.
+  bool ReleaseOfAnother();
+
+ private:
+  Outcome AcquireWord(const Patience& patience);
+  bool List(RobustList list);
+  bool TryTake(int32_t seen, bool has_slept);
+  bool AnnounceSleep(int32_t* seen);
+  bool FreeIfHeld();
+  void Forward();
+  void WakeNext();
+
+  LockBlock* block_;
+  Word* word_;
+};
+
+// The id that the calling thread has in the word of a lock.
+int32_t LockerId();
+
+}  // namespace truefork
