@@ -3,18 +3,28 @@
 import { isKeptInChildren } from '../kept-listeners.js';
 import { precompileForChildren } from '../posix/precompile.js';
 
-/** Listeners that Node itself has on `process`, by event. */
-const NODES_OWN: Record<string, RegExp> = {
-  newListener: /./, // start to listen for a signal
-  removeListener: /./, // and stop
-  warning: /^onWarning$/, // prints it
-  SIGWINCH: /^refreshStd(out|err)OnSigWinch$/,
-};
-
 type Listener = (...args: unknown[]) => void;
 
-function isNodesOwn(event: string | symbol, { name }: Listener): boolean {
-  return typeof event === 'string' && NODES_OWN[event]?.test(name) === true;
+/** Node's listeners for listeners that come and go: for signals, and for 'multipleResolves'. */
+const watchers = new Set(
+  (['newListener', 'removeListener'] as const)
+    .flatMap((event) => process.listeners(event as 'exit') as Listener[])
+    .filter((listener) => /ListeningIfSignal$/.test(listener.name) || isOfPromises(listener)),
+);
+
+function isOfPromises(listener: Listener): boolean {
+  return String(listener).includes('hasMultipleResolvesListener');
+}
+
+/** Others that Node has on `process`. (No patterns: a child would compile them.) */
+const NODES_OWN: Record<string, readonly string[]> = {
+  warning: ['onWarning'], // prints it
+  SIGWINCH: ['refreshStdoutOnSigWinch', 'refreshStderrOnSigWinch'],
+};
+
+function isNodesOwn(event: string | symbol, listener: Listener): boolean {
+  if (watchers.has(listener)) return true;
+  return typeof event === 'string' && NODES_OWN[event]?.includes(listener.name) === true;
 }
 
 /** Call it in the child. */

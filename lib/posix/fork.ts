@@ -253,8 +253,24 @@ function becomeChild(): void {
   for (const step of inEachChild) step();
 }
 
-/** Forks, and returns when the child is ready. In the child, that is after `getReady`. */
-function forkAndGetReady(loopGoesOn: boolean, getReady: () => void): number {
+/** What a child has to know of the moment at which it was forked. */
+interface Beginnings {
+  setUp: () => void;
+  slowJobs: number;
+  hooks: Hooks;
+}
+
+/** Here and not inside of another function: it is compiled in the parent. */
+function getReady({ setUp, slowJobs, hooks }: Beginnings): void {
+  becomeChild();
+  setUp();
+  outgrowSlowJobs(slowJobs);
+  leaveOnNaturalEnd();
+  hooks.after('afterInChild');
+}
+
+/** Forks, and returns when the child is ready. */
+function forkAndGetReady(loopGoesOn: boolean, beginnings: Beginnings): number {
   const [report, reportInChild] = pipe();
   let pid: number;
   try {
@@ -267,7 +283,7 @@ function forkAndGetReady(loopGoesOn: boolean, getReady: () => void): number {
   if (pid === 0) {
     try {
       close(report);
-      getReady();
+      getReady(beginnings);
       close(reportInChild);
     } catch (error) {
       reportFailure(reportInChild, error);
@@ -300,13 +316,7 @@ export function forkWith(loopGoesOn: boolean, setUp: () => void): number {
   const start = performance.now();
   let pid: number | undefined;
   try {
-    pid = forkAndGetReady(loopGoesOn, () => {
-      becomeChild();
-      setUp();
-      outgrowSlowJobs(slowJobs);
-      leaveOnNaturalEnd();
-      hooks.after('afterInChild');
-    });
+    pid = forkAndGetReady(loopGoesOn, { setUp, slowJobs, hooks });
   } finally {
     if (pid !== 0) hooks.after('afterInParent');
   }
@@ -348,4 +358,4 @@ export function fork(): number {
 
 onForkedChild(reseed);
 onForkedChild(forgetWorkers);
-precompileForChildren(becomeChild);
+precompileForChildren(becomeChild, getReady);

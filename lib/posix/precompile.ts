@@ -9,8 +9,9 @@ type AnyFunction = (...args: never[]) => unknown;
 /** How often, in milliseconds: V8 throws away the code of functions that nobody calls. */
 const INTERVAL = 1000;
 
-// Of Node.
+// Of Node. The listeners are those that watch for signals.
 const functions = new Set<AnyFunction>([
+  ...(process.listeners('removeListener' as 'exit') as AnyFunction[]),
   process.eventNames,
   process.rawListeners,
   process.off,
@@ -19,8 +20,12 @@ const functions = new Set<AnyFunction>([
   process.nextTick,
   process.exit,
   AsyncResource.prototype.runInAsyncScope,
+  ...[Object.getOwnPropertyDescriptor(process, 'exitCode')?.get].filter((get) => get !== undefined),
 ]);
 let last = -Infinity;
+
+// Node compiles what runs ticks with the first of them, which may be a child's.
+process.nextTick(() => {});
 
 /** Registers functions, not classes, that run in children and hardly ever in a parent. */
 export function precompileForChildren(...some: AnyFunction[]): void {
