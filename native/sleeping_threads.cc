@@ -20,6 +20,8 @@ namespace {
 
 using Text = char[256];
 
+constexpr int kDecimal = 10;
+
 // What /proc says of a thread of this process. False if it says nothing: there
 // is no descriptor left to ask with, or no /proc.
 bool ReadAbout(int id, const char* what, Text& text) {
@@ -48,7 +50,7 @@ bool AwaitsEvents(int id) {
   if (!ReadAbout(id, "syscall", text)) return Sleeps(id);
   // "number arguments …", or "running".
   char* end = nullptr;
-  const long number = strtol(text, &end, 10);
+  const long number = strtol(text, &end, kDecimal);
   if (end == text) return false;
 #if defined(SYS_epoll_wait)
   if (number == SYS_epoll_wait) return true;
@@ -57,7 +59,6 @@ bool AwaitsEvents(int id) {
 }
 
 long RunsOf(int id) {
-  constexpr int kDecimal = 10;
   Text text;
   if (!ReadAbout(id, "schedstat", text)) return 0;
   // "time waited runs"
@@ -74,7 +75,8 @@ std::vector<int> OtherThreads() {
   if (tasks == nullptr) return threads;
   for (const dirent* task = readdir(tasks); task != nullptr;
        task = readdir(tasks)) {
-    const int id = atoi(task->d_name);
+    // 0 for "." and "..".
+    const auto id = static_cast<int>(strtol(task->d_name, nullptr, kDecimal));
     if (id > 0 && id != getpid()) threads.push_back(id);
   }
   closedir(tasks);
