@@ -20,4 +20,14 @@ export { ParentProcess } from './parent-process.js';
 export type { ResourceUsage } from './posix/wait.js';
 export { activeChildren, currentProcess, parentProcess, Process, reap } from './process.js';
 export type { Inheritable, ProcessOptions } from './process.js';
+export { RawArray, SharedArray } from './shared-array.js';
+export type {
+  ArrayInit,
+  RawArrayConstructor,
+  SharedArrayConstructor,
+  SharedArrayMethods,
+} from './shared-array.js';
+export { RawValue, Value } from './sharedctypes.js';
+export type { DataLock, LockOptions } from './data-lock.js';
+export type { ArrayTypes, ElementOf, TypeCode, ValueOf } from './type-codes.js';
 export type { SyncWaitOptions, WaitOptions } from './waiting.js';
