@@ -27,6 +27,10 @@ export type {
   SharedArrayConstructor,
   SharedArrayMethods,
 } from './shared-array.js';
+export { ShareableList } from './shareable-list.js';
+export type { Shareable, ShareableListOptions } from './shareable-list.js';
+export { SharedMemory } from './shared-memory.js';
+export type { SharedMemoryOptions } from './shared-memory.js';
 export { RawValue, Value } from './sharedctypes.js';
 export type { DataLock, LockOptions } from './data-lock.js';
 export type { ArrayTypes, ElementOf, TypeCode, ValueOf } from './type-codes.js';

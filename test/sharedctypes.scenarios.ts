@@ -354,7 +354,7 @@ export const scenarios: Scenarios = {
     const array = new SharedArray('i', [680, 626, 934, 821, 150, 233, 548, 982, 714, 831]);
     assert.equal(array.length, 10);
     assert.equal(array[2], 934);
-    assert.deepEqual(array.slice(2, 5), [934, 821, 150]);
+    assert.deepEqual(Array.from(array.slice(2, 5)), [934, 821, 150]);
     array.set(array.slice(0, 4).toReversed(), 4);
     assert.deepEqual([...array], [680, 626, 934, 821, 821, 934, 626, 680, 714, 831]);
     const sums = [...array];
@@ -430,7 +430,7 @@ export const scenarios: Scenarios = {
     array.set([8, 9], 1);
     assert.equal(array.get(2), 9);
     assert.deepEqual([...array.fill(4, 1)], [255, 4, 4]);
-    assert.deepEqual(array.with(0, 5), [5, 4, 4]);
+    assert.deepEqual(Array.from(array.with(0, 5)), [5, 4, 4]);
     assert.equal(array[0], 255);
   },
 
@@ -442,7 +442,7 @@ export const scenarios: Scenarios = {
     }
     array.subarray(1)[0] = 9;
     assert.equal(array[1], 9);
-    assert.deepEqual([...array.toSorted()], [2, 3, 9]);
+    assert.deepEqual(Array.from(array.toSorted()), [2, 3, 9]);
     const text = new RawArray('c', 3);
     assert.equal(text.subarray(1).constructor, Uint8Array);
   },
