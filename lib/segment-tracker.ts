@@ -35,7 +35,8 @@ while [ "$last" -gt 0 ]; do
   names="$names $name"
 done
 if [ "$leaked" -gt 0 ]; then
-  echo "truefork: process $1 has leaked shared memory, which was cleaned up ($leaked):$names" >&2
+  text="truefork: process $1 has leaked shared memory, which was cleaned up ($leaked):"
+  printf '%s\\n' "$text$names" >&2
 fi
 `;
 

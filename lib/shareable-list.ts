@@ -100,12 +100,14 @@ function decode(kind: number, format: string, bytes: Buffer): Shareable {
   return kind === Kind.string ? content.toString() : Buffer.from(content);
 }
 
-function isSame(a: Shareable, b: Shareable): boolean {
-  if (a instanceof Uint8Array && b instanceof Uint8Array) return Buffer.compare(a, b) === 0;
-  if (typeof a === 'bigint' || typeof b === 'bigint') {
-    return typeof a !== 'string' && typeof b !== 'string' && BigInt(a as bigint) === b;
-  }
-  return a === b;
+/** Integers as they are read. */
+function canonical(value: Shareable): Shareable {
+  return typeof value === 'bigint' && Number.isSafeInteger(Number(value)) ? Number(value) : value;
+}
+
+function isSame(item: Shareable, value: Shareable): boolean {
+  if (!(item instanceof Uint8Array && value instanceof Uint8Array)) return item === value;
+  return Buffer.compare(item, value) === 0;
 }
 
 /** How large the memory is, for items that take `room` bytes together. */
@@ -216,7 +218,7 @@ export class ShareableList {
    * The item. Bytes are a copy.
    *
    * @param index negative: from the end
-   * @throws RangeError `ERR_OUT_OF_RANGE`
+   * @throws RangeError `ERR_OUT_OF_RANGE`; ProcessError `ERR_TRUEFORK_CLOSED`
    */
   get(index: number): Shareable {
     const i = this.#place(index);
@@ -232,8 +234,8 @@ export class ShareableList {
    */
   set(index: number, value: Shareable): void {
     const i = this.#place(index);
-    const room = this.#room(i);
     const current = this.#formatOf(i);
+    const room = this.#room(i);
     const { kind, format, bytes } = encode(value, current === FLOAT);
     if (bytes.length > room.length) {
       const limit = `at most ${room.length} bytes long (bytes/str item exceeds available storage)`;
@@ -248,12 +250,14 @@ export class ShareableList {
 
   /** How many items are equal to `value`; bytes are if they have the same bytes. */
   count(value: Shareable): number {
-    return [...this].filter((item) => isSame(item, value)).length;
+    const wanted = canonical(value);
+    return [...this].filter((item) => isSame(item, wanted)).length;
   }
 
   /** Where the first item is that is equal to `value`. @throws RangeError `ERR_OUT_OF_RANGE` if none is */
   index(value: Shareable): number {
-    const index = [...this].findIndex((item) => isSame(item, value));
+    const wanted = canonical(value);
+    const index = [...this].findIndex((item) => isSame(item, wanted));
     if (index < 0) throw outOfRange('value', 'in this list', value);
     return index;
   }
@@ -288,6 +292,9 @@ export class ShareableList {
   }
 
   #formatOf(i: number): string {
+    if (this.#shm.buf.length === 0) {
+      throw new ProcessError('ERR_TRUEFORK_CLOSED', 'the memory of the list is closed');
+    }
     const start = this.#formats + WORD * i;
     return withoutPadding(this.#shm.buf.subarray(start, start + WORD)).toString();
   }

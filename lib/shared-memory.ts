@@ -168,7 +168,7 @@ function createOrAttach(name: string, size: number, isTracked: boolean): ArrayBu
 export class SharedMemory {
   readonly #name: string;
   readonly #size: number;
-  readonly #buf: Buffer<ArrayBuffer>;
+  #buf: Buffer<ArrayBuffer>;
   #isOpen = true;
 
   /**
@@ -220,6 +220,7 @@ export class SharedMemory {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     munmap(this.#buf.buffer);
+    this.#buf = Buffer.alloc(0);
   }
 
   /**
