@@ -1,5 +1,5 @@
 // Shared memory that has a name: other programs can have it, too.
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { constants as flags, fstatSync, statfsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { inspect } from 'node:util';
@@ -45,7 +45,11 @@ function isMissing(error: unknown): boolean {
 
 /** As Python's: short, because some systems allow no more than 14 characters. */
 function randomName(): string {
-  return `psm_${randomBytes(4).toString('hex')}`;
+  return `psm_${randomUUID().slice(0, 8)}`;
+}
+
+function isRandomName(name: string): boolean {
+  return /^psm_[0-9a-f]{8}$/.test(name);
 }
 
 function assertName(name: unknown): asserts name is string {
@@ -115,7 +119,8 @@ function createTracked(name: string, size: number): ArrayBuffer {
     track(name);
     return create(name, size);
   } catch (error) {
-    untrack(name);
+    // It may be somebody else's.
+    untrack(name, false);
     throw error;
   }
 }
@@ -232,7 +237,7 @@ export class SharedMemory {
     try {
       shmUnlink(`/${this.name}`);
     } finally {
-      untrack(this.name);
+      untrack(this.#name, isRandomName(this.#name));
     }
   }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import crypto, { getRandomValues, randomBytes } from 'node:crypto';
+import crypto, { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { inspect } from 'node:util';
@@ -101,8 +101,8 @@ async function assertCleanedUp(how: string, signal?: NodeJS.Signals): Promise<vo
 
 /** Makes and unlinks segments, whose names all begin alike, until it is killed. */
 function churn(prefix: string): void {
-  crypto.randomBytes = () =>
-    Buffer.concat([Buffer.from(prefix, 'hex'), getRandomValues(new Uint8Array(2))]);
+  const { randomUUID: random } = crypto;
+  crypto.randomUUID = () => `${prefix}${random().slice(4)}` as ReturnType<typeof random>;
   syncBuiltinESMExports();
   console.log('{}');
   for (;;) {
