@@ -21,6 +21,20 @@ export { ParentProcess } from './parent-process.js';
 export type { ResourceUsage } from './posix/wait.js';
 export { activeChildren, currentProcess, parentProcess, Process, reap } from './process.js';
 export type { Inheritable, ProcessOptions } from './process.js';
+export { RawArray, SharedArray } from './shared-array.js';
+export type {
+  ArrayInit,
+  RawArrayConstructor,
+  SharedArrayConstructor,
+  SharedArrayMethods,
+} from './shared-array.js';
+export { ShareableList } from './shareable-list.js';
+export type { Shareable, ShareableListOptions } from './shareable-list.js';
+export { SharedMemory } from './shared-memory.js';
+export type { SharedMemoryOptions } from './shared-memory.js';
+export { RawValue, Value } from './sharedctypes.js';
+export type { DataLock, LockOptions } from './data-lock.js';
+export type { ArrayTypes, ElementOf, TypeCode, ValueOf } from './type-codes.js';
 export {
   Barrier,
   BoundedSemaphore,

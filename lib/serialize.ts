@@ -1,6 +1,7 @@
 // Values as bytes, for other processes. Structured clone as V8 writes it, with
-// three differences: strings, numbers and bytes take a short cut, errors stay
-// whole, and what a clone would silently make `{}` is refused.
+// four differences: strings, numbers and bytes take a short cut, errors stay
+// whole, shared memory goes by its name, and what a clone would silently make `{}` is
+// refused.
 import { inspect, types } from 'node:util';
 import { deserialize, serialize } from 'node:v8';
 import {
@@ -11,8 +12,19 @@ import {
   TimeoutError,
   WorkerLostError,
 } from './errors.js';
+import { ShareableList } from './shareable-list.js';
+import { SharedMemory } from './shared-memory.js';
 
-const Kind = { clone: 0, string: 1, number: 2, buffer: 3, uint8Array: 4, error: 5 } as const;
+const Kind = {
+  clone: 0,
+  string: 1,
+  number: 2,
+  buffer: 3,
+  uint8Array: 4,
+  error: 5,
+  sharedMemory: 6,
+  shareableList: 7,
+} as const;
 
 /** A value as bytes. */
 export interface Encoded {
@@ -237,6 +249,12 @@ export function encode(value: unknown): Encoded {
     return { kind: Buffer.isBuffer(value) ? Kind.buffer : Kind.uint8Array, body: value };
   }
   if (isError(value)) return new ErrorEncoder().encode(value);
+  if (value instanceof SharedMemory) {
+    return { kind: Kind.sharedMemory, body: Buffer.from(value.name) };
+  }
+  if (value instanceof ShareableList) {
+    return { kind: Kind.shareableList, body: Buffer.from(value.shm.name) };
+  }
   return { kind: Kind.clone, body: clone(value) };
 }
 
@@ -273,6 +291,10 @@ export function decode(message: Buffer): unknown {
       return body;
     case Kind.uint8Array:
       return new Uint8Array(body.buffer, body.byteOffset, body.length);
+    case Kind.sharedMemory:
+      return new SharedMemory({ name: body.toString() });
+    case Kind.shareableList:
+      return new ShareableList(undefined, { name: body.toString() });
     case Kind.error:
       return putTogether(restore(body) as ErrorParts);
     default:

@@ -8,7 +8,7 @@ function invalidType(name: string, expected: string, value: unknown): TypeError 
   return Object.assign(error, { code: 'ERR_INVALID_ARG_TYPE' });
 }
 
-function outOfRange(name: string, expected: string, value: unknown): RangeError {
+export function outOfRange(name: string, expected: string, value: unknown): RangeError {
   const error = new RangeError(
     `The value of "${name}" is out of range. It must be ${expected}. Received ${inspect(value)}`,
   );
@@ -31,6 +31,16 @@ export function assertInteger(
   if (value < min || value > max) {
     throw outOfRange(name, `>= ${min} && <= ${max}`, value);
   }
+}
+
+export function assertBigInt(
+  value: unknown,
+  name: string,
+  min: bigint,
+  max: bigint,
+): asserts value is bigint {
+  if (typeof value !== 'bigint') throw invalidType(name, 'of type bigint', value);
+  if (value < min || value > max) throw outOfRange(name, `>= ${min}n && <= ${max}n`, value);
 }
 
 const MAX_INT = 2 ** 31 - 1;

@@ -1,0 +1,36 @@
+// The locks that shared data comes with.
+import { ProcessError } from './errors.js';
+import { RLock } from './synchronize.js';
+import { assertType } from './validate.js';
+import type { SyncWaitOptions, WaitOptions } from './waiting.js';
+
+/** What a lock has to offer to be the lock of a `Value` or `SharedArray`. */
+export interface DataLock {
+  acquire(options?: number | WaitOptions): Promise<boolean>;
+  acquireSync(options?: number | SyncWaitOptions): boolean;
+  release(): void;
+  with<Result>(fn: () => Result): Promise<Awaited<Result>>;
+  withSync<Result>(fn: () => Result): Result;
+}
+
+/** The `lock` option of shared data. */
+export interface LockOptions {
+  /** true (the default): a new RLock; false: none; or the lock to use. */
+  lock?: boolean | DataLock | undefined;
+}
+
+/** The lock that `options` ask for. */
+export function lockFrom(options: LockOptions): DataLock | undefined {
+  assertType(typeof options === 'object' && options !== null, 'options', 'an object', options);
+  const { lock = true } = options;
+  if (typeof lock === 'boolean') return lock ? new RLock() : undefined;
+  const isLock = typeof lock?.acquire === 'function' && typeof lock.release === 'function';
+  assertType(isLock, 'lock', 'a boolean or a lock', lock);
+  return lock;
+}
+
+/** What data without a lock says to those who want it. */
+export function assertLock(lock: DataLock | undefined): DataLock {
+  if (lock !== undefined) return lock;
+  throw new ProcessError('ERR_TRUEFORK_NO_LOCK', 'this was made without a lock');
+}

@@ -1,0 +1,258 @@
+// Arrays in shared memory.
+import { assertLock, type DataLock, lockFrom, type LockOptions } from './data-lock.js';
+import { allocateForViews, type Space } from './heap.js';
+import { munmap } from './posix/memory.js';
+import {
+  type ArrayClass,
+  type ArrayTypes,
+  type Element,
+  type ElementOf,
+  type ElementType,
+  type TypeCode,
+  typeOf,
+  type ValueOf,
+} from './type-codes.js';
+import { assertInteger, assertType } from './validate.js';
+
+/** What an array can be made of: how many elements (zeros), or the elements. */
+export type ArrayInit<Code extends TypeCode> = number | Iterable<ElementOf<Code> | ValueOf<Code>>;
+
+/** The elements, once all of them are known to fit. */
+function elementsFrom(type: ElementType, source: unknown): ArrayLike<Element> {
+  const isIterable = typeof (source as Iterable<unknown> | null)?.[Symbol.iterator] === 'function';
+  assertType(isIterable, 'sizeOrIterable', 'a number of elements or an iterable', source);
+  const elements = type.elementsOf?.(source) ?? Array.from(source as Iterable<Element>);
+  assertElements(type, elements);
+  return elements;
+}
+
+function assertElements(type: ElementType, elements: ArrayLike<unknown>): void {
+  for (let i = 0; i < elements.length; i++) {
+    type.check(elements[i], i);
+  }
+}
+
+/** Makes the memory, then `make` the array over it. */
+function build<Made extends Uint8Array<ArrayBuffer>>(
+  type: ElementType,
+  init: unknown,
+  make: (space: Space, length: number) => Made,
+): Made {
+  if (typeof init === 'number') {
+    assertInteger(init, 'size', 0);
+    return make(allocateForViews(init * type.size), init);
+  }
+  const elements = elementsFrom(type, init);
+  const array = make(allocateForViews(elements.length * type.size), elements.length);
+  type.array.prototype.set.call(array, elements);
+  return array;
+}
+
+/** The type of {@link RawArray}. */
+export interface RawArrayConstructor {
+  new <Code extends TypeCode>(typecode: Code, init: ArrayInit<Code>): ArrayTypes[Code];
+  <Code extends TypeCode>(typecode: Code, init: ArrayInit<Code>): ArrayTypes[Code];
+}
+
+/**
+ * A typed array in memory that this process shares with the children forked from here on: an
+ * Int32Array for `'i'`, and so on. `Atomics` work on it. What it is made of is checked: nothing is
+ * rounded or wrapped; later it behaves as any typed array.
+ *
+ * Its memory is given back when the last view of it is collected. `buffer` is a whole
+ * mapping, in which other arrays may lie as well: mind `byteOffset`, as with Buffers.
+ *
+ * Of type `'c'` it has `value` and `raw` as well, of type `'u'` `value`, as in ctypes.
+ *
+ * @throws TypeError `ERR_INVALID_ARG_TYPE`, RangeError `ERR_OUT_OF_RANGE`
+ * @throws SystemError `ENOMEM`
+ */
+export const RawArray: RawArrayConstructor = function (typecode: TypeCode, init: unknown) {
+  const type = typeOf(typecode);
+  const { array: TypedArray } = type;
+  return build(
+    type,
+    init,
+    ({ buffer, byteOffset }, length) => new TypedArray(buffer, byteOffset, length),
+  );
+} as never;
+
+/** What {@link SharedArray} adds to a typed array. */
+export interface SharedArrayMethods<Code extends TypeCode> {
+  /** As it was given. */
+  readonly typecode: Code;
+  /** The element. @throws RangeError `ERR_OUT_OF_RANGE` if there is none */
+  get(index: number): ElementOf<Code>;
+  /**
+   * Sets one element.
+   *
+   * @throws TypeError `ERR_INVALID_ARG_TYPE`, RangeError `ERR_OUT_OF_RANGE` if there is no such
+   *   element, or the value does not fit
+   */
+  set(index: number, value: ElementOf<Code>): void;
+  /**
+   * Sets as many elements as `source` has, from `offset` (default: 0) on; none at all if one of them
+   * does not fit.
+   *
+   * @throws TypeError `ERR_INVALID_ARG_TYPE`, RangeError
+   */
+  set(source: ArrayLike<ElementOf<Code>>, offset?: number): void;
+  /** As that of a typed array, with the checks of {@link set}. */
+  fill(value: ElementOf<Code>, start?: number, end?: number): this;
+  /** The lock. @throws ProcessError `ERR_TRUEFORK_NO_LOCK` if it was made with `lock: false` */
+  getLock(): DataLock;
+  /** Calls `fn` while this process holds the lock. Leaves the event loop free until it does. */
+  with<Result>(fn: () => Result): Promise<Awaited<Result>>;
+  /** A copy, not shared, with one element replaced, as typed arrays have it. */
+  with(index: number, value: ElementOf<Code>): ArrayTypes[Code];
+  /** Calls `fn` while this process holds the lock. Blocks the thread until it does. */
+  withSync<Result>(fn: () => Result): Result;
+  /**
+   * Gives the memory back, in this process. More than 32 KiB go at once, and the array and all its views
+   * are empty then; less goes when the last view is collected.
+   */
+  close(): void;
+  [Symbol.dispose](): void;
+}
+
+/** A typed array with a lock and with checks: see the constructor. */
+export type SharedArray<Code extends TypeCode = TypeCode> = SharedArrayMethods<Code> &
+  Omit<ArrayTypes[Code], 'set' | 'fill' | 'with'>;
+
+/** The type of {@link SharedArray}. */
+export interface SharedArrayConstructor {
+  new <Code extends TypeCode>(
+    typecode: Code,
+    init: ArrayInit<Code>,
+    options?: LockOptions,
+  ): SharedArray<Code>;
+  [Symbol.hasInstance](object: unknown): boolean;
+}
+
+interface Parts {
+  typecode: TypeCode;
+  type: ElementType;
+  space: Space;
+  lock: DataLock | undefined;
+}
+
+const parts = new WeakMap<object, Parts>();
+
+type Method = (this: unknown, ...args: unknown[]) => unknown;
+
+/** The class of typed arrays `Base` with the methods of {@link SharedArrayMethods}. */
+function sharedClass(Base: ArrayClass): ArrayClass {
+  const plain = (Base as unknown as { [Symbol.species]: unknown })[Symbol.species];
+  const {
+    set,
+    fill,
+    with: withElement,
+  } = Base.prototype as unknown as Record<'set' | 'fill' | 'with', Method>;
+
+  class Shared extends (Base as Uint8ArrayConstructor) {
+    /** Slices are not shared. */
+    static get [Symbol.species](): Uint8ArrayConstructor {
+      return plain as Uint8ArrayConstructor;
+    }
+
+    get typecode(): TypeCode {
+      return parts.get(this)!.typecode;
+    }
+
+    get(index: number): Element {
+      assertInteger(index, 'index', 0, this.length - 1);
+      return this[index]!;
+    }
+
+    override set(source: ArrayLike<Element> | number, offset: number = 0): void {
+      const { type } = parts.get(this)!;
+      if (typeof source === 'number') {
+        assertInteger(source, 'index', 0, this.length - 1);
+        this[source] = type.check(offset);
+        return;
+      }
+      const isSameType = source instanceof type.array;
+      if (!isSameType) assertElements(type, source);
+      set.call(this, source, offset);
+    }
+
+    override fill(value: Element, start?: number, end?: number): this {
+      const { type } = parts.get(this)!;
+      return fill.call(this, type.check(value), start, end) as this;
+    }
+
+    getLock(): DataLock {
+      return assertLock(parts.get(this)!.lock);
+    }
+
+    override with(fn: unknown, value?: unknown): never {
+      if (typeof fn === 'function') return this.getLock().with(fn as () => never) as never;
+      return withElement.call(this, fn, value) as never;
+    }
+
+    withSync<Result>(fn: () => Result): Result {
+      return this.getLock().withSync(fn);
+    }
+
+    close(): void {
+      const { isWhole, buffer } = parts.get(this)!.space;
+      if (isWhole && this.length > 0) munmap(buffer);
+    }
+
+    [Symbol.dispose](): void {
+      this.close();
+    }
+  }
+
+  Object.defineProperty(Shared, 'name', { value: 'SharedArray' });
+  return Shared;
+}
+
+const classes = new Map<ArrayClass, ArrayClass>();
+
+function sharedClassOf({ array }: ElementType): ArrayClass {
+  let found = classes.get(array);
+  if (found === undefined) classes.set(array, (found = sharedClass(array)));
+  return found;
+}
+
+/**
+ * A {@link RawArray} with a lock and with checks.
+ *
+ * It is a typed array, and `a[i]` and all methods cost what they cost there. What `get`, `set` and `fill`
+ * are given is checked: nothing is rounded or wrapped, and there must be such an element. **`a[i] = x`
+ * cannot be checked**, as JavaScript has it: there 300 is 44 in an array of bytes. `slice()`, `map()`, `filter()` make
+ * arrays that are not shared, `subarray()` one over the same memory.
+ *
+ * @example
+ * ```ts
+ * const counts = new SharedArray('i', 256);
+ * await inChild(() => {
+ *   for (const byte of bytes) counts[byte]++;
+ * });
+ * ```
+ *
+ * @param typecode a letter of Python's `array` and `ctypes`, or the name of a typed array; integers of 64 bits
+ *   are bigints
+ * @param init how many elements, all zero, or an iterable of the elements
+ * @throws TypeError `ERR_INVALID_ARG_TYPE`, RangeError `ERR_OUT_OF_RANGE`
+ * @throws SystemError `ENOMEM`
+ */
+export const SharedArray: SharedArrayConstructor = function (
+  typecode: TypeCode,
+  init: unknown,
+  options: LockOptions = {},
+) {
+  const type = typeOf(typecode);
+  const lock = lockFrom(options);
+  const Shared = sharedClassOf(type);
+  return build(type, init, (space, length) => {
+    const array = new Shared(space.buffer, space.byteOffset, length);
+    parts.set(array, { typecode, type, space, lock });
+    return array;
+  });
+} as never;
+
+Object.defineProperty(SharedArray, Symbol.hasInstance, {
+  value: (object: unknown) => typeof object === 'object' && object !== null && parts.has(object),
+});
