@@ -89,7 +89,7 @@ Napi::Value Agent::Recall(const Napi::CallbackInfo& info) {
 
 Napi::Value Agent::Adopt(const Napi::CallbackInfo& info) {
   bool is_listed = false;
-  SharedLock(LockBlockOf(info)).Adopt(&is_listed);
+  SharedLock(LockBlockOf(info)).Adopt(thread_->locker_id(), &is_listed);
   return Napi::Boolean::New(info.Env(), is_listed);
 }
 

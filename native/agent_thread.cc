@@ -22,6 +22,7 @@ void AgentThread::Run(void* argument) {
   auto* shared = static_cast<std::shared_ptr<AgentThread>*>(argument);
   const std::shared_ptr<AgentThread> self = std::move(*shared);
   delete shared;
+  self->locker_id_ = LockerId();
   while (self->AwaitErrand()) {
     self->outcome_ =
         self->errand_(Patience{Moment::Never(), &self->cancelled_});

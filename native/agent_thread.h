@@ -27,6 +27,8 @@ class AgentThread {
   // Whether an errand has ended, and nobody has been told yet.
   bool TakeNotice();
   [[nodiscard]] Outcome outcome() const { return outcome_; }
+  // What it is in the words of locks, once it has had an errand.
+  [[nodiscard]] int32_t locker_id() const { return locker_id_; }
   // Cancels, and waits until the thread has ended.
   void Stop();
 
@@ -42,6 +44,7 @@ class AgentThread {
   Word cancelled_{0};
   Errand errand_;
   Outcome outcome_ = Outcome::kCancelled;
+  int32_t locker_id_ = 0;
   // The handle goes before the thread does.
   std::mutex handle_lock_;
   uv_async_t* when_done_ = nullptr;

@@ -35,11 +35,6 @@ bool IsEarlier(const timespec& a, const timespec& b) {
 // only: Linux before 5.16, macOS.
 constexpr double kSliceMs = 10;
 
-Moment SliceOr(const Moment& until) {
-  const Moment slice = Moment::In(kSliceMs);
-  return until.IsBefore(slice) ? until : slice;
-}
-
 }  // namespace
 
 Moment Moment::In(double milliseconds) {
@@ -61,6 +56,11 @@ bool Moment::IsOver() const { return !is_never_ && !IsEarlier(Now(), time_); }
 bool Moment::IsBefore(const Moment& other) const {
   if (is_never_) return false;
   return other.is_never_ || IsEarlier(time_, other.time_);
+}
+
+Moment Moment::ButWithin(double milliseconds) const {
+  const Moment soon = In(milliseconds);
+  return IsBefore(soon) ? *this : soon;
 }
 
 #if defined(__linux__)
@@ -105,7 +105,7 @@ void Sleep(const Watched* watched, size_t count, const Moment& until) {
   if (count == 1) {
     SleepOnOne(watched[0], until);
   } else if (!SleepOnAll(watched, std::min(count, kMostWatched), until)) {
-    SleepOnOne(watched[0], SliceOr(until));
+    SleepOnOne(watched[0], until.ButWithin(kSliceMs));
   }
 }
 
@@ -125,7 +125,7 @@ constexpr uint32_t kWakeAll = 0x100;
 
 void Sleep(const Watched* watched, size_t, const Moment& until) {
   // Slices, for a holder that dies is not told by the kernel, either.
-  if (SliceOr(until).IsOver()) return;
+  if (until.ButWithin(kSliceMs).IsOver()) return;
   constexpr auto kSliceUs = static_cast<uint32_t>(kSliceMs * 1000);
   __ulock_wait(kCompareAndWaitShared, watched[0].word,
                static_cast<uint32_t>(watched[0].expected), kSliceUs);

@@ -23,9 +23,12 @@ class Moment {
   [[nodiscard]] const timespec* OrNull() const {
     return is_never_ ? nullptr : &time_;
   }
-  [[nodiscard]] bool IsBefore(const Moment& other) const;
+  // This one, or one so soon if that is earlier.
+  [[nodiscard]] Moment ButWithin(double milliseconds) const;
 
  private:
+  [[nodiscard]] bool IsBefore(const Moment& other) const;
+
   bool is_never_ = true;
   timespec time_{};
 };

@@ -73,14 +73,15 @@ Outcome SharedLock::AcquireForAnother(const Patience& patience) {
   return AcquireWord(patience);
 }
 
-void SharedLock::Adopt(bool* is_listed) {
+void SharedLock::Adopt(int32_t holder, bool* is_listed) {
   RobustList list = RobustList::OfThisThread();
   list.Begin(&block_->link);
   const int32_t self = LockerId();
   int32_t value = word_->load();
-  while (!word_->compare_exchange_weak(value, (value & kSleepers) | self)) {
+  while (OwnerOf(value) == holder &&
+         !word_->compare_exchange_weak(value, (value & kSleepers) | self)) {
   }
-  *is_listed = List(list);
+  *is_listed = OwnerOf(value) == holder && List(list);
   list.End();
 }
 
@@ -93,6 +94,13 @@ void SharedLock::Release(bool is_listed) {
     word_->store(kSleepers);
     WakeNext();
   }
+  list.End();
+}
+
+void SharedLock::Unlist() {
+  RobustList list = RobustList::OfThisThread();
+  list.Begin(&block_->link);
+  list.Remove(&block_->link);
   list.End();
 }
 
@@ -125,7 +133,8 @@ void SharedLock::WakeNext() {
 
 // Whoever gives up may have been woken for a lock that is free.
 void SharedLock::Forward() {
-  if (word_->load() == kSleepers) Wake(word_, 1);
+  const int32_t value = word_->load();
+  if (OwnerOf(value) == 0 && (value & kSleepers) != 0) Wake(word_, 1);
 }
 
 bool SharedLock::TryTake(int32_t seen, bool has_slept) {
@@ -148,9 +157,15 @@ Outcome SharedLock::AcquireWord(const Patience& patience) {
   // As long as a wake-up takes, in which most holders have long finished.
   constexpr int kSpins = 100;
   constexpr int kOvertakenOften = 3;
+  // Enough for one who was woken to run.
+  constexpr double kTurnMs = 5;
   int spins = 0;
   int sleeps = 0;
   for (;;) {
+    if (patience.IsCancelled()) {
+      Forward();
+      return Outcome::kCancelled;
+    }
     int32_t seen = word_->load();
     if (OwnerOf(seen) == 0 && TryTake(seen, sleeps > 0)) {
       if (sleeps >= kOvertakenOften) block_->is_unfair.store(0);
@@ -160,14 +175,16 @@ Outcome SharedLock::AcquireWord(const Patience& patience) {
       RelaxProcessor();
       continue;
     }
-    const bool is_cancelled = patience.IsCancelled();
-    if (is_cancelled || patience.until.IsOver()) {
+    if (patience.until.IsOver()) {
       Forward();
-      return is_cancelled ? Outcome::kCancelled : Outcome::kTimedOut;
+      return Outcome::kTimedOut;
     }
     if (!AnnounceSleep(&seen)) continue;
     Watched watched[2] = {{word_, seen}};
-    patience.SleepOn(watched, 1);
+    // One that is free is another's turn; but that one may have died with it.
+    Patience turn = patience;
+    if (OwnerOf(seen) == 0) turn.until = turn.until.ButWithin(kTurnMs);
+    turn.SleepOn(watched, 1);
     if (++sleeps == kOvertakenOften) block_->is_unfair.store(1);
   }
 }

@@ -64,8 +64,13 @@ class SharedLock {
 
   // In two steps, for a thread that takes it on behalf of another: until that
   // one has called Adopt() the first must neither end nor take another.
+  // Meanwhile it may have been given back by whoever does not hold it.
   Outcome AcquireForAnother(const Patience& patience);
-  void Adopt(bool* is_listed);
+  void Adopt(int32_t holder, bool* is_listed);
+
+  // For one that another has released, and that is in the calling thread's list
+  // therefore.
+  void Unlist();
 
   // By whoever does not hold it. False if nobody does.
   bool ReleaseOfAnother();

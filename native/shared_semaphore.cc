@@ -15,11 +15,11 @@ bool TakePermit(Word* count) {
 Outcome AwaitPermit(LockBlock* block, const Patience& patience) {
   constexpr int kOvertakenOften = 3;
   for (int sleeps = 0;; sleeps++) {
+    if (patience.IsCancelled()) return Outcome::kCancelled;
     if (TakePermit(&block->count)) return Outcome::kDone;
     // Who adds a permit looks at this afterwards.
     block->is_waited_for.store(sleeps < kOvertakenOften ? 1 : 2);
     if (TakePermit(&block->count)) return Outcome::kDone;
-    if (patience.IsCancelled()) return Outcome::kCancelled;
     if (patience.until.IsOver()) return Outcome::kTimedOut;
     // The bell rings if somebody dies who has added a permit and not told.
     Watched watched[3] = {{&block->count, 0}, {&block->bell, 0}};

@@ -56,6 +56,11 @@ Napi::Value ReleaseLock(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value UnlistLock(const Napi::CallbackInfo& info) {
+  SharedLock(LockBlockOf(info)).Unlist();
+  return info.Env().Undefined();
+}
+
 Napi::Value ReleaseLockOfAnother(const Napi::CallbackInfo& info) {
   const bool was_held = SharedLock(LockBlockOf(info)).ReleaseOfAnother();
   return Napi::Boolean::New(info.Env(), was_held);
@@ -89,6 +94,7 @@ void RegisterSynchronize(Napi::Env env, Napi::Object exports) {
   exports["addressOf"] = Function::New<AddressOf>(env);
   exports["acquireLock"] = Function::New<AcquireLock>(env);
   exports["releaseLock"] = Function::New<ReleaseLock>(env);
+  exports["unlistLock"] = Function::New<UnlistLock>(env);
   exports["releaseLockOfAnother"] = Function::New<ReleaseLockOfAnother>(env);
   exports["acquireSemaphore"] = Function::New<TakePermit>(env);
   exports["sleep"] = Function::New<SleepOnWords>(env);

@@ -118,6 +118,8 @@ export interface Native {
   /** An outcome (lib/synchronize/outcome.ts). Blocks the thread. */
   acquireLock(buffer: ArrayBuffer, offset: number, timeout: number): number;
   releaseLock(buffer: ArrayBuffer, offset: number, isListed: boolean): void;
+  /** For one in this thread's list that another has released. */
+  unlistLock(buffer: ArrayBuffer, offset: number): void;
   /** Returns whether anybody held it. */
   releaseLockOfAnother(buffer: ArrayBuffer, offset: number): boolean;
   /** An outcome. Blocks the thread. */

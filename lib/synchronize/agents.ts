@@ -22,13 +22,15 @@ function retire(agent: Agent): void {
   else agent.close();
 }
 
+/** Called with the outcome of an errand. */
+type Receive = (outcome: number, agent: Agent) => void;
+
 /** What an agent was sent for. */
 export interface Errand {
-  readonly agent: Agent;
   /** Ends it early; the outcome comes nevertheless. */
   cancel(): void;
-  /** Ends it now. @returns the outcome, which comes to nobody else then */
-  recall(): number;
+  /** Ends it now: the outcome comes here, before this returns, and to nobody else. */
+  recall(receive: Receive): void;
 }
 
 /**
@@ -38,27 +40,21 @@ export interface Errand {
  * @param end called with the outcome, be it that of a cancellation
  * @throws SystemError `EAGAIN` if there can be no more threads
  */
-export function send(
-  begin: (agent: Agent) => number,
-  end: (outcome: number, agent: Agent) => void,
-): Errand {
+export function send(begin: (agent: Agent) => number, end: Receive): Errand {
   const agent = idle.pop() ?? new native.Agent();
-  agent.onend = (outcome) => {
+  const finish = (outcome: number, receive: Receive): void => {
+    // Only then may it retire: from an agent that ends the kernel takes the lock that it holds.
     try {
-      end(outcome, agent);
+      receive(outcome, agent);
     } finally {
       retire(agent);
     }
   };
+  agent.onend = (outcome) => finish(outcome, end);
   check(begin(agent), 'pthread_create');
   busy.add(agent);
   return {
-    agent,
     cancel: () => agent.cancel(),
-    recall: () => {
-      const outcome = agent.recall();
-      retire(agent);
-      return outcome;
-    },
+    recall: (receive) => finish(agent.recall(), receive),
   };
 }

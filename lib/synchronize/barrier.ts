@@ -3,10 +3,10 @@ import { inspect } from 'node:util';
 import { BrokenBarrierError } from '../errors.js';
 import { native } from '../posix/native.js';
 import { assertFunction, assertInteger } from '../validate.js';
-import { type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
+import { type SyncWaitOptions, throwIfAborted, type WaitOptions, waitOptions } from '../waiting.js';
 import { Onlookers, sleepUntil, type Words } from './change.js';
 import { OWNER_DIED } from './outcome.js';
-import { begin, bell, end } from './robust-list.js';
+import { begin, bell, end, lockerId } from './robust-list.js';
 import { SEATS, Seats } from './seats.js';
 import { SharedLock } from './shared-lock.js';
 
@@ -39,6 +39,8 @@ interface Arrival {
   /** In the order of arrival; undefined if the round was full. */
   index: number | undefined;
   round: number;
+  /** The process: what becomes of it is no business of a child that is forked meanwhile. */
+  of: number;
 }
 
 /**
@@ -84,15 +86,15 @@ export class Barrier {
    */
   async wait(options: number | WaitOptions = this.#timeout): Promise<number> {
     const { timeout, signal } = waitOptions(options);
+    throwIfAborted(signal);
     for (;;) {
-      const { index, round } = this.#arrive();
+      const arrival = this.#arrive();
+      const { index } = arrival;
       if (this.#isLast(index)) {
-        await this.#act(round);
+        await this.#act(arrival);
         return index;
       }
-      await this.#stay(index, round, () =>
-        this.#onlookers.waitUntil(() => this.#isOver(round), timeout, signal),
-      );
+      await this.#stay(arrival, timeout, signal);
       if (index !== undefined) return index;
     }
   }
@@ -101,12 +103,13 @@ export class Barrier {
   waitSync(options: number | SyncWaitOptions = this.#timeout): number {
     const { timeout } = waitOptions(options);
     for (;;) {
-      const { index, round } = this.#arrive();
+      const arrival = this.#arrive();
+      const { index } = arrival;
       if (this.#isLast(index)) {
-        this.#actSync(round);
+        this.#actSync(arrival);
         return index;
       }
-      this.#staySync(index, round, timeout);
+      this.#staySync(arrival, timeout);
       if (index !== undefined) return index;
     }
   }
@@ -175,34 +178,37 @@ export class Barrier {
     if (this.broken) return undefined;
     const round = this.#words[ROUND]!;
     // All have come, and the last of them is calling the action.
-    if (this.#words[ARRIVED] === this.parties) return { index: undefined, round };
+    const of = lockerId;
+    if (this.#words[ARRIVED] === this.parties) return { index: undefined, round, of };
     const index = this.#words[ARRIVED]!;
     this.#seats.store(this.#seats.own!, SEAT_ROUND, (round + 1) | 0);
     this.#words[ARRIVED] = index + 1;
-    return { index, round };
+    return { index, round, of };
   }
 
-  async #act(round: number): Promise<void> {
+  async #act(arrival: Arrival): Promise<void> {
     try {
       await this.#action?.();
     } catch (error) {
-      this.abort();
+      this.#giveUp(arrival);
       throw error;
     }
-    this.#open(round);
+    this.#open(arrival);
   }
 
-  #actSync(round: number): void {
+  #actSync(arrival: Arrival): void {
     try {
       this.#action?.();
     } catch (error) {
-      this.abort();
+      this.#giveUp(arrival);
       throw error;
     }
-    this.#open(round);
+    this.#open(arrival);
   }
 
-  #open(round: number): void {
+  #open(arrival: Arrival): void {
+    this.#assertOurs(arrival);
+    const { round } = arrival;
     const isOpen = this.#change(() => {
       if (this.broken || this.#words[ROUND] !== round) return false;
       this.#endRound(false);
@@ -225,44 +231,52 @@ export class Barrier {
     this.#words[ARRIVED] = 0;
   }
 
-  async #stay(
-    index: number | undefined,
-    round: number,
-    wait: () => Promise<boolean>,
-  ): Promise<void> {
+  async #stay(arrival: Arrival, timeout: number, signal: AbortSignal | undefined): Promise<void> {
+    const isOver = (): boolean => arrival.of === lockerId && this.#isOver(arrival.round);
     try {
-      await wait();
+      await this.#onlookers.waitUntil(isOver, timeout, signal);
     } finally {
-      this.#finish(index, round);
+      this.#finish(arrival);
     }
-    this.#judge(index, round);
+    this.#judge(arrival);
   }
 
-  #staySync(index: number | undefined, round: number, timeout: number): void {
+  #staySync(arrival: Arrival, timeout: number): void {
     sleepUntil(
       this.#seats.buffer,
-      () => this.#isOver(round),
+      () => this.#isOver(arrival.round),
       () => this.#whatToWatch(),
       timeout,
     );
-    this.#finish(index, round);
-    this.#judge(index, round);
+    this.#finish(arrival);
+    this.#judge(arrival);
   }
 
   /** Whoever goes before the round is over breaks the barrier. */
-  #finish(index: number | undefined, round: number): void {
-    if (index !== undefined && !this.#isOver(round)) this.#breakRound(round);
+  #finish(arrival: Arrival): void {
+    if (arrival.of !== lockerId) return;
+    if (arrival.index !== undefined && !this.#isOver(arrival.round)) this.#giveUp(arrival);
     this.#getUp();
     // The one who has ended the round may have died before it had woken all.
     this.#wakeAll();
   }
 
-  #judge(index: number | undefined, round: number): void {
+  #judge(arrival: Arrival): void {
+    this.#assertOurs(arrival);
+    const { index, round } = arrival;
     const isSameRound = Atomics.load(this.#words, ROUND) === round;
     const wasReset = ((this.#words[RESETS]! >>> (round % 32)) & 1) !== 0;
     if (isSameRound ? this.broken || index === undefined : wasReset) {
       throw new BrokenBarrierError();
     }
+  }
+
+  #assertOurs({ of }: Arrival): void {
+    if (of !== lockerId) throw new BrokenBarrierError();
+  }
+
+  #giveUp({ round, of }: Arrival): void {
+    if (of === lockerId) this.#breakRound(round);
   }
 
   #breakRound(round: number): void {

@@ -57,8 +57,8 @@ export class Onlookers {
   }
 
   #subscribe(wake: () => void, isOver: () => boolean): () => void {
-    this.#wakes.add(wake);
     this.#sendAgent();
+    this.#wakes.add(wake);
     // It may have become true before the agent knew what to look for.
     if (isOver()) queueMicrotask(wake);
     return () => {

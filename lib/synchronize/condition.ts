@@ -3,7 +3,13 @@ import { inspect } from 'node:util';
 import { ProcessError } from '../errors.js';
 import { native } from '../posix/native.js';
 import { assertInteger } from '../validate.js';
-import { Deadline, type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
+import {
+  Deadline,
+  type SyncWaitOptions,
+  throwIfAborted,
+  type WaitOptions,
+  waitOptions,
+} from '../waiting.js';
 import { Onlookers, sleepUntil, type Words } from './change.js';
 import type { Lock } from './lock.js';
 import { RLock } from './rlock.js';
@@ -99,6 +105,7 @@ export class Condition {
    */
   async wait(options: number | WaitOptions = {}): Promise<boolean> {
     const { timeout, signal } = waitOptions(options);
+    throwIfAborted(signal);
     const waiter = this.#join();
     const state = this.#lock.releaseAll();
     try {
@@ -114,7 +121,7 @@ export class Condition {
   waitSync(options: number | SyncWaitOptions = {}): boolean {
     const { timeout } = waitOptions(options);
     const waiter = this.#join();
-    const state = this.#lock.releaseAll();
+    const state = this.#lock.releaseAllToWait();
     sleepUntil(
       this.#seats.buffer,
       () => this.#isNotified(waiter),
@@ -122,6 +129,8 @@ export class Condition {
       timeout,
     );
     this.#leave(waiter);
+    // An agent may sleep on: of whoever dies in a notify() the kernel tells one thread only.
+    if (this.#waiters.length > 0) this.#wake(this.#seats.own!);
     this.#lock.acquireAgainSync(state);
     return waiter.isNotified;
   }
@@ -168,9 +177,9 @@ export class Condition {
     this.#notify(Infinity);
   }
 
-  /** For `using`: {@link release}. */
+  /** For `using`: {@link release}, except in a child that was forked meanwhile. */
   [Symbol.dispose](): void {
-    this.release();
+    this.#lock[Symbol.dispose]();
   }
 
   toString(): string {
@@ -196,7 +205,7 @@ export class Condition {
     if (count > 0) {
       this.#next = seat + 1;
       this.#seats.add(seat, SIGNAL, 1);
-      native.wake(this.#seats.buffer, this.#seats.offsetOfNote(seat, SIGNAL), EVERYBODY);
+      this.#wake(seat);
     }
     end();
     return count;
@@ -218,15 +227,22 @@ export class Condition {
         'must acquire() condition before using wait()',
       );
     }
-    if (this.#waitersOf !== lockerId) {
-      this.#waitersOf = lockerId;
-      this.#waiters = [];
-    }
+    this.#forgetParent();
     if (this.#waiters.length === WAITING) throw tooManyWaiters();
     this.#seats.add(this.#seats.take(), TALLY, ONE_WAITS);
     const waiter: Waiter = { isNotified: false };
     this.#waiters.push(waiter);
     return waiter;
+  }
+
+  #wake(seat: number): void {
+    native.wake(this.#seats.buffer, this.#seats.offsetOfNote(seat, SIGNAL), EVERYBODY);
+  }
+
+  #forgetParent(): void {
+    if (this.#waitersOf === lockerId) return;
+    this.#waitersOf = lockerId;
+    this.#waiters = [];
   }
 
   /** Gives those who came first what notifications there are. */
@@ -246,7 +262,8 @@ export class Condition {
   }
 
   #leave(waiter: Waiter): void {
-    while (!this.#isNotified(waiter) && !this.#withdraw(waiter));
+    this.#forgetParent();
+    while (this.#waiters.includes(waiter) && !this.#isNotified(waiter) && !this.#withdraw(waiter));
     if (this.#waiters.length === 0) this.#seats.leave();
   }
 

@@ -2,7 +2,7 @@
 import { inspect } from 'node:util';
 import { allocate, type Block } from '../heap.js';
 import { native } from '../posix/native.js';
-import { type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
+import { type SyncWaitOptions, throwIfAborted, type WaitOptions, waitOptions } from '../waiting.js';
 import { Onlookers, sleepUntil, type Words } from './change.js';
 import { begin, bell, end } from './robust-list.js';
 
@@ -69,13 +69,18 @@ export class Event {
    */
   async wait(options: number | WaitOptions = {}): Promise<boolean> {
     const { timeout, signal } = waitOptions(options);
-    return this.#onlookers.waitUntil(this.#wasSetSinceNow(), timeout, signal);
+    throwIfAborted(signal);
+    if (this.isSet()) return true;
+    return this.#passOn(await this.#onlookers.waitUntil(this.#wasSetSinceNow(), timeout, signal));
   }
 
   /** As {@link wait}, and blocks the thread. With a timeout of 0 it only looks. */
   waitSync(options: number | SyncWaitOptions = {}): boolean {
     const { timeout } = waitOptions(options);
-    return sleepUntil(this.#buffer, this.#wasSetSinceNow(), () => this.#announce(), timeout);
+    if (this.isSet()) return true;
+    return this.#passOn(
+      sleepUntil(this.#buffer, this.#wasSetSinceNow(), () => this.#announce(), timeout),
+    );
   }
 
   toString(): string {
@@ -95,6 +100,12 @@ export class Event {
     const before = this.#change((value) => ((value & IS_SET) !== 0 ? value : value | IS_AWAITED));
     const expected = (before & IS_SET) !== 0 ? before : before | IS_AWAITED;
     return [this.#byteOffset, expected, this.#byteOffset + BELL_OFFSET, 0];
+  }
+
+  /** Whoever has set it may have died before all were woken; then the kernel wakes one. */
+  #passOn(wasSet: boolean): boolean {
+    if (wasSet) this.#wakeAll();
+    return wasSet;
   }
 
   #wakeAll(): void {

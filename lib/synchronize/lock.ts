@@ -87,9 +87,9 @@ export class Lock {
     return withLockSync(this, fn, options);
   }
 
-  /** For `using`: {@link release}. */
+  /** For `using`: {@link release}, except in a child that was forked meanwhile. */
   [Symbol.dispose](): void {
-    this.release();
+    if (!this.#lock.isHeldByParent) this.release();
   }
 
   toString(): string {
@@ -103,7 +103,13 @@ export class Lock {
 
   /** @internal For Condition. @returns what {@link acquireAgain} needs */
   releaseAll(): object | undefined {
-    this.release();
+    this.#lock.release();
+    return undefined;
+  }
+
+  /** @internal For Condition: {@link releaseAll} before {@link acquireAgainSync}. */
+  releaseAllToWait(): object | undefined {
+    this.#lock.releaseToWait();
     return undefined;
   }
 

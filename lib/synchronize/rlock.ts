@@ -5,7 +5,8 @@ import { ProcessError } from '../errors.js';
 import { type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
 import { DONE, OWNER_DIED } from './outcome.js';
 import { SharedLock } from './shared-lock.js';
-import { timedOut, withLockSync } from './with.js';
+import { lockerId } from './robust-list.js';
+import { releaseBy, timedOut, withLockSync } from './with.js';
 
 /** One call of {@link RLock.with}, and those that it was called in. */
 interface Task {
@@ -88,11 +89,12 @@ export class RLock {
       const isOurs = this.#note(await this.#lock.acquire(timeout, signal), task);
       if (!isOurs) throw timedOut();
     }
+    const holder = lockerId;
     return tasks.run(task, async (): Promise<Awaited<T>> => {
       try {
         return await fn();
       } finally {
-        this.release();
+        releaseBy(holder, this);
       }
     });
   }
@@ -102,9 +104,9 @@ export class RLock {
     return withLockSync(this, fn, options);
   }
 
-  /** For `using`: {@link release}. */
+  /** For `using`: {@link release}, except in a child that was forked meanwhile. */
   [Symbol.dispose](): void {
-    this.release();
+    if (!this.#lock.isHeldByParent) this.release();
   }
 
   toString(): string {
@@ -119,9 +121,15 @@ export class RLock {
 
   /** @internal For Condition. @returns what {@link acquireAgain} needs */
   releaseAll(): object {
-    const ownership = this.#ownership;
-    this.#ownership = { task: undefined, count: 0 };
+    const ownership = this.#disown();
     this.#lock.release();
+    return ownership;
+  }
+
+  /** @internal For Condition: {@link releaseAll} before {@link acquireAgainSync}. */
+  releaseAllToWait(): object {
+    const ownership = this.#disown();
+    this.#lock.releaseToWait();
     return ownership;
   }
 
@@ -134,6 +142,12 @@ export class RLock {
   /** @internal For Condition. */
   acquireAgainSync(ownership: object | undefined): void {
     this.#restore(this.#lock.acquireSync(Infinity), ownership as Ownership);
+  }
+
+  #disown(): Ownership {
+    const ownership = this.#ownership;
+    this.#ownership = { task: undefined, count: 0 };
+    return ownership;
   }
 
   #restore(outcome: number, ownership: Ownership): void {

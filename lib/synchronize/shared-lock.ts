@@ -2,7 +2,8 @@
 // nobody else wants takes two atomic operations here, and no call.
 import { allocate, type Block } from '../heap.js';
 import { native } from '../posix/native.js';
-import { DONE, IS_LISTED } from './outcome.js';
+import { throwIfAborted } from '../waiting.js';
+import { DONE, IS_LISTED, TIMED_OUT } from './outcome.js';
 import {
   addOnly,
   begin,
@@ -32,25 +33,34 @@ const OWNER_HAS_DIED = 0x40000000;
 /** How long a lock that this process holds itself is not waited for elsewhere, in milliseconds. */
 const PATIENCE = 10;
 
-/** A lock that a process holds must not become something else when it is garbage. */
-const dropped = new FinalizationRegistry<Block>((block) => {
-  const words = new Int32Array(block.buffer, block.byteOffset, LOCK_SIZE / 4);
-  if ((words[WORD]! & OWNER) !== lockerId) block.free();
-});
+/** In which thread's list a lock is, if it was put there by this object; else 0. */
+interface Listing {
+  by: number;
+}
+
+/** What is in the list must not become something else when the lock is garbage. */
+const dropped = new FinalizationRegistry<{ block: Block; listing: Listing }>(
+  ({ block, listing }) => {
+    if (listing.by !== lockerId) block.free();
+  },
+);
 
 export class SharedLock {
   readonly #buffer: ArrayBuffer;
   readonly #byteOffset: number;
   readonly #words: Int32Array;
   readonly #link: RobustLink;
-  /** The thread in whose list this lock is, if it was put there here. */
-  #listedFor = 0;
+  readonly #listing: Listing = { by: 0 };
   readonly #line = new WaitLine({
     begin: (agent) => agent.acquireLock(this.#buffer, this.#byteOffset),
     take: (agent) => {
-      this.#listedFor = agent.adopt(this.#buffer, this.#byteOffset) ? lockerId : 0;
+      this.#note(agent.adopt(this.#buffer, this.#byteOffset));
     },
-    giveBack: () => this.#giveBack(),
+    giveBack: () => {
+      // Somebody else may have done so when it was the agent's.
+      if (this.isHeldHere) this.#giveBack();
+    },
+    awaitNext: () => this.#sendAgent(),
   });
 
   /** @param place its memory, all zeros at first; default: some of its own */
@@ -90,27 +100,36 @@ export class SharedLock {
   acquireSync(timeout: number): number {
     if (this.#takeIfFree()) return DONE;
     const recalled = this.#line.recallAgent();
-    if (recalled !== undefined) return recalled;
-    const outcome = native.acquireLock(this.#buffer, this.#byteOffset, timeout);
-    this.#listedFor = (outcome & IS_LISTED) === 0 ? 0 : lockerId;
-    if (!this.#line.isEmpty) this.#sendAgent();
-    return outcome & ~IS_LISTED;
+    if (recalled !== undefined) {
+      this.#sendAgent();
+      return recalled;
+    }
+    const outcome = this.#await(timeout);
+    this.#sendAgent();
+    return outcome;
   }
 
   /** As {@link acquireSync}. @throws AbortError */
   async acquire(timeout: number, signal: AbortSignal | undefined): Promise<number> {
-    if (this.#line.isEmpty && this.#takeIfFree()) return DONE;
+    throwIfAborted(signal);
+    const isFirst = this.#line.isEmpty && !this.isHeldHere;
+    const outcome = isFirst ? this.acquireSync(0) : TIMED_OUT;
+    if (outcome !== TIMED_OUT || timeout === 0) return outcome;
     return this.#line.wait(timeout, signal, () => this.#sendAgent());
   }
 
   /** It must be held here. */
   release(): void {
-    if (!this.#line.isEmpty && this.#isWantedHereOnly()) {
-      this.#line.serveFirst(DONE);
-      return;
-    }
     this.#giveBack();
-    this.#line.sendAgent();
+    // Not at once: this thread may be about to wait for the lock, or for somebody who needs it,
+    // and the one who comes first here could not go on meanwhile.
+    if (!this.#line.isEmpty) queueMicrotask(() => this.#serve());
+  }
+
+  /** As {@link release}, by a thread that is about to wait for somebody who needs the lock. */
+  releaseToWait(): void {
+    this.#line.recallAgent();
+    this.release();
   }
 
   /** By whoever does not hold it. @returns false if nobody does */
@@ -118,9 +137,14 @@ export class SharedLock {
     return native.releaseLockOfAnother(this.#buffer, this.#byteOffset);
   }
 
+  /** Whether it is held by the process that this one was forked from, which got it as this object. */
+  get isHeldByParent(): boolean {
+    return this.#listing.by !== 0 && this.#listing.by !== lockerId;
+  }
+
   #allocate(): Block {
     const block = allocate(LOCK_SIZE);
-    dropped.register(this, block);
+    dropped.register(this, { block, listing: this.#listing });
     return block;
   }
 
@@ -130,15 +154,37 @@ export class SharedLock {
     const isOurs = Atomics.compareExchange(this.#words, WORD, 0, lockerId) === 0;
     if (isOurs && this.#words[IS_SIGNAL] === 0) {
       addOnly(this.#link);
-      this.#listedFor = lockerId;
+      this.#listing.by = lockerId;
     }
     end();
     return isOurs;
   }
 
+  /** Blocks the thread. */
+  #await(timeout: number): number {
+    const outcome = native.acquireLock(this.#buffer, this.#byteOffset, timeout);
+    if (outcome !== TIMED_OUT) this.#note((outcome & IS_LISTED) !== 0);
+    return outcome & ~IS_LISTED;
+  }
+
+  /** This thread has the lock now. */
+  #note(isListed: boolean): void {
+    // It is in the list still if it was another who gave it back when it was held here.
+    if (!isListed && this.#listing.by === lockerId) {
+      native.unlistLock(this.#buffer, this.#byteOffset);
+    }
+    this.#listing.by = isListed ? lockerId : 0;
+  }
+
+  /** Gives a free lock to the first in the line. */
+  #serve(): void {
+    if (!this.#line.isEmpty && this.#takeIfFree()) this.#line.serveFirst(DONE);
+    else this.#sendAgent();
+  }
+
   #giveBack(): void {
-    const isListed = this.#listedFor === lockerId;
-    this.#listedFor = 0;
+    const isListed = this.#listing.by === lockerId;
+    this.#listing.by = 0;
     if (!isListed || !isOnly(this.#link)) {
       native.releaseLock(this.#buffer, this.#byteOffset, isListed);
       return;
@@ -150,17 +196,10 @@ export class SharedLock {
     end();
   }
 
-  #isWantedHereOnly(): boolean {
-    return Atomics.load(this.#words, WORD) === lockerId;
-  }
-
   #sendAgent(): void {
-    if (!this.isHeldHere) {
-      this.#line.sendAgent();
-      return;
-    }
-    // Most probably this process will give it back, and no agent is needed. But
+    // Most probably this process will give back what it holds, and no agent is needed. But
     // another process may, too.
-    setTimeout(() => this.#line.sendAgent(), PATIENCE).unref();
+    if (this.isHeldHere) this.#line.sendAgentAfter(PATIENCE);
+    else this.#line.sendAgent();
   }
 }

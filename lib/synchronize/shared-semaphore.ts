@@ -2,6 +2,7 @@
 // there, and to give one back that nobody waits for, takes one atomic operation.
 import { allocate, type Block } from '../heap.js';
 import { native } from '../posix/native.js';
+import { throwIfAborted } from '../waiting.js';
 import { DONE, TIMED_OUT } from './outcome.js';
 import { begin, bell, end } from './robust-list.js';
 import { LOCK_SIZE } from './shared-lock.js';
@@ -26,6 +27,7 @@ export class SharedSemaphore {
     begin: (agent) => agent.acquireSemaphore(this.#buffer, this.#byteOffset),
     take: () => {},
     giveBack: () => void this.release(Infinity),
+    awaitNext: () => this.#line.sendAgent(),
   });
 
   constructor(value: number) {
@@ -45,7 +47,8 @@ export class SharedSemaphore {
   /** @returns DONE or TIMED_OUT */
   acquireSync(timeout: number): number {
     if (this.#takeIfThere()) return DONE;
-    if (timeout === 0) return TIMED_OUT;
+    // A permit that is there although nobody may take it: perhaps whoever it is for has died.
+    if (timeout === 0 && this.value === 0) return TIMED_OUT;
     const recalled = this.#line.recallAgent();
     if (recalled !== undefined) {
       this.#line.sendAgent();
@@ -58,7 +61,9 @@ export class SharedSemaphore {
 
   /** As {@link acquireSync}. @throws AbortError */
   async acquire(timeout: number, signal: AbortSignal | undefined): Promise<number> {
+    throwIfAborted(signal);
     if (this.#line.isEmpty && this.#takeIfThere()) return DONE;
+    if (timeout === 0) return this.#line.isEmpty ? this.acquireSync(0) : TIMED_OUT;
     return this.#line.wait(timeout, signal, () => this.#line.sendAgent());
   }
 

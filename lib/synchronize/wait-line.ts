@@ -25,12 +25,16 @@ export interface Prize {
   take(agent: Agent): void;
   /** For a prize that nobody wants any more. */
   giveBack(): void;
+  /** Has an agent sent for the next one, now or later. */
+  awaitNext(): void;
 }
 
 export class WaitLine {
   readonly #prize: Prize;
   #waiters: Waiter[] = [];
   #errand: Errand | undefined;
+  /** Until an agent is sent. */
+  #delay: NodeJS.Timeout | undefined;
   /** The process whose line this is: that of a forked child is empty. */
   #owner = lockerId;
 
@@ -74,9 +78,18 @@ export class WaitLine {
     } catch (failure) {
       for (const waiter of this.#waiters.splice(0)) {
         waiter.failure = failure;
-        waiter.wake();
+        queueMicrotask(() => waiter.wake()); // one that is just joining cannot be woken yet
       }
     }
+  }
+
+  /** Sends one after so many milliseconds, if somebody is in the line then. */
+  sendAgentAfter(delay: number): void {
+    if (this.isEmpty || this.#errand !== undefined) return;
+    this.#delay ??= setTimeout(() => {
+      this.#delay = undefined;
+      this.sendAgent();
+    }, delay);
   }
 
   /**
@@ -86,20 +99,25 @@ export class WaitLine {
    * @returns the outcome, if the agent got it: then it is the caller's
    */
   recallAgent(): number | undefined {
-    if (this.isEmpty || this.#errand === undefined) return undefined;
+    this.#forgetParent();
     const errand = this.#errand;
     this.#errand = undefined;
-    const outcome = errand.recall();
-    if (!wasTaken(outcome)) return undefined;
-    this.#prize.take(errand.agent);
-    return outcome;
+    let taken: number | undefined;
+    errand?.recall((outcome, agent) => {
+      if (!wasTaken(outcome)) return;
+      this.#prize.take(agent);
+      taken = outcome;
+    });
+    return taken;
   }
 
   /** Gives the first what this thread has got. */
   serveFirst(outcome: number): void {
     const waiter = this.#waiters.shift()!;
+    this.#restIfEmpty();
     waiter.outcome = outcome;
     waiter.wake();
+    if (!this.isEmpty) this.#prize.awaitNext();
   }
 
   #receive(outcome: number, agent: Agent): void {
@@ -122,7 +140,14 @@ export class WaitLine {
   #leave(waiter: Waiter): void {
     const index = this.#waiters.indexOf(waiter);
     if (index >= 0) this.#waiters.splice(index, 1);
-    if (this.#waiters.length === 0) this.#errand?.cancel();
+    this.#restIfEmpty();
+  }
+
+  #restIfEmpty(): void {
+    if (this.#waiters.length > 0) return;
+    this.#errand?.cancel();
+    clearTimeout(this.#delay);
+    this.#delay = undefined;
   }
 
   #forgetParent(): void {
@@ -130,5 +155,6 @@ export class WaitLine {
     this.#owner = lockerId;
     this.#waiters = [];
     this.#errand = undefined;
+    this.#delay = undefined;
   }
 }

@@ -1,5 +1,6 @@
 // The scoped use of everything that is acquired and released.
 import { TimeoutError } from '../errors.js';
+import { lockerId } from './robust-list.js';
 import type { SyncWaitOptions, WaitOptions } from '../waiting.js';
 
 interface Acquirable {
@@ -12,6 +13,11 @@ export function timedOut(): TimeoutError {
   return new TimeoutError('what was to be acquired was not free in time');
 }
 
+/** What was acquired before a fork is not the child's, which leaves the scope as well. */
+export function releaseBy(holder: number, lock: Pick<Acquirable, 'release'>): void {
+  if (holder === lockerId) lock.release();
+}
+
 /** @throws TimeoutError after the timeout, and whatever `fn` throws */
 export async function withLock<T>(
   lock: Acquirable,
@@ -19,10 +25,11 @@ export async function withLock<T>(
   options?: number | WaitOptions,
 ): Promise<Awaited<T>> {
   if (!(await lock.acquire(options))) throw timedOut();
+  const holder = lockerId;
   try {
     return await fn();
   } finally {
-    lock.release();
+    releaseBy(holder, lock);
   }
 }
 
@@ -33,9 +40,10 @@ export function withLockSync<T>(
   options?: number | SyncWaitOptions,
 ): T {
   if (!lock.acquireSync(options)) throw timedOut();
+  const holder = lockerId;
   try {
     return fn();
   } finally {
-    lock.release();
+    releaseBy(holder, lock);
   }
 }
