@@ -100,7 +100,11 @@ function tell(words: string): void {
   }
 }
 
-/** From here on `name` does not outlive this process. */
+export function isTracked(name: string): boolean {
+  return segments.has(name);
+}
+
+/** From here on `name`, which is not tracked yet, does not outlive this process. */
 export function track(name: string): void {
   const id = freeNumbers.pop() ?? segments.size + 1;
   segments.set(name, id);

@@ -15,7 +15,7 @@ import {
   shmOpen,
   shmUnlink,
 } from './posix/memory.js';
-import { track, untrack } from './segment-tracker.js';
+import { isTracked, track, untrack } from './segment-tracker.js';
 import { assertCString, assertInteger, assertType } from './validate.js';
 
 const { O_CREAT, O_EXCL, O_RDWR } = flags;
@@ -101,10 +101,10 @@ function create(name: string, size: number): ArrayBuffer {
 }
 
 /** Makes one of that name. Tracked a moment later: before that the name may be somebody else's. */
-function createNamed(name: string, size: number, isTracked: boolean): ArrayBuffer {
+function createNamed(name: string, size: number, shallTrack: boolean): ArrayBuffer {
   const buffer = create(name, size);
   try {
-    if (isTracked) track(name);
+    if (shallTrack) track(name);
   } catch (error) {
     munmap(buffer);
     shmUnlink(`/${name}`);
@@ -125,21 +125,22 @@ function createTracked(name: string, size: number): ArrayBuffer {
   }
 }
 
-function createAnywhere(size: number, isTracked: boolean): [string, ArrayBuffer] {
+function createAnywhere(size: number, shallTrack: boolean): [string, ArrayBuffer] {
   for (;;) {
     const name = randomName();
+    if (isTracked(name)) continue;
     try {
-      return [name, isTracked ? createTracked(name, size) : create(name, size)];
+      return [name, shallTrack ? createTracked(name, size) : create(name, size)];
     } catch (error) {
       if (!isExisting(error)) throw error;
     }
   }
 }
 
-function createOrAttach(name: string, size: number, isTracked: boolean): ArrayBuffer {
+function createOrAttach(name: string, size: number, shallTrack: boolean): ArrayBuffer {
   for (;;) {
     try {
-      return createNamed(name, size, isTracked);
+      return createNamed(name, size, shallTrack);
     } catch (error) {
       if (!isExisting(error)) throw error;
     }
@@ -184,7 +185,7 @@ export class SharedMemory {
    */
   constructor(options: SharedMemoryOptions) {
     assertType(typeof options === 'object' && options !== null, 'options', 'an object', options);
-    const { name, create: how = false, size = 0, track: isTracked = true } = options;
+    const { name, create: how = false, size = 0, track: shallTrack = true } = options;
     const isHow = typeof how === 'boolean' || how === 'if-missing';
     assertType(isHow, 'create', "a boolean or 'if-missing'", how);
     assertInteger(size, 'size', how === false ? 0 : 1);
@@ -192,11 +193,11 @@ export class SharedMemory {
     if (name !== undefined) {
       assertName(name);
       this.#name = name;
-      if (how === 'if-missing') buffer = createOrAttach(name, size, isTracked);
-      else buffer = how ? createNamed(name, size, isTracked) : attach(name);
+      if (how === 'if-missing') buffer = createOrAttach(name, size, shallTrack);
+      else buffer = how ? createNamed(name, size, shallTrack) : attach(name);
     } else {
       assertType(how === true, 'name', 'of type string unless it is to be made', name);
-      [this.#name, buffer] = createAnywhere(size, isTracked);
+      [this.#name, buffer] = createAnywhere(size, shallTrack);
     }
     this.#buf = Buffer.from(buffer);
     this.#size = buffer.byteLength;
