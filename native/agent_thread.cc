@@ -23,6 +23,7 @@ void AgentThread::Run(void* argument) {
   const std::shared_ptr<AgentThread> self = std::move(*shared);
   delete shared;
   self->locker_id_ = LockerId();
+  self->robust_head_ = RobustList::OfThisThread().head();
   while (self->AwaitErrand()) {
     self->outcome_ =
         self->errand_(Patience{Moment::Never(), &self->cancelled_});

@@ -89,11 +89,7 @@ void SharedLock::Release(bool is_listed) {
   RobustList list = RobustList::OfThisThread();
   list.Begin(&block_->link);
   if (is_listed) list.Remove(&block_->link);
-  int32_t held = LockerId();
-  if (!word_->compare_exchange_strong(held, 0)) {
-    word_->store(kSleepers);
-    WakeNext();
-  }
+  FreeIfHeldBy(LockerId());
   list.End();
 }
 
@@ -107,16 +103,18 @@ void SharedLock::Unlist() {
 bool SharedLock::ReleaseOfAnother() {
   RobustList list = RobustList::OfThisThread();
   list.Begin(&block_->link);
-  const bool was_held = FreeIfHeld();
+  const int32_t owner = OwnerOf(word_->load());
+  if (owner != 0) block_->is_signal.store(1);
+  const bool was_held = owner != 0 && FreeIfHeldBy(owner);
   list.End();
   return was_held;
 }
 
-bool SharedLock::FreeIfHeld() {
+// Another may have given it back meanwhile, and somebody may have it again.
+bool SharedLock::FreeIfHeldBy(int32_t owner) {
   int32_t value = word_->load();
-  if (OwnerOf(value) != 0) block_->is_signal.store(1);
   do {
-    if (OwnerOf(value) == 0) return false;
+    if (OwnerOf(value) != owner) return false;
   } while (!word_->compare_exchange_weak(value, value & kSleepers));
   if ((value & kSleepers) != 0) WakeNext();
   return true;

@@ -80,7 +80,7 @@ class SharedLock {
   bool List(RobustList list);
   bool TryTake(int32_t seen, bool has_slept);
   bool AnnounceSleep(int32_t* seen);
-  bool FreeIfHeld();
+  bool FreeIfHeldBy(int32_t owner);
   void Forward();
   void WakeNext();
 

@@ -33,6 +33,11 @@ Napi::Value GetRobustHead(const Napi::CallbackInfo& info) {
   return Napi::ArrayBuffer::New(info.Env(), head, sizeof *head);
 }
 
+Napi::Value RenewRobustList(const Napi::CallbackInfo& info) {
+  RobustList::Renew();
+  return info.Env().Undefined();
+}
+
 Napi::Value AddressOf(const Napi::CallbackInfo& info) {
   const auto address =
       reinterpret_cast<uintptr_t>(info[0].As<Napi::ArrayBuffer>().Data());
@@ -91,6 +96,7 @@ void RegisterSynchronize(Napi::Env env, Napi::Object exports) {
   exports["lockerId"] = Function::New<GetLockerId>(env);
   exports["robustWordOffset"] = Function::New<GetRobustWordOffset>(env);
   exports["robustHead"] = Function::New<GetRobustHead>(env);
+  exports["renewRobustList"] = Function::New<RenewRobustList>(env);
   exports["addressOf"] = Function::New<AddressOf>(env);
   exports["acquireLock"] = Function::New<AcquireLock>(env);
   exports["releaseLock"] = Function::New<ReleaseLock>(env);

@@ -21,13 +21,15 @@ export interface Agent {
   // Each returns 0 or a negative errno.
   acquireLock(buffer: ArrayBuffer, offset: number): number;
   acquireSemaphore(buffer: ArrayBuffer, offset: number): number;
-  /** Until a word is not as expected any more: `[offset, expected, …]`. */
+  /** Until a word is not as expected any more, or its sleepers are woken: `[offset, expected, …]`. */
   awaitChange(buffer: ArrayBuffer, words: readonly number[]): number;
   cancel(): void;
   /** Cancels, and returns the outcome instead of giving it to `onend`. */
   recall(): number;
   /** Makes the lock that it acquired this thread's; returns whether the kernel knows. */
   adopt(buffer: ArrayBuffer, offset: number): boolean;
+  /** Of what it worked on: the kernel need not look at that any more when this process dies. */
+  letGo(): void;
   /** In a forked child, where it does not exist. */
   forget(): void;
   close(): void;
@@ -113,6 +115,8 @@ export interface Native {
   lockerId(): number;
   /** `[first link, distance of a word from its link, pending link]`, each of 64 bits. */
   robustHead(): ArrayBuffer;
+  /** In a forked child. */
+  renewRobustList(): void;
   robustWordOffset(): number;
   addressOf(buffer: ArrayBuffer): number;
   /** An outcome (lib/synchronize/outcome.ts). Blocks the thread. */

@@ -18,6 +18,7 @@ onForkedChild(() => {
 
 function retire(agent: Agent): void {
   busy.delete(agent);
+  agent.letGo();
   if (idle.length < MOST_IDLE) idle.push(agent);
   else agent.close();
 }

@@ -165,7 +165,6 @@ export class Barrier {
     try {
       const arrival = this.#change(() => this.#takePlace());
       if (arrival === undefined) throw new BrokenBarrierError();
-      if (this.#isLast(arrival.index)) this.#getUp();
       return arrival;
     } catch (error) {
       this.#getUp();
@@ -189,21 +188,19 @@ export class Barrier {
   async #act(arrival: Arrival): Promise<void> {
     try {
       await this.#action?.();
-    } catch (error) {
-      this.#giveUp(arrival);
-      throw error;
+      this.#open(arrival);
+    } finally {
+      this.#finish(arrival);
     }
-    this.#open(arrival);
   }
 
   #actSync(arrival: Arrival): void {
     try {
       this.#action?.();
-    } catch (error) {
-      this.#giveUp(arrival);
-      throw error;
+      this.#open(arrival);
+    } finally {
+      this.#finish(arrival);
     }
-    this.#open(arrival);
   }
 
   #open(arrival: Arrival): void {
@@ -256,9 +253,10 @@ export class Barrier {
   #finish(arrival: Arrival): void {
     if (arrival.of !== lockerId) return;
     if (arrival.index !== undefined && !this.#isOver(arrival.round)) this.#giveUp(arrival);
-    this.#getUp();
-    // The one who has ended the round may have died before it had woken all.
+    // The one who has ended the round may have died before it had woken all; and so may this one
+    // as long as it sits.
     this.#wakeAll();
+    this.#getUp();
   }
 
   #judge(arrival: Arrival): void {
@@ -309,9 +307,10 @@ export class Barrier {
 
   #whatToWatch(): Words {
     const words = [this.#offset(SIGNAL), this.#words[SIGNAL]!, this.#offset(BELL), 0];
-    const round = Atomics.load(this.#words, ROUND);
+    // Also those who wait for the next round: one of them may be the only one who was told of a
+    // death, and die.
     for (let seat = 0; seat < SEATS; seat++) {
-      if (seat === this.#seats.own || !this.#isIn(seat, round)) continue;
+      if (seat === this.#seats.own) continue;
       words.push(...(this.#seats.watch(seat) ?? []));
     }
     return words;
@@ -320,8 +319,14 @@ export class Barrier {
   #sitDown(): void {
     // In a forked child none of those waits who waited in its parent.
     if (this.#seats.own === undefined) this.#waitingHere = 0;
-    this.#seats.take();
+    this.#seats.take((seat) => this.#inherit(seat));
     this.#waitingHere++;
+  }
+
+  /** Nobody else can see any more that the one who sat there before has died. */
+  #inherit(seat: number): void {
+    const round = Atomics.load(this.#words, ROUND);
+    if (this.#isIn(seat, round)) this.#breakRound(round);
   }
 
   #getUp(): void {

@@ -4,7 +4,10 @@ import { Deadline, waitFor } from '../waiting.js';
 import { type Errand, send } from './agents.js';
 import { lockerId } from './robust-list.js';
 
-/** Pairs of a byte offset in the buffer and the value that is expected there. */
+/**
+ * Pairs of a byte offset in the buffer and the value that is expected there. The second pair is
+ * the bell's (robust-list.ts).
+ */
 export type Words = readonly number[];
 
 /** Blocks the thread until `isOver`, looking again whenever one of the words has changed. */
@@ -30,7 +33,8 @@ export function sleepUntil(
 export class Onlookers {
   readonly #buffer: ArrayBuffer;
   readonly #words: () => Words;
-  #wakes = new Set<() => void>();
+  /** With what each of them waits for. */
+  #wakes = new Map<() => void, () => boolean>();
   #errand: Errand | undefined;
   /** The process whose they are: in a forked child nobody waits yet. */
   #owner = lockerId;
@@ -41,7 +45,19 @@ export class Onlookers {
     this.#words = words;
   }
 
-  /** @returns false after the timeout. @throws AbortError */
+  /** Has all of them look, for whoever was woken in their stead. */
+  lookAgain(): void {
+    this.#forgetParent();
+    const wakes = [...this.#wakes.keys()];
+    for (const wake of wakes) wake();
+  }
+
+  /**
+   * @param isOver tells others what it finds out, if they have to know: until it has returned the
+   *   kernel sees to it that they learn it should this process die
+   * @returns false after the timeout
+   * @throws AbortError
+   */
   async waitUntil(
     isOver: () => boolean,
     timeout: number,
@@ -58,7 +74,7 @@ export class Onlookers {
 
   #subscribe(wake: () => void, isOver: () => boolean): () => void {
     this.#sendAgent();
-    this.#wakes.add(wake);
+    this.#wakes.set(wake, isOver);
     // It may have become true before the agent knew what to look for.
     if (isOver()) queueMicrotask(wake);
     return () => {
@@ -74,8 +90,8 @@ export class Onlookers {
       (agent) => agent.awaitChange(this.#buffer, words),
       () => {
         this.#errand = undefined;
-        const wakes = [...this.#wakes];
-        for (const wake of wakes) wake();
+        for (const isOver of this.#wakes.values()) isOver();
+        this.lookAgain();
       },
     );
   }
@@ -83,7 +99,7 @@ export class Onlookers {
   #forgetParent(): void {
     if (this.#owner === lockerId) return;
     this.#owner = lockerId;
-    this.#wakes = new Set();
+    this.#wakes = new Map();
     this.#errand = undefined;
   }
 }

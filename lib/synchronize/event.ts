@@ -71,16 +71,21 @@ export class Event {
     const { timeout, signal } = waitOptions(options);
     throwIfAborted(signal);
     if (this.isSet()) return true;
-    return this.#passOn(await this.#onlookers.waitUntil(this.#wasSetSinceNow(), timeout, signal));
+    return this.#onlookers.waitUntil(this.#wasSetSinceNow(), timeout, signal);
   }
 
   /** As {@link wait}, and blocks the thread. With a timeout of 0 it only looks. */
   waitSync(options: number | SyncWaitOptions = {}): boolean {
     const { timeout } = waitOptions(options);
     if (this.isSet()) return true;
-    return this.#passOn(
-      sleepUntil(this.#buffer, this.#wasSetSinceNow(), () => this.#announce(), timeout),
-    );
+    const wasSet = this.#wasSetSinceNow();
+    // Whoever is woken and killed before it has told the others is none to them.
+    begin(this.#bell);
+    try {
+      return sleepUntil(this.#buffer, wasSet, () => this.#announce(), timeout);
+    } finally {
+      end();
+    }
   }
 
   toString(): string {
@@ -91,7 +96,10 @@ export class Event {
     const times = Atomics.load(this.#word, 0) & TIMES;
     return () => {
       const value = Atomics.load(this.#word, 0);
-      return (value & IS_SET) !== 0 || (value & TIMES) !== times;
+      if ((value & IS_SET) === 0 && (value & TIMES) === times) return false;
+      // Whoever has set it may have died before all were woken; then the kernel wakes one.
+      this.#wakeAll();
+      return true;
     };
   }
 
@@ -100,12 +108,6 @@ export class Event {
     const before = this.#change((value) => ((value & IS_SET) !== 0 ? value : value | IS_AWAITED));
     const expected = (before & IS_SET) !== 0 ? before : before | IS_AWAITED;
     return [this.#byteOffset, expected, this.#byteOffset + BELL_OFFSET, 0];
-  }
-
-  /** Whoever has set it may have died before all were woken; then the kernel wakes one. */
-  #passOn(wasSet: boolean): boolean {
-    if (wasSet) this.#wakeAll();
-    return wasSet;
   }
 
   #wakeAll(): void {
