@@ -4,29 +4,13 @@
 #include <vector>
 
 #include "agent_thread.h"
+#include "change.h"
 #include "loop_callback.h"
 #include "result.h"
 #include "shared_blocks.h"
 #include "shared_semaphore.h"
 
 namespace truefork {
-
-namespace {
-
-// Returns when there may be something new, also if no word has changed: the
-// bell, which is the second of them, rings without that.
-Outcome AwaitNews(std::vector<Watched> watched, const Patience& patience) {
-  constexpr size_t kBell = 1;
-  // And no End(): should this process die before it has told the others what it
-  // was woken for, the bell rings for the next.
-  const size_t count = watched.size();
-  if (count > kBell) RobustList::OfThisThread().BeginAt(watched[kBell].word);
-  watched.emplace_back();  // room for the patience's
-  if (!patience.IsCancelled()) patience.SleepOn(watched.data(), count);
-  return patience.IsCancelled() ? Outcome::kCancelled : Outcome::kDone;
-}
-
-}  // namespace
 
 void Agent::Register(Napi::Env env, Napi::Object exports) {
   exports["Agent"] = DefineClass(
@@ -38,7 +22,6 @@ void Agent::Register(Napi::Env env, Napi::Object exports) {
           InstanceMethod<&Agent::Cancel>("cancel"),
           InstanceMethod<&Agent::Recall>("recall"),
           InstanceMethod<&Agent::Adopt>("adopt"),
-          InstanceMethod<&Agent::LetGo>("letGo"),
           InstanceMethod<&Agent::Forget>("forget"),
           InstanceMethod<&Agent::Close>("close"),
       });
@@ -73,7 +56,7 @@ Napi::Value Agent::AwaitChange(const Napi::CallbackInfo& info) {
   const Napi::Value error = Begin(info.Env());
   if (thread_ == nullptr) return error;
   thread_->Send([watched = std::move(watched)](const Patience& patience) {
-    return AwaitNews(watched, patience);
+    return truefork::AwaitChange(watched, patience);
   });
   return error;
 }
@@ -93,11 +76,6 @@ Napi::Value Agent::Adopt(const Napi::CallbackInfo& info) {
   bool is_listed = false;
   SharedLock(LockBlockOf(info)).Adopt(thread_->locker_id(), &is_listed);
   return Napi::Boolean::New(info.Env(), is_listed);
-}
-
-Napi::Value Agent::LetGo(const Napi::CallbackInfo& info) {
-  thread_->LetGo();
-  return info.Env().Undefined();
 }
 
 Napi::Value Agent::Forget(const Napi::CallbackInfo& info) {

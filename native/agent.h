@@ -34,8 +34,6 @@ class Agent : public Napi::ObjectWrap<Agent> {
   // After a lock was acquired: makes it the calling thread's. Returns whether
   // the kernel knows of it.
   Napi::Value Adopt(const Napi::CallbackInfo& info);
-  // Of what it worked on: the kernel need not look at that any more.
-  Napi::Value LetGo(const Napi::CallbackInfo& info);
   // In a forked child, where the thread does not exist.
   Napi::Value Forget(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);

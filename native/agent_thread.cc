@@ -23,7 +23,6 @@ void AgentThread::Run(void* argument) {
   const std::shared_ptr<AgentThread> self = std::move(*shared);
   delete shared;
   self->locker_id_ = LockerId();
-  self->robust_head_ = RobustList::OfThisThread().head();
   while (self->AwaitErrand()) {
     self->outcome_ =
         self->errand_(Patience{Moment::Never(), &self->cancelled_});
@@ -56,12 +55,14 @@ void AgentThread::Become(State state) {
 
 void AgentThread::Send(Errand errand) {
   errand_ = std::move(errand);
-  cancelled_.store(0);
+  cancelled_.store(Patience::kWaiting);
   Become(kBusy);
 }
 
-void AgentThread::Cancel() {
-  cancelled_.store(1);
+void AgentThread::Cancel() { EndWait(Patience::kCancelled); }
+
+void AgentThread::EndWait(int32_t why) {
+  cancelled_.store(why);
   Wake(&cancelled_, 1);
 }
 
@@ -86,7 +87,7 @@ void AgentThread::Stop() {
     when_done_ = nullptr;
   }
   Become(kStopping);
-  Cancel();
+  EndWait(Patience::kAbandoned);
   uv_thread_join(&id_);
 }
 

@@ -29,9 +29,6 @@ class AgentThread {
   [[nodiscard]] Outcome outcome() const { return outcome_; }
   // What it is in the words of locks, once it has had an errand.
   [[nodiscard]] int32_t locker_id() const { return locker_id_; }
-  // After an errand, on behalf of the thread: ends what that began with its
-  // robust list and left open.
-  void LetGo() { robust_head_->pending = nullptr; }
   // Cancels, and waits until the thread has ended.
   void Stop();
 
@@ -41,6 +38,7 @@ class AgentThread {
   static void Run(void* agent);
   bool AwaitErrand();
   void TellLoop();
+  void EndWait(int32_t why);
   void Become(State state);
 
   Word state_{kResting};
@@ -48,7 +46,6 @@ class AgentThread {
   Errand errand_;
   Outcome outcome_ = Outcome::kCancelled;
   int32_t locker_id_ = 0;
-  RobustHead* robust_head_ = nullptr;
   // The handle goes before the thread does.
   std::mutex handle_lock_;
   uv_async_t* when_done_ = nullptr;

@@ -161,7 +161,7 @@ Outcome SharedLock::AcquireWord(const Patience& patience) {
   int sleeps = 0;
   for (;;) {
     if (patience.IsCancelled()) {
-      Forward();
+      if (!patience.IsAbandoned()) Forward();
       return Outcome::kCancelled;
     }
     int32_t seen = word_->load();

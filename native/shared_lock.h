@@ -43,11 +43,20 @@ enum class Outcome : int32_t {
 // What ends a wait early: the time, or another thread of this process that
 // changes `*cancelled` from 0 and wakes it.
 struct Patience {
+  enum : int32_t {
+    kWaiting,
+    kCancelled,
+    kAbandoned  // and what was waited for may not be mapped any more
+  };
+
   Moment until = Moment::Never();
   Word* cancelled = nullptr;
 
   [[nodiscard]] bool IsCancelled() const {
-    return cancelled != nullptr && cancelled->load() != 0;
+    return cancelled != nullptr && cancelled->load() != kWaiting;
+  }
+  [[nodiscard]] bool IsAbandoned() const {
+    return cancelled != nullptr && cancelled->load() == kAbandoned;
   }
   // Sleeps on the words, of which there are `count`, and room for one more.
   void SleepOn(Watched* watched, size_t count) const;

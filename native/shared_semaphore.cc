@@ -36,6 +36,8 @@ Outcome AcquireSemaphore(LockBlock* block, const Patience& patience) {
   if (queued == Outcome::kTimedOut || queued == Outcome::kCancelled)
     return queued;
   const Outcome outcome = AwaitPermit(block, patience);
+  // As its thread ends, the kernel passes the turn on.
+  if (patience.IsAbandoned()) return outcome;
   block->is_waited_for.store(0);
   turn.Release(is_listed);
   return outcome;

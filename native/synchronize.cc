@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "change.h"
 #include "shared_blocks.h"
 #include "shared_semaphore.h"
 
@@ -78,8 +79,7 @@ Napi::Value TakePermit(const Napi::CallbackInfo& info) {
 
 // sleep(buffer, [offset, expected, …], milliseconds)
 Napi::Value SleepOnWords(const Napi::CallbackInfo& info) {
-  const std::vector<Watched> watched = WatchedOf(info);
-  Sleep(watched.data(), watched.size(), PatienceOf(info[2]).until);
+  AwaitChange(WatchedOf(info), PatienceOf(info[2]));
   return info.Env().Undefined();
 }
 

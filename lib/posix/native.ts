@@ -28,8 +28,6 @@ export interface Agent {
   recall(): number;
   /** Makes the lock that it acquired this thread's; returns whether the kernel knows. */
   adopt(buffer: ArrayBuffer, offset: number): boolean;
-  /** Of what it worked on: the kernel need not look at that any more when this process dies. */
-  letGo(): void;
   /** In a forked child, where it does not exist. */
   forget(): void;
   close(): void;

@@ -18,7 +18,6 @@ onForkedChild(() => {
 
 function retire(agent: Agent): void {
   busy.delete(agent);
-  agent.letGo();
   if (idle.length < MOST_IDLE) idle.push(agent);
   else agent.close();
 }

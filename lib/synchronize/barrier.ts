@@ -4,7 +4,7 @@ import { BrokenBarrierError } from '../errors.js';
 import { native } from '../posix/native.js';
 import { assertFunction, assertInteger } from '../validate.js';
 import { type SyncWaitOptions, throwIfAborted, type WaitOptions, waitOptions } from '../waiting.js';
-import { Onlookers, sleepUntil, type Words } from './change.js';
+import { Onlookers, type Words } from './change.js';
 import { OWNER_DIED } from './outcome.js';
 import { begin, bell, end, lockerId } from './robust-list.js';
 import { SEATS, Seats } from './seats.js';
@@ -150,9 +150,11 @@ export class Barrier {
       begin(this.#bell);
       // Whoever died in the middle of a change may have left half of it.
       if (outcome === OWNER_DIED) this.#break();
+      // Before and after: whoever is told of a death in between sees that there was a change.
+      Atomics.add(this.#words, SIGNAL, 1);
       const result = make();
       Atomics.add(this.#words, SIGNAL, 1);
-      this.#wakeAll();
+      native.wake(this.#seats.buffer, this.#offset(SIGNAL), EVERYBODY);
       end();
       return result;
     } finally {
@@ -239,12 +241,7 @@ export class Barrier {
   }
 
   #staySync(arrival: Arrival, timeout: number): void {
-    sleepUntil(
-      this.#seats.buffer,
-      () => this.#isOver(arrival.round),
-      () => this.#whatToWatch(),
-      timeout,
-    );
+    this.#onlookers.waitUntilSync(() => this.#isOver(arrival.round), timeout);
     this.#finish(arrival);
     this.#judge(arrival);
   }
@@ -253,9 +250,6 @@ export class Barrier {
   #finish(arrival: Arrival): void {
     if (arrival.of !== lockerId) return;
     if (arrival.index !== undefined && !this.#isOver(arrival.round)) this.#giveUp(arrival);
-    // The one who has ended the round may have died before it had woken all; and so may this one
-    // as long as it sits.
-    this.#wakeAll();
     this.#getUp();
   }
 
@@ -333,10 +327,6 @@ export class Barrier {
     if (--this.#waitingHere > 0) return;
     this.#seats.store(this.#seats.own!, SEAT_ROUND, 0);
     this.#seats.leave();
-  }
-
-  #wakeAll(): void {
-    native.wake(this.#seats.buffer, this.#offset(SIGNAL), EVERYBODY);
   }
 
   #offset(word: number): number {

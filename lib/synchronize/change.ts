@@ -10,22 +10,6 @@ import { lockerId } from './robust-list.js';
  */
 export type Words = readonly number[];
 
-/** Blocks the thread until `isOver`, looking again whenever one of the words has changed. */
-export function sleepUntil(
-  buffer: ArrayBuffer,
-  isOver: () => boolean,
-  words: () => Words,
-  timeout: number,
-): boolean {
-  const deadline = new Deadline(timeout);
-  for (;;) {
-    const watched = words(); // before the look, so that what changes after it ends the sleep
-    if (isOver()) return true;
-    if (deadline.isOver) return false;
-    native.sleep(buffer, watched, deadline.left);
-  }
-}
-
 /**
  * Those of this process who wait for something to become true without blocking the thread.
  * One agent waits for all of them.
@@ -33,8 +17,7 @@ export function sleepUntil(
 export class Onlookers {
   readonly #buffer: ArrayBuffer;
   readonly #words: () => Words;
-  /** With what each of them waits for. */
-  #wakes = new Map<() => void, () => boolean>();
+  #wakes = new Set<() => void>();
   #errand: Errand | undefined;
   /** The process whose they are: in a forked child nobody waits yet. */
   #owner = lockerId;
@@ -45,19 +28,22 @@ export class Onlookers {
     this.#words = words;
   }
 
-  /** Has all of them look, for whoever was woken in their stead. */
-  lookAgain(): void {
-    this.#forgetParent();
-    const wakes = [...this.#wakes.keys()];
-    for (const wake of wakes) wake();
+  /** Blocks the thread. @returns false after the timeout */
+  waitUntilSync(isOver: () => boolean, timeout: number): boolean {
+    this.#recallAgent();
+    const deadline = new Deadline(timeout);
+    for (;;) {
+      const watched = this.#words(); // before the look, so that what changes after it ends the sleep
+      const isNow = isOver();
+      if (isNow || deadline.isOver) {
+        this.#lookAgain();
+        return isNow;
+      }
+      native.sleep(this.#buffer, watched, deadline.left);
+    }
   }
 
-  /**
-   * @param isOver tells others what it finds out, if they have to know: until it has returned the
-   *   kernel sees to it that they learn it should this process die
-   * @returns false after the timeout
-   * @throws AbortError
-   */
+  /** @returns false after the timeout. @throws AbortError */
   async waitUntil(
     isOver: () => boolean,
     timeout: number,
@@ -74,7 +60,7 @@ export class Onlookers {
 
   #subscribe(wake: () => void, isOver: () => boolean): () => void {
     this.#sendAgent();
-    this.#wakes.set(wake, isOver);
+    this.#wakes.add(wake);
     // It may have become true before the agent knew what to look for.
     if (isOver()) queueMicrotask(wake);
     return () => {
@@ -90,16 +76,28 @@ export class Onlookers {
       (agent) => agent.awaitChange(this.#buffer, words),
       () => {
         this.#errand = undefined;
-        for (const isOver of this.#wakes.values()) isOver();
-        this.lookAgain();
+        this.#lookAgain();
       },
     );
+  }
+
+  /** Its news would be of no use as long as the thread is blocked. */
+  #recallAgent(): void {
+    this.#forgetParent();
+    const errand = this.#errand;
+    this.#errand = undefined;
+    errand?.recall(() => {});
+  }
+
+  #lookAgain(): void {
+    const wakes = [...this.#wakes];
+    for (const wake of wakes) wake();
   }
 
   #forgetParent(): void {
     if (this.#owner === lockerId) return;
     this.#owner = lockerId;
-    this.#wakes = new Map();
+    this.#wakes = new Set();
     this.#errand = undefined;
   }
 }

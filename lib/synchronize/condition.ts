@@ -10,7 +10,7 @@ import {
   type WaitOptions,
   waitOptions,
 } from '../waiting.js';
-import { Onlookers, sleepUntil, type Words } from './change.js';
+import { Onlookers, type Words } from './change.js';
 import type { Lock } from './lock.js';
 import { RLock } from './rlock.js';
 import { begin, bell, end, lockerId } from './robust-list.js';
@@ -126,15 +126,8 @@ export class Condition {
     const { timeout } = waitOptions(options);
     const waiter = this.#join();
     const state = this.#lock.releaseAllToWait();
-    sleepUntil(
-      this.#seats.buffer,
-      () => this.#isNotified(waiter),
-      () => this.#announce(),
-      timeout,
-    );
+    this.#onlookers.waitUntilSync(() => this.#isNotified(waiter), timeout);
     this.#leave(waiter);
-    // An agent may sleep on: of whoever dies in a notify() the kernel tells one thread only.
-    this.#onlookers.lookAgain();
     this.#lock.acquireAgainSync(state);
     return waiter.isNotified;
   }

@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { allocate, type Block } from '../heap.js';
 import { native } from '../posix/native.js';
 import { type SyncWaitOptions, throwIfAborted, type WaitOptions, waitOptions } from '../waiting.js';
-import { Onlookers, sleepUntil, type Words } from './change.js';
+import { Onlookers, type Words } from './change.js';
 import { begin, bell, end } from './robust-list.js';
 
 const BELL_OFFSET = 4;
@@ -52,7 +52,7 @@ export class Event {
     const before = this.#change((value) =>
       (value & IS_SET) !== 0 ? value : ((value & TIMES) + ONE_MORE) | 0 | IS_SET,
     );
-    if ((before & IS_AWAITED) !== 0) this.#wakeAll();
+    if ((before & IS_AWAITED) !== 0) native.wake(this.#buffer, this.#byteOffset, EVERYBODY);
     end();
   }
 
@@ -78,14 +78,7 @@ export class Event {
   waitSync(options: number | SyncWaitOptions = {}): boolean {
     const { timeout } = waitOptions(options);
     if (this.isSet()) return true;
-    const wasSet = this.#wasSetSinceNow();
-    // Whoever is woken and killed before it has told the others is none to them.
-    begin(this.#bell);
-    try {
-      return sleepUntil(this.#buffer, wasSet, () => this.#announce(), timeout);
-    } finally {
-      end();
-    }
+    return this.#onlookers.waitUntilSync(this.#wasSetSinceNow(), timeout);
   }
 
   toString(): string {
@@ -96,10 +89,7 @@ export class Event {
     const times = Atomics.load(this.#word, 0) & TIMES;
     return () => {
       const value = Atomics.load(this.#word, 0);
-      if ((value & IS_SET) === 0 && (value & TIMES) === times) return false;
-      // Whoever has set it may have died before all were woken; then the kernel wakes one.
-      this.#wakeAll();
-      return true;
+      return (value & IS_SET) !== 0 || (value & TIMES) !== times;
     };
   }
 
@@ -108,10 +98,6 @@ export class Event {
     const before = this.#change((value) => ((value & IS_SET) !== 0 ? value : value | IS_AWAITED));
     const expected = (before & IS_SET) !== 0 ? before : before | IS_AWAITED;
     return [this.#byteOffset, expected, this.#byteOffset + BELL_OFFSET, 0];
-  }
-
-  #wakeAll(): void {
-    native.wake(this.#buffer, this.#byteOffset, EVERYBODY);
   }
 
   /** @returns the value before */
