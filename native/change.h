@@ -9,7 +9,8 @@ namespace truefork {
 
 // Sleeps once. kDone says that there may be something new, also if no word has
 // changed: the bell, which is the second of them, rings without that when
-// somebody dies who was about to make a change (lib/synchronize/robust-list.ts).
+// somebody dies who was about to make a change
+// (lib/synchronize/robust-list.ts).
 //
 // The kernel then wakes one sleeper only, and that one wakes the next: whatever
 // becomes of its process, and however long it has other things to do.

@@ -85,11 +85,11 @@ void SharedLock::Adopt(int32_t holder, bool* is_listed) {
   list.End();
 }
 
-void SharedLock::Release(bool is_listed) {
+void SharedLock::Release(bool is_listed, bool is_left) {
   RobustList list = RobustList::OfThisThread();
   list.Begin(&block_->link);
   if (is_listed) list.Remove(&block_->link);
-  FreeIfHeldBy(LockerId());
+  FreeIfHeldBy(LockerId(), is_left ? kOwnerDied : 0);
   list.End();
 }
 
@@ -111,11 +111,11 @@ bool SharedLock::ReleaseOfAnother() {
 }
 
 // Another may have given it back meanwhile, and somebody may have it again.
-bool SharedLock::FreeIfHeldBy(int32_t owner) {
+bool SharedLock::FreeIfHeldBy(int32_t owner, int32_t mark) {
   int32_t value = word_->load();
   do {
     if (OwnerOf(value) != owner) return false;
-  } while (!word_->compare_exchange_weak(value, value & kSleepers));
+  } while (!word_->compare_exchange_weak(value, (value & kSleepers) | mark));
   if ((value & kSleepers) != 0) WakeNext();
   return true;
 }

@@ -69,7 +69,8 @@ class SharedLock {
   // For the calling thread, which must not hold it. `is_listed` says whether
   // the kernel will give it to the next should the thread end.
   Outcome Acquire(const Patience& patience, bool* is_listed);
-  void Release(bool is_listed);
+  // `is_left`: as the one left it who died, for whoever has not used it.
+  void Release(bool is_listed, bool is_left = false);
 
   // In two steps, for a thread that takes it on behalf of another: until that
   // one has called Adopt() the first must neither end nor take another.
@@ -89,7 +90,7 @@ class SharedLock {
   bool List(RobustList list);
   bool TryTake(int32_t seen, bool has_slept);
   bool AnnounceSleep(int32_t* seen);
-  bool FreeIfHeldBy(int32_t owner);
+  bool FreeIfHeldBy(int32_t owner, int32_t mark = 0);
   void Forward();
   void WakeNext();
 

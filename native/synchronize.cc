@@ -56,9 +56,11 @@ Napi::Value AcquireLock(const Napi::CallbackInfo& info) {
       info.Env(), static_cast<int32_t>(outcome) | (is_listed ? kIsListed : 0));
 }
 
-// releaseLock(buffer, offset, whether the kernel knows of it)
+// releaseLock(buffer, offset, whether the kernel knows of it, whether it is to
+// be as the dead left it)
 Napi::Value ReleaseLock(const Napi::CallbackInfo& info) {
-  SharedLock(LockBlockOf(info)).Release(info[2].As<Napi::Boolean>());
+  SharedLock(LockBlockOf(info))
+      .Release(info[2].As<Napi::Boolean>(), info[3].As<Napi::Boolean>());
   return info.Env().Undefined();
 }
 

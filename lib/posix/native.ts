@@ -119,7 +119,8 @@ export interface Native {
   addressOf(buffer: ArrayBuffer): number;
   /** An outcome (lib/synchronize/outcome.ts). Blocks the thread. */
   acquireLock(buffer: ArrayBuffer, offset: number, timeout: number): number;
-  releaseLock(buffer: ArrayBuffer, offset: number, isListed: boolean): void;
+  /** `isLeft`: the next one learns that its owner has died. */
+  releaseLock(buffer: ArrayBuffer, offset: number, isListed: boolean, isLeft: boolean): void;
   /** For one in this thread's list that another has released. */
   unlistLock(buffer: ArrayBuffer, offset: number): void;
   /** Returns whether anybody held it. */

@@ -234,8 +234,11 @@ export class Barrier {
     const isOver = (): boolean => arrival.of === lockerId && this.#isOver(arrival.round);
     try {
       await this.#onlookers.waitUntil(isOver, timeout, signal);
-    } finally {
       this.#finish(arrival);
+    } catch (error) {
+      this.#finish(arrival);
+      // Whoever leaves when all have come has passed.
+      if (!this.#hasPassed(arrival)) throw error;
     }
     this.#judge(arrival);
   }
@@ -261,6 +264,12 @@ export class Barrier {
     if (isSameRound ? this.broken || index === undefined : wasReset) {
       throw new BrokenBarrierError();
     }
+  }
+
+  #hasPassed({ index, round, of }: Arrival): boolean {
+    return (
+      of === lockerId && index !== undefined && Atomics.load(this.#words, ROUND) !== round
+    );
   }
 
   #assertOurs({ of }: Arrival): void {

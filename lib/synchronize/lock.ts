@@ -2,7 +2,7 @@
 import { inspect } from 'node:util';
 import { ProcessError } from '../errors.js';
 import { type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
-import { DONE, OWNER_DIED } from './outcome.js';
+import { OWNER_DIED, TIMED_OUT } from './outcome.js';
 import { SharedLock } from './shared-lock.js';
 import { withLock, withLockSync } from './with.js';
 
@@ -124,8 +124,9 @@ export class Lock {
   }
 
   #note(outcome: number): boolean {
+    if (outcome === TIMED_OUT) return false;
     this.#recovered = outcome === OWNER_DIED;
-    return this.#recovered || outcome === DONE;
+    return true;
   }
 }
 

@@ -3,7 +3,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { inspect } from 'node:util';
 import { ProcessError } from '../errors.js';
 import { type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
-import { DONE, OWNER_DIED } from './outcome.js';
+import { OWNER_DIED, TIMED_OUT } from './outcome.js';
 import { SharedLock } from './shared-lock.js';
 import { lockerId } from './robust-list.js';
 import { releaseBy, timedOut, withLockSync } from './with.js';
@@ -171,8 +171,8 @@ export class RLock {
   }
 
   #note(outcome: number, task: Task | undefined): boolean {
+    if (outcome === TIMED_OUT) return false;
     this.#recovered = outcome === OWNER_DIED;
-    if (!this.#recovered && outcome !== DONE) return false;
     this.#ownership = { task, count: 1 };
     return true;
   }

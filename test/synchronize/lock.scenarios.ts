@@ -448,6 +448,9 @@ export const scenarios: Scenarios = {
       assert.equal(lock.locked(), false);
       assert.equal(await get(), true);
       assert.equal(lock.recovered, true);
+      // An attempt in vain changes nothing.
+      assert.equal(lock.acquireSync(0), false);
+      assert.equal(lock.recovered, true);
       lock.release();
       assert.equal(await get(), true);
       assert.equal(lock.recovered, false);
