@@ -9,9 +9,10 @@ Outcome AwaitChange(std::vector<Watched> watched, const Patience& patience) {
   if (count > kBell) list.BeginAt(watched[kBell].word);
   watched.emplace_back();  // room for the patience's
   if (!patience.IsCancelled()) patience.SleepOn(watched.data(), count);
-  for (size_t i = 0; i < count && !patience.IsAbandoned(); i++)
-    if (watched[i].word->load() != watched[i].expected)
-      Wake(watched[i].word, 1);
+  for (size_t i = 0; i < count && !patience.IsAbandoned(); i++) {
+    const auto [word, expected] = watched[i];
+    if (word->load() != expected) Wake(word, 1);
+  }
   list.End();
   return patience.IsCancelled() ? Outcome::kCancelled : Outcome::kDone;
 }

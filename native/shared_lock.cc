@@ -21,14 +21,6 @@ constexpr int32_t kOwner = FUTEX_TID_MASK;
 
 int32_t OwnerOf(int32_t value) { return value & kOwner; }
 
-void RelaxProcessor() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
 }  // namespace
 
 int32_t LockerId() {
@@ -152,9 +144,7 @@ bool SharedLock::AnnounceSleep(int32_t* seen) {
 }
 
 Outcome SharedLock::AcquireWord(const Patience& patience) {
-  // As long as a wake-up takes, in which most holders have long finished.
-  constexpr int kSpins = 100;
-  constexpr int kOvertakenOften = 3;
+  constexpr int kOvertakenOften = 10;
   // Enough for one who was woken to run.
   constexpr double kTurnMs = 5;
   int spins = 0;

@@ -26,9 +26,8 @@ struct LockBlock {
   RobustLink link;
   // A semaphore's (shared_semaphore.h).
   Word count;
-  Word is_waited_for;
   Word bell;
-  int32_t rest;
+  int32_t rest[2];
 };
 static_assert(sizeof(LockBlock) == 64);
 static_assert(offsetof(LockBlock, link) == 32);

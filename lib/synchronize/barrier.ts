@@ -267,9 +267,7 @@ export class Barrier {
   }
 
   #hasPassed({ index, round, of }: Arrival): boolean {
-    return (
-      of === lockerId && index !== undefined && Atomics.load(this.#words, ROUND) !== round
-    );
+    return of === lockerId && index !== undefined && Atomics.load(this.#words, ROUND) !== round;
   }
 
   #assertOurs({ of }: Arrival): void {

@@ -43,7 +43,8 @@ export class Lock {
    */
   async acquire(options: number | WaitOptions = {}): Promise<boolean> {
     const { timeout, signal } = waitOptions(options);
-    return this.#note(await this.#lock.acquire(timeout, signal));
+    const outcome = this.#lock.acquire(timeout, signal);
+    return this.#note(typeof outcome === 'number' ? outcome : await outcome);
   }
 
   /** As {@link acquire}, and blocks the thread. With a timeout of 0 it only tries. */

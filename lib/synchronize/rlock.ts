@@ -46,7 +46,8 @@ export class RLock {
   async acquire(options: number | WaitOptions = {}): Promise<boolean> {
     if (this.#acquireAgain()) return true;
     const { timeout, signal } = waitOptions(options);
-    return this.#note(await this.#lock.acquire(timeout, signal), undefined);
+    const outcome = this.#lock.acquire(timeout, signal);
+    return this.#note(typeof outcome === 'number' ? outcome : await outcome, undefined);
   }
 
   /** As {@link acquire}, and blocks the thread. With a timeout of 0 it only tries. */
@@ -116,7 +117,7 @@ export class RLock {
 
   /** @internal Whether it is held by this process, in this call of `with()` or by all of it. */
   isOwned(): boolean {
-    return this.#lock.isHeldHere && this.#ownership.count > 0 && this.#isWithin();
+    return this.#ownership.count > 0 && this.#lock.isHeldHere && this.#isWithin();
   }
 
   /** @internal For Condition. @returns what {@link acquireAgain} needs */
@@ -173,7 +174,8 @@ export class RLock {
   #note(outcome: number, task: Task | undefined): boolean {
     if (outcome === TIMED_OUT) return false;
     this.#recovered = outcome === OWNER_DIED;
-    this.#ownership = { task, count: 1 };
+    this.#ownership.task = task;
+    this.#ownership.count = 1;
     return true;
   }
 }

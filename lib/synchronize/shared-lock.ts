@@ -109,8 +109,8 @@ export class SharedLock {
     return outcome;
   }
 
-  /** As {@link acquireSync}. @throws AbortError */
-  async acquire(timeout: number, signal: AbortSignal | undefined): Promise<number> {
+  /** As {@link acquireSync}; a promise only if it takes long. @throws AbortError */
+  acquire(timeout: number, signal: AbortSignal | undefined): number | Promise<number> {
     throwIfAborted(signal);
     const isFirst = this.#line.isEmpty && !this.isHeldHere;
     const outcome = isFirst ? this.acquireSync(0) : TIMED_OUT;

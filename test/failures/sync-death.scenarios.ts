@@ -24,14 +24,16 @@ const BOUND = 20_000;
 /** A child that does this and ends: with 1 if that fails. */
 async function forked(run: () => unknown): Promise<number> {
   const pid = fork();
-  if (pid !== 0) return pid;
-  try {
-    await run();
+  if (pid === 0) {
+    try {
+      await run();
+    } catch (error) {
+      console.error(error);
+      _exit(1);
+    }
     _exit(0);
-  } catch (error) {
-    console.error(error);
-    _exit(1);
   }
+  return pid;
 }
 
 function dies(): never {

@@ -279,6 +279,25 @@ export const scenarios: Scenarios = {
     assert.equal(sleepers.woken[0], 2);
   },
 
+  async 'SIGINT ends a process that is blocked, and is heard by one that awaits'() {
+    const condition = new Condition();
+    const blocked = started(() => condition.withSync(() => condition.waitSync()));
+    await untilWaiting(condition, 1);
+    process.kill(blocked.pid!, 'SIGINT');
+    assert.equal(await blocked.join(), -2);
+    assert.equal(waiting(condition), 0);
+    const controller = new AbortController();
+    const child = started(async () => {
+      process.once('SIGINT', () => controller.abort());
+      const { signal } = controller;
+      const wait = condition.with(() => condition.wait({ signal }));
+      await assert.rejects(wait, { name: 'AbortError' });
+    });
+    await untilWaiting(condition, 1);
+    process.kill(child.pid!, 'SIGINT');
+    assert.equal(await child.join(), 0);
+  },
+
   'says what it is'() {
     const condition = new Condition();
     assert.equal(String(condition), '<Condition(<RLock(owner=None, count=0)>, 0)>');
@@ -369,7 +388,7 @@ export const scenarios: Scenarios = {
     for (let i = 0; i < 3 && process.pid === parent; i++) pids.push(fork());
     if (process.pid !== parent) {
       // It goes on in here, too, with the lock.
-      process.exit((await timed) === false ? 7 : 1);
+      process.exit((await timed) ? 1 : 7);
     }
     assert.equal(await timed, false);
     for (const pid of pids) assert.equal(waitpid(pid)!.exitcode, 7);

@@ -158,7 +158,10 @@ function semaphores(): Plan {
     check(wasKilled) {
       const missing = PERMITS - semaphore.getValue();
       // With its tasks died those that they had, and perhaps what they were just getting.
-      assert.ok(missing >= numbers[INSIDE]! && missing <= (wasKilled ? 3 : 0), `${missing} missing`);
+      assert.ok(
+        missing >= numbers[INSIDE]! && missing <= (wasKilled ? 3 : 0),
+        `${missing} missing`,
+      );
       for (let i = 0; i < missing; i++) semaphore.release();
       numbers[INSIDE] = 0;
       assert.equal(semaphore.getValue(), PERMITS);
