@@ -35,6 +35,7 @@
         "native/addon.cc",
         "native/agent.cc",
         "native/agent_thread.cc",
+        "native/change.cc",
         "native/attributes.cc",
         "native/collector_lock.cc",
         "native/descriptors.cc",

@@ -4,28 +4,13 @@
 #include <vector>
 
 #include "agent_thread.h"
+#include "change.h"
 #include "loop_callback.h"
 #include "result.h"
 #include "shared_blocks.h"
 #include "shared_semaphore.h"
 
 namespace truefork {
-
-namespace {
-
-Outcome SleepUntilChanged(std::vector<Watched> watched,
-                          const Patience& patience) {
-  const size_t count = watched.size();
-  watched.emplace_back();  // room for the patience's
-  while (!patience.IsCancelled()) {
-    for (size_t i = 0; i < count; i++)
-      if (watched[i].word->load() != watched[i].expected) return Outcome::kDone;
-    patience.SleepOn(watched.data(), count);
-  }
-  return Outcome::kCancelled;
-}
-
-}  // namespace
 
 void Agent::Register(Napi::Env env, Napi::Object exports) {
   exports["Agent"] = DefineClass(
@@ -71,7 +56,7 @@ Napi::Value Agent::AwaitChange(const Napi::CallbackInfo& info) {
   const Napi::Value error = Begin(info.Env());
   if (thread_ == nullptr) return error;
   thread_->Send([watched = std::move(watched)](const Patience& patience) {
-    return SleepUntilChanged(watched, patience);
+    return truefork::AwaitChange(watched, patience);
   });
   return error;
 }

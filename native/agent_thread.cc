@@ -55,12 +55,14 @@ void AgentThread::Become(State state) {
 
 void AgentThread::Send(Errand errand) {
   errand_ = std::move(errand);
-  cancelled_.store(0);
+  cancelled_.store(Patience::kWaiting);
   Become(kBusy);
 }
 
-void AgentThread::Cancel() {
-  cancelled_.store(1);
+void AgentThread::Cancel() { EndWait(Patience::kCancelled); }
+
+void AgentThread::EndWait(int32_t why) {
+  cancelled_.store(why);
   Wake(&cancelled_, 1);
 }
 
@@ -85,7 +87,7 @@ void AgentThread::Stop() {
     when_done_ = nullptr;
   }
   Become(kStopping);
-  Cancel();
+  EndWait(Patience::kAbandoned);
   uv_thread_join(&id_);
 }
 

@@ -38,6 +38,7 @@ class AgentThread {
   static void Run(void* agent);
   bool AwaitErrand();
   void TellLoop();
+  void EndWait(int32_t why);
   void Become(State state);
 
   Word state_{kResting};

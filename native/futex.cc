@@ -37,6 +37,14 @@ constexpr double kSliceMs = 10;
 
 }  // namespace
 
+void RelaxProcessor() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
 Moment Moment::In(double milliseconds) {
   constexpr double kLongest = 1e12;
   Moment moment;

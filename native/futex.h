@@ -33,6 +33,13 @@ class Moment {
   timespec time_{};
 };
 
+// How often to look before going to sleep: as long as a wake-up takes, in which
+// others have mostly done what one waits for.
+constexpr int kSpins = 100;
+
+// Between two looks.
+void RelaxProcessor();
+
 struct Watched {
   Word* word;
   int32_t expected;

@@ -62,6 +62,12 @@ RobustList RobustList::OfThisThread() {
   return RobustList(head);
 }
 
+void RobustList::Renew() {
+  RobustHead* head = HeadOfThisThread();
+  head->first = head;
+  head->pending = nullptr;
+}
+
 void RobustList::Add(RobustLink* link) {
   void* first = head_->first;
   link->next = static_cast<RobustLink*>(first);

@@ -31,12 +31,21 @@ class RobustList {
  public:
   static RobustList OfThisThread();
 
+  // For the only thread of a forked child: it holds nothing. glibc sees to that
+  // itself; musl does neither empty the list nor tell the kernel of it.
+  static void Renew();
+
   // Between these two the lock may be held and not be in the list, or be in the
   // list and not be held. The kernel looks at the lock's word to find out, and
   // if it is free wakes another that waits: this one may have been woken for
   // it.
   void Begin(RobustLink* link) {
     head_->pending = &link->next;
+    InThisOrder();
+  }
+  // The same for a word that is no lock's.
+  void BeginAt(void* word) {
+    head_->pending = static_cast<char*>(word) - head_->word_offset;
     InThisOrder();
   }
   void End() {

@@ -21,14 +21,6 @@ constexpr int32_t kOwner = FUTEX_TID_MASK;
 
 int32_t OwnerOf(int32_t value) { return value & kOwner; }
 
-void RelaxProcessor() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
 }  // namespace
 
 int32_t LockerId() {
@@ -85,15 +77,11 @@ void SharedLock::Adopt(int32_t holder, bool* is_listed) {
   list.End();
 }
 
-void SharedLock::Release(bool is_listed) {
+void SharedLock::Release(bool is_listed, bool is_left) {
   RobustList list = RobustList::OfThisThread();
   list.Begin(&block_->link);
   if (is_listed) list.Remove(&block_->link);
-  int32_t held = LockerId();
-  if (!word_->compare_exchange_strong(held, 0)) {
-    word_->store(kSleepers);
-    WakeNext();
-  }
+  FreeIfHeldBy(LockerId(), is_left ? kOwnerDied : 0);
   list.End();
 }
 
@@ -107,17 +95,19 @@ void SharedLock::Unlist() {
 bool SharedLock::ReleaseOfAnother() {
   RobustList list = RobustList::OfThisThread();
   list.Begin(&block_->link);
-  const bool was_held = FreeIfHeld();
+  const int32_t owner = OwnerOf(word_->load());
+  if (owner != 0) block_->is_signal.store(1);
+  const bool was_held = owner != 0 && FreeIfHeldBy(owner);
   list.End();
   return was_held;
 }
 
-bool SharedLock::FreeIfHeld() {
+// Another may have given it back meanwhile, and somebody may have it again.
+bool SharedLock::FreeIfHeldBy(int32_t owner, int32_t mark) {
   int32_t value = word_->load();
-  if (OwnerOf(value) != 0) block_->is_signal.store(1);
   do {
-    if (OwnerOf(value) == 0) return false;
-  } while (!word_->compare_exchange_weak(value, value & kSleepers));
+    if (OwnerOf(value) != owner) return false;
+  } while (!word_->compare_exchange_weak(value, (value & kSleepers) | mark));
   if ((value & kSleepers) != 0) WakeNext();
   return true;
 }
@@ -154,16 +144,14 @@ bool SharedLock::AnnounceSleep(int32_t* seen) {
 }
 
 Outcome SharedLock::AcquireWord(const Patience& patience) {
-  // As long as a wake-up takes, in which most holders have long finished.
-  constexpr int kSpins = 100;
-  constexpr int kOvertakenOften = 3;
+  constexpr int kOvertakenOften = 10;
   // Enough for one who was woken to run.
   constexpr double kTurnMs = 5;
   int spins = 0;
   int sleeps = 0;
   for (;;) {
     if (patience.IsCancelled()) {
-      Forward();
+      if (!patience.IsAbandoned()) Forward();
       return Outcome::kCancelled;
     }
     int32_t seen = word_->load();

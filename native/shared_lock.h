@@ -26,9 +26,8 @@ struct LockBlock {
   RobustLink link;
   // A semaphore's (shared_semaphore.h).
   Word count;
-  Word is_waited_for;
   Word bell;
-  int32_t rest;
+  int32_t rest[2];
 };
 static_assert(sizeof(LockBlock) == 64);
 static_assert(offsetof(LockBlock, link) == 32);
@@ -43,11 +42,20 @@ enum class Outcome : int32_t {
 // What ends a wait early: the time, or another thread of this process that
 // changes `*cancelled` from 0 and wakes it.
 struct Patience {
+  enum : int32_t {
+    kWaiting,
+    kCancelled,
+    kAbandoned  // and what was waited for may not be mapped any more
+  };
+
   Moment until = Moment::Never();
   Word* cancelled = nullptr;
 
   [[nodiscard]] bool IsCancelled() const {
-    return cancelled != nullptr && cancelled->load() != 0;
+    return cancelled != nullptr && cancelled->load() != kWaiting;
+  }
+  [[nodiscard]] bool IsAbandoned() const {
+    return cancelled != nullptr && cancelled->load() == kAbandoned;
   }
   // Sleeps on the words, of which there are `count`, and room for one more.
   void SleepOn(Watched* watched, size_t count) const;
@@ -60,7 +68,8 @@ class SharedLock {
   // For the calling thread, which must not hold it. `is_listed` says whether
   // the kernel will give it to the next should the thread end.
   Outcome Acquire(const Patience& patience, bool* is_listed);
-  void Release(bool is_listed);
+  // `is_left`: as the one left it who died, for whoever has not used it.
+  void Release(bool is_listed, bool is_left = false);
 
   // In two steps, for a thread that takes it on behalf of another: until that
   // one has called Adopt() the first must neither end nor take another.
@@ -80,7 +89,7 @@ class SharedLock {
   bool List(RobustList list);
   bool TryTake(int32_t seen, bool has_slept);
   bool AnnounceSleep(int32_t* seen);
-  bool FreeIfHeld();
+  bool FreeIfHeldBy(int32_t owner, int32_t mark = 0);
   void Forward();
   void WakeNext();
 

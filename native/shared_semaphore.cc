@@ -4,6 +4,12 @@ namespace truefork {
 
 namespace {
 
+// Of the bell. Whoever adds a permit takes the first away and wakes the one who
+// waits; for the kernel, that does so if he dies before, it is a lock's word
+// without an owner, whatever the two bits are.
+constexpr int32_t kAwaited = INT32_MIN;
+constexpr int32_t kUnfair = 1 << 30;
+
 bool TakePermit(Word* count) {
   int32_t permits = count->load();
   while (permits > 0)
@@ -13,17 +19,22 @@ bool TakePermit(Word* count) {
 
 // By the one whose turn it is.
 Outcome AwaitPermit(LockBlock* block, const Patience& patience) {
-  constexpr int kOvertakenOften = 3;
+  constexpr int kOvertakenOften = 10;
+  for (int spins = 0; spins < kSpins; spins++) {
+    if (TakePermit(&block->count)) return Outcome::kDone;
+    RelaxProcessor();
+  }
   for (int sleeps = 0;; sleeps++) {
     if (patience.IsCancelled()) return Outcome::kCancelled;
     if (TakePermit(&block->count)) return Outcome::kDone;
-    // Who adds a permit looks at this afterwards.
-    block->is_waited_for.store(sleeps < kOvertakenOften ? 1 : 2);
-    if (TakePermit(&block->count)) return Outcome::kDone;
     if (patience.until.IsOver()) return Outcome::kTimedOut;
-    // The bell rings if somebody dies who has added a permit and not told.
-    Watched watched[3] = {{&block->count, 0}, {&block->bell, 0}};
-    patience.SleepOn(watched, 2);
+    const int32_t awaited =
+        sleeps < kOvertakenOften ? kAwaited : kAwaited | kUnfair;
+    block->bell.store(awaited);
+    // Who has added one before could not see that.
+    if (TakePermit(&block->count)) return Outcome::kDone;
+    Watched watched[2] = {{&block->bell, awaited}};
+    patience.SleepOn(watched, 1);
   }
 }
 
@@ -36,7 +47,9 @@ Outcome AcquireSemaphore(LockBlock* block, const Patience& patience) {
   if (queued == Outcome::kTimedOut || queued == Outcome::kCancelled)
     return queued;
   const Outcome outcome = AwaitPermit(block, patience);
-  block->is_waited_for.store(0);
+  // As its thread ends, the kernel passes the turn on.
+  if (patience.IsAbandoned()) return outcome;
+  block->bell.store(0);
   turn.Release(is_listed);
   return outcome;
 }

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "change.h"
 #include "shared_blocks.h"
 #include "shared_semaphore.h"
 
@@ -33,6 +34,11 @@ Napi::Value GetRobustHead(const Napi::CallbackInfo& info) {
   return Napi::ArrayBuffer::New(info.Env(), head, sizeof *head);
 }
 
+Napi::Value RenewRobustList(const Napi::CallbackInfo& info) {
+  RobustList::Renew();
+  return info.Env().Undefined();
+}
+
 Napi::Value AddressOf(const Napi::CallbackInfo& info) {
   const auto address =
       reinterpret_cast<uintptr_t>(info[0].As<Napi::ArrayBuffer>().Data());
@@ -50,9 +56,11 @@ Napi::Value AcquireLock(const Napi::CallbackInfo& info) {
       info.Env(), static_cast<int32_t>(outcome) | (is_listed ? kIsListed : 0));
 }
 
-// releaseLock(buffer, offset, whether the kernel knows of it)
+// releaseLock(buffer, offset, whether the kernel knows of it, whether it is to
+// be as the dead left it)
 Napi::Value ReleaseLock(const Napi::CallbackInfo& info) {
-  SharedLock(LockBlockOf(info)).Release(info[2].As<Napi::Boolean>());
+  SharedLock(LockBlockOf(info))
+      .Release(info[2].As<Napi::Boolean>(), info[3].As<Napi::Boolean>());
   return info.Env().Undefined();
 }
 
@@ -73,8 +81,7 @@ Napi::Value TakePermit(const Napi::CallbackInfo& info) {
 
 // sleep(buffer, [offset, expected, …], milliseconds)
 Napi::Value SleepOnWords(const Napi::CallbackInfo& info) {
-  const std::vector<Watched> watched = WatchedOf(info);
-  Sleep(watched.data(), watched.size(), PatienceOf(info[2]).until);
+  AwaitChange(WatchedOf(info), PatienceOf(info[2]));
   return info.Env().Undefined();
 }
 
@@ -91,6 +98,7 @@ void RegisterSynchronize(Napi::Env env, Napi::Object exports) {
   exports["lockerId"] = Function::New<GetLockerId>(env);
   exports["robustWordOffset"] = Function::New<GetRobustWordOffset>(env);
   exports["robustHead"] = Function::New<GetRobustHead>(env);
+  exports["renewRobustList"] = Function::New<RenewRobustList>(env);
   exports["addressOf"] = Function::New<AddressOf>(env);
   exports["acquireLock"] = Function::New<AcquireLock>(env);
   exports["releaseLock"] = Function::New<ReleaseLock>(env);

@@ -21,7 +21,7 @@ export interface Agent {
   // Each returns 0 or a negative errno.
   acquireLock(buffer: ArrayBuffer, offset: number): number;
   acquireSemaphore(buffer: ArrayBuffer, offset: number): number;
-  /** Until a word is not as expected any more: `[offset, expected, …]`. */
+  /** Until a word is not as expected any more, or its sleepers are woken: `[offset, expected, …]`. */
   awaitChange(buffer: ArrayBuffer, words: readonly number[]): number;
   cancel(): void;
   /** Cancels, and returns the outcome instead of giving it to `onend`. */
@@ -113,11 +113,14 @@ export interface Native {
   lockerId(): number;
   /** `[first link, distance of a word from its link, pending link]`, each of 64 bits. */
   robustHead(): ArrayBuffer;
+  /** In a forked child. */
+  renewRobustList(): void;
   robustWordOffset(): number;
   addressOf(buffer: ArrayBuffer): number;
   /** An outcome (lib/synchronize/outcome.ts). Blocks the thread. */
   acquireLock(buffer: ArrayBuffer, offset: number, timeout: number): number;
-  releaseLock(buffer: ArrayBuffer, offset: number, isListed: boolean): void;
+  /** `isLeft`: the next one learns that its owner has died. */
+  releaseLock(buffer: ArrayBuffer, offset: number, isListed: boolean, isLeft: boolean): void;
   /** For one in this thread's list that another has released. */
   unlistLock(buffer: ArrayBuffer, offset: number): void;
   /** Returns whether anybody held it. */

@@ -4,7 +4,7 @@ import { BrokenBarrierError } from '../errors.js';
 import { native } from '../posix/native.js';
 import { assertFunction, assertInteger } from '../validate.js';
 import { type SyncWaitOptions, throwIfAborted, type WaitOptions, waitOptions } from '../waiting.js';
-import { Onlookers, sleepUntil, type Words } from './change.js';
+import { Onlookers, type Words } from './change.js';
 import { OWNER_DIED } from './outcome.js';
 import { begin, bell, end, lockerId } from './robust-list.js';
 import { SEATS, Seats } from './seats.js';
@@ -150,9 +150,11 @@ export class Barrier {
       begin(this.#bell);
       // Whoever died in the middle of a change may have left half of it.
       if (outcome === OWNER_DIED) this.#break();
+      // Before and after: whoever is told of a death in between sees that there was a change.
+      Atomics.add(this.#words, SIGNAL, 1);
       const result = make();
       Atomics.add(this.#words, SIGNAL, 1);
-      this.#wakeAll();
+      native.wake(this.#seats.buffer, this.#offset(SIGNAL), EVERYBODY);
       end();
       return result;
     } finally {
@@ -165,7 +167,6 @@ export class Barrier {
     try {
       const arrival = this.#change(() => this.#takePlace());
       if (arrival === undefined) throw new BrokenBarrierError();
-      if (this.#isLast(arrival.index)) this.#getUp();
       return arrival;
     } catch (error) {
       this.#getUp();
@@ -189,21 +190,19 @@ export class Barrier {
   async #act(arrival: Arrival): Promise<void> {
     try {
       await this.#action?.();
-    } catch (error) {
-      this.#giveUp(arrival);
-      throw error;
+      this.#open(arrival);
+    } finally {
+      this.#finish(arrival);
     }
-    this.#open(arrival);
   }
 
   #actSync(arrival: Arrival): void {
     try {
       this.#action?.();
-    } catch (error) {
-      this.#giveUp(arrival);
-      throw error;
+      this.#open(arrival);
+    } finally {
+      this.#finish(arrival);
     }
-    this.#open(arrival);
   }
 
   #open(arrival: Arrival): void {
@@ -235,19 +234,17 @@ export class Barrier {
     const isOver = (): boolean => arrival.of === lockerId && this.#isOver(arrival.round);
     try {
       await this.#onlookers.waitUntil(isOver, timeout, signal);
-    } finally {
       this.#finish(arrival);
+    } catch (error) {
+      this.#finish(arrival);
+      // Whoever leaves when all have come has passed.
+      if (!this.#hasPassed(arrival)) throw error;
     }
     this.#judge(arrival);
   }
 
   #staySync(arrival: Arrival, timeout: number): void {
-    sleepUntil(
-      this.#seats.buffer,
-      () => this.#isOver(arrival.round),
-      () => this.#whatToWatch(),
-      timeout,
-    );
+    this.#onlookers.waitUntilSync(() => this.#isOver(arrival.round), timeout);
     this.#finish(arrival);
     this.#judge(arrival);
   }
@@ -257,8 +254,6 @@ export class Barrier {
     if (arrival.of !== lockerId) return;
     if (arrival.index !== undefined && !this.#isOver(arrival.round)) this.#giveUp(arrival);
     this.#getUp();
-    // The one who has ended the round may have died before it had woken all.
-    this.#wakeAll();
   }
 
   #judge(arrival: Arrival): void {
@@ -269,6 +264,10 @@ export class Barrier {
     if (isSameRound ? this.broken || index === undefined : wasReset) {
       throw new BrokenBarrierError();
     }
+  }
+
+  #hasPassed({ index, round, of }: Arrival): boolean {
+    return of === lockerId && index !== undefined && Atomics.load(this.#words, ROUND) !== round;
   }
 
   #assertOurs({ of }: Arrival): void {
@@ -309,9 +308,10 @@ export class Barrier {
 
   #whatToWatch(): Words {
     const words = [this.#offset(SIGNAL), this.#words[SIGNAL]!, this.#offset(BELL), 0];
-    const round = Atomics.load(this.#words, ROUND);
+    // Also those who wait for the next round: one of them may be the only one who was told of a
+    // death, and die.
     for (let seat = 0; seat < SEATS; seat++) {
-      if (seat === this.#seats.own || !this.#isIn(seat, round)) continue;
+      if (seat === this.#seats.own) continue;
       words.push(...(this.#seats.watch(seat) ?? []));
     }
     return words;
@@ -320,18 +320,20 @@ export class Barrier {
   #sitDown(): void {
     // In a forked child none of those waits who waited in its parent.
     if (this.#seats.own === undefined) this.#waitingHere = 0;
-    this.#seats.take();
+    this.#seats.take((seat) => this.#inherit(seat));
     this.#waitingHere++;
+  }
+
+  /** Nobody else can see any more that the one who sat there before has died. */
+  #inherit(seat: number): void {
+    const round = Atomics.load(this.#words, ROUND);
+    if (this.#isIn(seat, round)) this.#breakRound(round);
   }
 
   #getUp(): void {
     if (--this.#waitingHere > 0) return;
     this.#seats.store(this.#seats.own!, SEAT_ROUND, 0);
     this.#seats.leave();
-  }
-
-  #wakeAll(): void {
-    native.wake(this.#seats.buffer, this.#offset(SIGNAL), EVERYBODY);
   }
 
   #offset(word: number): number {

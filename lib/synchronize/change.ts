@@ -4,24 +4,11 @@ import { Deadline, waitFor } from '../waiting.js';
 import { type Errand, send } from './agents.js';
 import { lockerId } from './robust-list.js';
 
-/** Pairs of a byte offset in the buffer and the value that is expected there. */
+/**
+ * Pairs of a byte offset in the buffer and the value that is expected there. The second pair is
+ * the bell's (robust-list.ts).
+ */
 export type Words = readonly number[];
-
-/** Blocks the thread until `isOver`, looking again whenever one of the words has changed. */
-export function sleepUntil(
-  buffer: ArrayBuffer,
-  isOver: () => boolean,
-  words: () => Words,
-  timeout: number,
-): boolean {
-  const deadline = new Deadline(timeout);
-  for (;;) {
-    const watched = words(); // before the look, so that what changes after it ends the sleep
-    if (isOver()) return true;
-    if (deadline.isOver) return false;
-    native.sleep(buffer, watched, deadline.left);
-  }
-}
 
 /**
  * Those of this process who wait for something to become true without blocking the thread.
@@ -39,6 +26,21 @@ export class Onlookers {
   constructor(buffer: ArrayBuffer, words: () => Words) {
     this.#buffer = buffer;
     this.#words = words;
+  }
+
+  /** Blocks the thread. @returns false after the timeout */
+  waitUntilSync(isOver: () => boolean, timeout: number): boolean {
+    this.#recallAgent();
+    const deadline = new Deadline(timeout);
+    for (;;) {
+      const watched = this.#words(); // before the look, so that what changes after it ends the sleep
+      const isNow = isOver();
+      if (isNow || deadline.isOver) {
+        this.#lookAgain();
+        return isNow;
+      }
+      native.sleep(this.#buffer, watched, deadline.left);
+    }
   }
 
   /** @returns false after the timeout. @throws AbortError */
@@ -74,10 +76,22 @@ export class Onlookers {
       (agent) => agent.awaitChange(this.#buffer, words),
       () => {
         this.#errand = undefined;
-        const wakes = [...this.#wakes];
-        for (const wake of wakes) wake();
+        this.#lookAgain();
       },
     );
+  }
+
+  /** Its news would be of no use as long as the thread is blocked. */
+  #recallAgent(): void {
+    this.#forgetParent();
+    const errand = this.#errand;
+    this.#errand = undefined;
+    errand?.recall(() => {});
+  }
+
+  #lookAgain(): void {
+    const wakes = [...this.#wakes];
+    for (const wake of wakes) wake();
   }
 
   #forgetParent(): void {

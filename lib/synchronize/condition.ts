@@ -10,7 +10,7 @@ import {
   type WaitOptions,
   waitOptions,
 } from '../waiting.js';
-import { Onlookers, sleepUntil, type Words } from './change.js';
+import { Onlookers, type Words } from './change.js';
 import type { Lock } from './lock.js';
 import { RLock } from './rlock.js';
 import { begin, bell, end, lockerId } from './robust-list.js';
@@ -101,7 +101,7 @@ export class Condition {
    * @param options `{ timeout, signal }`, or the timeout in milliseconds; default: no limit
    * @returns false after the timeout
    * @throws ProcessError `ERR_TRUEFORK_NOT_OWNED`, `ERR_TRUEFORK_TOO_MANY_WAITERS`
-   * @throws AbortError
+   * @throws AbortError unless it was notified before it could leave
    */
   async wait(options: number | WaitOptions = {}): Promise<boolean> {
     const { timeout, signal } = waitOptions(options);
@@ -110,6 +110,10 @@ export class Condition {
     const state = this.#lock.releaseAll();
     try {
       await this.#onlookers.waitUntil(() => this.#isNotified(waiter), timeout, signal);
+    } catch (error) {
+      this.#leave(waiter);
+      // Nobody else would get the notification.
+      if (!waiter.isNotified) throw error;
     } finally {
       this.#leave(waiter);
       await this.#lock.acquireAgain(state);
@@ -122,15 +126,8 @@ export class Condition {
     const { timeout } = waitOptions(options);
     const waiter = this.#join();
     const state = this.#lock.releaseAllToWait();
-    sleepUntil(
-      this.#seats.buffer,
-      () => this.#isNotified(waiter),
-      () => this.#announce(),
-      timeout,
-    );
+    this.#onlookers.waitUntilSync(() => this.#isNotified(waiter), timeout);
     this.#leave(waiter);
-    // An agent may sleep on: of whoever dies in a notify() the kernel tells one thread only.
-    if (this.#waiters.length > 0) this.#wake(this.#seats.own!);
     this.#lock.acquireAgainSync(state);
     return waiter.isNotified;
   }

@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { allocate, type Block } from '../heap.js';
 import { native } from '../posix/native.js';
 import { type SyncWaitOptions, throwIfAborted, type WaitOptions, waitOptions } from '../waiting.js';
-import { Onlookers, sleepUntil, type Words } from './change.js';
+import { Onlookers, type Words } from './change.js';
 import { begin, bell, end } from './robust-list.js';
 
 const BELL_OFFSET = 4;
@@ -52,7 +52,7 @@ export class Event {
     const before = this.#change((value) =>
       (value & IS_SET) !== 0 ? value : ((value & TIMES) + ONE_MORE) | 0 | IS_SET,
     );
-    if ((before & IS_AWAITED) !== 0) this.#wakeAll();
+    if ((before & IS_AWAITED) !== 0) native.wake(this.#buffer, this.#byteOffset, EVERYBODY);
     end();
   }
 
@@ -71,16 +71,14 @@ export class Event {
     const { timeout, signal } = waitOptions(options);
     throwIfAborted(signal);
     if (this.isSet()) return true;
-    return this.#passOn(await this.#onlookers.waitUntil(this.#wasSetSinceNow(), timeout, signal));
+    return this.#onlookers.waitUntil(this.#wasSetSinceNow(), timeout, signal);
   }
 
   /** As {@link wait}, and blocks the thread. With a timeout of 0 it only looks. */
   waitSync(options: number | SyncWaitOptions = {}): boolean {
     const { timeout } = waitOptions(options);
     if (this.isSet()) return true;
-    return this.#passOn(
-      sleepUntil(this.#buffer, this.#wasSetSinceNow(), () => this.#announce(), timeout),
-    );
+    return this.#onlookers.waitUntilSync(this.#wasSetSinceNow(), timeout);
   }
 
   toString(): string {
@@ -100,16 +98,6 @@ export class Event {
     const before = this.#change((value) => ((value & IS_SET) !== 0 ? value : value | IS_AWAITED));
     const expected = (before & IS_SET) !== 0 ? before : before | IS_AWAITED;
     return [this.#byteOffset, expected, this.#byteOffset + BELL_OFFSET, 0];
-  }
-
-  /** Whoever has set it may have died before all were woken; then the kernel wakes one. */
-  #passOn(wasSet: boolean): boolean {
-    if (wasSet) this.#wakeAll();
-    return wasSet;
-  }
-
-  #wakeAll(): void {
-    native.wake(this.#buffer, this.#byteOffset, EVERYBODY);
   }
 
   /** @returns the value before */

@@ -2,7 +2,7 @@
 import { inspect } from 'node:util';
 import { ProcessError } from '../errors.js';
 import { type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
-import { DONE, OWNER_DIED } from './outcome.js';
+import { OWNER_DIED, TIMED_OUT } from './outcome.js';
 import { SharedLock } from './shared-lock.js';
 import { withLock, withLockSync } from './with.js';
 
@@ -43,7 +43,8 @@ export class Lock {
    */
   async acquire(options: number | WaitOptions = {}): Promise<boolean> {
     const { timeout, signal } = waitOptions(options);
-    return this.#note(await this.#lock.acquire(timeout, signal));
+    const outcome = this.#lock.acquire(timeout, signal);
+    return this.#note(typeof outcome === 'number' ? outcome : await outcome);
   }
 
   /** As {@link acquire}, and blocks the thread. With a timeout of 0 it only tries. */
@@ -124,8 +125,9 @@ export class Lock {
   }
 
   #note(outcome: number): boolean {
+    if (outcome === TIMED_OUT) return false;
     this.#recovered = outcome === OWNER_DIED;
-    return this.#recovered || outcome === DONE;
+    return true;
   }
 }
 

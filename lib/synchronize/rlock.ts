@@ -3,7 +3,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { inspect } from 'node:util';
 import { ProcessError } from '../errors.js';
 import { type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
-import { DONE, OWNER_DIED } from './outcome.js';
+import { OWNER_DIED, TIMED_OUT } from './outcome.js';
 import { SharedLock } from './shared-lock.js';
 import { lockerId } from './robust-list.js';
 import { releaseBy, timedOut, withLockSync } from './with.js';
@@ -46,7 +46,8 @@ export class RLock {
   async acquire(options: number | WaitOptions = {}): Promise<boolean> {
     if (this.#acquireAgain()) return true;
     const { timeout, signal } = waitOptions(options);
-    return this.#note(await this.#lock.acquire(timeout, signal), undefined);
+    const outcome = this.#lock.acquire(timeout, signal);
+    return this.#note(typeof outcome === 'number' ? outcome : await outcome, undefined);
   }
 
   /** As {@link acquire}, and blocks the thread. With a timeout of 0 it only tries. */
@@ -116,7 +117,7 @@ export class RLock {
 
   /** @internal Whether it is held by this process, in this call of `with()` or by all of it. */
   isOwned(): boolean {
-    return this.#lock.isHeldHere && this.#ownership.count > 0 && this.#isWithin();
+    return this.#ownership.count > 0 && this.#lock.isHeldHere && this.#isWithin();
   }
 
   /** @internal For Condition. @returns what {@link acquireAgain} needs */
@@ -171,9 +172,10 @@ export class RLock {
   }
 
   #note(outcome: number, task: Task | undefined): boolean {
+    if (outcome === TIMED_OUT) return false;
     this.#recovered = outcome === OWNER_DIED;
-    if (!this.#recovered && outcome !== DONE) return false;
-    this.#ownership = { task, count: 1 };
+    this.#ownership.task = task;
+    this.#ownership.count = 1;
     return true;
   }
 }

@@ -27,6 +27,7 @@ export const WORD_OFFSET: number = native.robustWordOffset();
 export let lockerId: number = native.lockerId();
 
 onForkedChild(() => {
+  native.renewRobustList();
   lockerId = native.lockerId();
 });
 

@@ -50,9 +50,10 @@ export class Seats {
   /**
    * Sits down, unless this process has a seat; its notes are zero then.
    *
+   * @param inherit called before that with a seat whose process has died on it
    * @throws ProcessError `ERR_TRUEFORK_TOO_MANY_WAITERS`
    */
-  take(): number {
+  take(inherit?: (index: number) => void): number {
     if (this.own !== undefined) return this.own;
     for (let index = 0; index < SEATS; index++) {
       if (this.isTaken(index)) continue;
@@ -61,6 +62,7 @@ export class Seats {
       const outcome = lock.acquireSync(0);
       if (outcome !== DONE && outcome !== OWNER_DIED) continue;
       this.#own = { index, lock, of: lockerId };
+      if (outcome === OWNER_DIED) inherit?.(index);
       for (const note of [0, 1, 2]) Atomics.store(this.#words, this.#note(index, note), 0);
       return index;
     }

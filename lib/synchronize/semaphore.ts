@@ -35,7 +35,8 @@ export class Semaphore {
    */
   async acquire(options: number | WaitOptions = {}): Promise<boolean> {
     const { timeout, signal } = waitOptions(options);
-    return (await this.#semaphore.acquire(timeout, signal)) === DONE;
+    const outcome = this.#semaphore.acquire(timeout, signal);
+    return (typeof outcome === 'number' ? outcome : await outcome) === DONE;
   }
 
   /** As {@link acquire}, and blocks the thread. With a timeout of 0 it only tries. */

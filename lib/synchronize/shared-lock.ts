@@ -3,7 +3,7 @@
 import { allocate, type Block } from '../heap.js';
 import { native } from '../posix/native.js';
 import { throwIfAborted } from '../waiting.js';
-import { DONE, IS_LISTED, TIMED_OUT } from './outcome.js';
+import { DONE, IS_LISTED, OWNER_DIED, TIMED_OUT } from './outcome.js';
 import {
   addOnly,
   begin,
@@ -56,9 +56,9 @@ export class SharedLock {
     take: (agent) => {
       this.#note(agent.adopt(this.#buffer, this.#byteOffset));
     },
-    giveBack: () => {
+    giveBack: (outcome) => {
       // Somebody else may have done so when it was the agent's.
-      if (this.isHeldHere) this.#giveBack();
+      if (this.isHeldHere) this.#giveBack(outcome === OWNER_DIED);
     },
     awaitNext: () => this.#sendAgent(),
   });
@@ -109,8 +109,8 @@ export class SharedLock {
     return outcome;
   }
 
-  /** As {@link acquireSync}. @throws AbortError */
-  async acquire(timeout: number, signal: AbortSignal | undefined): Promise<number> {
+  /** As {@link acquireSync}; a promise only if it takes long. @throws AbortError */
+  acquire(timeout: number, signal: AbortSignal | undefined): number | Promise<number> {
     throwIfAborted(signal);
     const isFirst = this.#line.isEmpty && !this.isHeldHere;
     const outcome = isFirst ? this.acquireSync(0) : TIMED_OUT;
@@ -120,7 +120,7 @@ export class SharedLock {
 
   /** It must be held here. */
   release(): void {
-    this.#giveBack();
+    this.#giveBack(false);
     // Not at once: this thread may be about to wait for the lock, or for somebody who needs it,
     // and the one who comes first here could not go on meanwhile.
     if (!this.#line.isEmpty) queueMicrotask(() => this.#serve());
@@ -182,17 +182,18 @@ export class SharedLock {
     else this.#sendAgent();
   }
 
-  #giveBack(): void {
+  /** @param isLeft that the one before has died is news for the next */
+  #giveBack(isLeft: boolean): void {
     const isListed = this.#listing.by === lockerId;
     this.#listing.by = 0;
-    if (!isListed || !isOnly(this.#link)) {
-      native.releaseLock(this.#buffer, this.#byteOffset, isListed);
+    if (isLeft || !isListed || !isOnly(this.#link)) {
+      native.releaseLock(this.#buffer, this.#byteOffset, isListed, isLeft);
       return;
     }
     begin(this.#link.pointer);
     removeOnly();
     const isWanted = Atomics.compareExchange(this.#words, WORD, lockerId, 0) !== lockerId;
-    if (isWanted) native.releaseLock(this.#buffer, this.#byteOffset, false);
+    if (isWanted) native.releaseLock(this.#buffer, this.#byteOffset, false, false);
     end();
   }
 

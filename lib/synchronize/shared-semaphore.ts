@@ -10,11 +10,12 @@ import { WaitLine } from './wait-line.js';
 
 // Places in a LockBlock of native/shared_lock.h, as indexes of an Int32Array.
 const COUNT = 12;
-const IS_WAITED_FOR = 13;
-const BELL = 14;
+/** What the first in the line sleeps on. */
+const BELL = 13;
 
+// Bits of the bell. It is negative if somebody waits for it to ring.
 /** The first in the line was overtaken again and again: whoever comes now queues up. */
-const UNFAIRLY = 2;
+const UNFAIR = 0x40000000;
 
 const dropped = new FinalizationRegistry<Block>((block) => block.free());
 
@@ -59,11 +60,14 @@ export class SharedSemaphore {
     return outcome;
   }
 
-  /** As {@link acquireSync}. @throws AbortError */
-  async acquire(timeout: number, signal: AbortSignal | undefined): Promise<number> {
+  /** As {@link acquireSync}; a promise only if it takes long. @throws AbortError */
+  acquire(timeout: number, signal: AbortSignal | undefined): number | Promise<number> {
     throwIfAborted(signal);
-    if (this.#line.isEmpty && this.#takeIfThere()) return DONE;
-    if (timeout === 0) return this.#line.isEmpty ? this.acquireSync(0) : TIMED_OUT;
+    const isFirst = this.#line.isEmpty;
+    if (isFirst && this.#takeIfThere()) return DONE;
+    if (timeout === 0) return isFirst ? this.acquireSync(0) : TIMED_OUT;
+    // It looks for some microseconds, which is less than an agent costs.
+    if (isFirst && native.acquireSemaphore(this.#buffer, this.#byteOffset, 0) === DONE) return DONE;
     return this.#line.wait(timeout, signal, () => this.#line.sendAgent());
   }
 
@@ -71,8 +75,9 @@ export class SharedSemaphore {
   release(max: number): boolean {
     begin(this.#bell);
     const isDone = this.#add(max);
-    if (isDone && Atomics.load(this.#words, IS_WAITED_FOR) !== 0) {
-      native.wake(this.#buffer, this.#byteOffset + COUNT * 4, 1);
+    if (isDone && Atomics.load(this.#words, BELL) < 0) {
+      Atomics.and(this.#words, BELL, UNFAIR);
+      native.wake(this.#buffer, this.#byteOffset + BELL * 4, 1);
     }
     end();
     return isDone;
@@ -90,7 +95,7 @@ export class SharedSemaphore {
 
   #takeIfThere(): boolean {
     const words = this.#words;
-    if (words[IS_WAITED_FOR] === UNFAIRLY) return false;
+    if ((words[BELL]! & UNFAIR) !== 0) return false;
     let count = Atomics.load(words, COUNT);
     while (count > 0) {
       const seen = Atomics.compareExchange(words, COUNT, count, count - 1);

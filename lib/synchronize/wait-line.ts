@@ -23,8 +23,8 @@ export interface Prize {
   begin(agent: Agent): number;
   /** Makes it this thread's. */
   take(agent: Agent): void;
-  /** For a prize that nobody wants any more. */
-  giveBack(): void;
+  /** For a prize that nobody wants any more, with the outcome that brought it. */
+  giveBack(outcome: number): void;
   /** Has an agent sent for the next one, now or later. */
   awaitNext(): void;
 }
@@ -124,7 +124,7 @@ export class WaitLine {
     this.#errand = undefined;
     if (wasTaken(outcome)) {
       this.#prize.take(agent);
-      if (this.isEmpty) this.#prize.giveBack();
+      if (this.isEmpty) this.#prize.giveBack(outcome);
       else this.serveFirst(outcome);
     } else {
       this.sendAgent(); // it was cancelled, and somebody else has come since
@@ -143,11 +143,13 @@ export class WaitLine {
     this.#restIfEmpty();
   }
 
+  /** Nobody here wants any more what the agent may have got: others must not wait for this loop. */
   #restIfEmpty(): void {
     if (this.#waiters.length > 0) return;
-    this.#errand?.cancel();
     clearTimeout(this.#delay);
     this.#delay = undefined;
+    const outcome = this.recallAgent();
+    if (outcome !== undefined) this.#prize.giveBack(outcome);
   }
 
   #forgetParent(): void {

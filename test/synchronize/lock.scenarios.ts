@@ -448,6 +448,9 @@ export const scenarios: Scenarios = {
       assert.equal(lock.locked(), false);
       assert.equal(await get(), true);
       assert.equal(lock.recovered, true);
+      // An attempt in vain changes nothing.
+      assert.equal(lock.acquireSync(0), false);
+      assert.equal(lock.recovered, true);
       lock.release();
       assert.equal(await get(), true);
       assert.equal(lock.recovered, false);
@@ -643,16 +646,27 @@ export const scenarios: Scenarios = {
       assert.equal(code, 0);
     }
     // Also one that is stopped while its agent waits.
-    const waiting = `
-      import { Event } from ${JSON.stringify(url)};
-      import { parentPort } from 'node:worker_threads';
-      parentPort.postMessage('ready');
-      await new Event().wait();
-    `;
-    const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(waiting)}`));
-    await once(worker, 'message');
-    await untilWaiting();
-    await worker.terminate();
+    const waits = [
+      'new Event().wait()',
+      'new Semaphore(0).acquire()',
+      'lock.acquire()',
+      'new Barrier(2).wait()',
+      'condition.with(() => condition.wait())',
+    ];
+    for (const wait of waits) {
+      const waiting = `
+        import { Barrier, Condition, Event, Lock, Semaphore } from ${JSON.stringify(url)};
+        import { parentPort } from 'node:worker_threads';
+        const [lock, condition] = [new Lock(), new Condition()];
+        lock.acquireSync();
+        parentPort.postMessage('ready');
+        await ${wait};
+      `;
+      const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(waiting)}`));
+      await once(worker, 'message');
+      await untilWaiting();
+      await worker.terminate();
+    }
     await succeeds(() => assert.equal(lock.acquireSync(0), false));
     lock.release();
   },

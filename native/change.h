@@ -1,0 +1,19 @@
+// Waiting until words in shared memory are not what they were.
+#pragma once
+
+#include <vector>
+
+#include "shared_lock.h"
+
+namespace truefork {
+
+// Sleeps once. kDone says that there may be something new, also if no word has
+// changed: the bell, which is the second of them, rings without that when
+// somebody dies who was about to make a change
+// (lib/synchronize/robust-list.ts).
+//
+// The kernel then wakes one sleeper only, and that one wakes the next: whatever
+// becomes of its process, and however long it has other things to do.
+Outcome AwaitChange(std::vector<Watched> watched, const Patience& patience);
+
+}  // namespace truefork
