@@ -12,6 +12,6 @@ if [ -z "$files" ]; then
   echo "test.sh: no test has '$*' in its path" >&2
   exit 1
 fi
-# Whole files side by side; what a test starts has cores of its own to fight for.
+# Whole files side by side: much of their time they wait.
 # shellcheck disable=SC2086
-exec node --test --test-concurrency=2 --test-reporter=spec $files
+exec node --test --test-concurrency=4 --test-reporter=spec $files
