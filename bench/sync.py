@@ -18,13 +18,19 @@ def timed(run, count):
     return (time.perf_counter() - start) * 1e9 / count
 
 
+def busy(run):
+    start = time.process_time()
+    run()
+    return (time.process_time() - start) * 1e9 / N
+
+
 def pairs(lock):
     def run():
         for _ in range(N):
             lock.acquire()
             lock.release()
 
-    return lambda: timed(run, N)
+    return lambda: busy(run)
 
 
 def read():
@@ -69,7 +75,7 @@ def contended(processes):
 
 
 def ping_pong():
-    count = 5000
+    count = 20_000
     ping, pong = Semaphore(0), Semaphore(0)
 
     def answer():
@@ -124,9 +130,9 @@ OPERATIONS = {
     "lock": pairs(lock),
     "rlock": pairs(recursive),
     "semaphore": pairs(semaphore),
-    "read": lambda: timed(read, N),
-    "increment": lambda: timed(increment, N),
-    "increment raw": lambda: timed(increment_raw, N),
+    "read": lambda: busy(read),
+    "increment": lambda: busy(increment),
+    "increment raw": lambda: busy(increment_raw),
     "two": lambda: contended(2),
     "eight": lambda: contended(8),
     "ping-pong": ping_pong,

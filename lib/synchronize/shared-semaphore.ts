@@ -84,7 +84,7 @@ export class SharedSemaphore {
   }
 
   #add(max: number): boolean {
-    let count = Atomics.load(this.#words, COUNT);
+    let count = this.#words[COUNT]!; // a guess, which the exchange verifies
     while (count < max) {
       const seen = Atomics.compareExchange(this.#words, COUNT, count, count + 1);
       if (seen === count) return true;
@@ -96,7 +96,7 @@ export class SharedSemaphore {
   #takeIfThere(): boolean {
     const words = this.#words;
     if ((words[BELL]! & UNFAIR) !== 0) return false;
-    let count = Atomics.load(words, COUNT);
+    let count = words[COUNT]!;
     while (count > 0) {
       const seen = Atomics.compareExchange(words, COUNT, count, count - 1);
       if (seen === count) return true;
