@@ -36,6 +36,7 @@
         "native/agent.cc",
         "native/agent_thread.cc",
         "native/attributes.cc",
+        "native/backlog.cc",
         "native/collector_lock.cc",
         "native/descriptors.cc",
         "native/file_watchers.cc",
@@ -51,6 +52,8 @@
         "native/node_internals.cc",
         "native/poller.cc",
         "native/precompile.cc",
+        "native/ring.cc",
+        "native/ring_object.cc",
         "native/robust_list.cc",
         "native/semaphores.cc",
         "native/shared_lock.cc",
@@ -68,6 +71,18 @@
         "native/wait.cc",
         "native/watchers.cc"
       ]
+    },
+    {
+      "target_name": "ring_steps",
+      "type": "executable",
+      "sources": [
+        "native/futex.cc",
+        "native/ring.cc",
+        "native/robust_list.cc",
+        "native/shared_lock.cc",
+        "test/native/ring_steps.cc"
+      ],
+      "libraries": ["-lpthread"]
     },
     {
       "target_name": "bare_fork",

@@ -6,6 +6,7 @@
 #include "agent_thread.h"
 #include "loop_callback.h"
 #include "result.h"
+#include "ring_object.h"
 #include "shared_blocks.h"
 #include "shared_semaphore.h"
 
@@ -34,6 +35,11 @@ void Agent::Register(Napi::Env env, Napi::Object exports) {
           InstanceMethod<&Agent::AcquireLock>("acquireLock"),
           InstanceMethod<&Agent::AcquireSemaphore>("acquireSemaphore"),
           InstanceMethod<&Agent::AwaitChange>("awaitChange"),
+          InstanceMethod<&Agent::PutRecord>("putRecord"),
+          InstanceMethod<&Agent::TakeRecord>("takeRecord"),
+          InstanceMethod<&Agent::Feed>("feed"),
+          InstanceMethod<&Agent::TakenRecord>("takenRecord"),
+          InstanceMethod<&Agent::StopKeepingLoopAlive>("unref"),
           InstanceMethod<&Agent::Cancel>("cancel"),
           InstanceMethod<&Agent::Recall>("recall"),
           InstanceMethod<&Agent::Adopt>("adopt"),
@@ -74,6 +80,56 @@ Napi::Value Agent::AwaitChange(const Napi::CallbackInfo& info) {
     return SleepUntilChanged(watched, patience);
   });
   return error;
+}
+
+// (ring, kind, bytes, which nobody may change meanwhile)
+Napi::Value Agent::PutRecord(const Napi::CallbackInfo& info) {
+  std::shared_ptr<RingBlock> ring = RingObject::BlockOf(info[0]);
+  const Bytes bytes = BytesOf(info[2]);
+  const Record record{static_cast<uint8_t>(Int(info, 1)), bytes.data,
+                      bytes.size};
+  const Napi::Value error = Begin(info.Env());
+  if (thread_ == nullptr) return error;
+  bytes_ = Napi::Persistent(info[2].As<Napi::Object>());
+  thread_->Send([ring = std::move(ring), record](const Patience& patience) {
+    return Ring(ring.get()).Put(record, patience);
+  });
+  return error;
+}
+
+// (ring)
+Napi::Value Agent::TakeRecord(const Napi::CallbackInfo& info) {
+  std::shared_ptr<RingBlock> ring = RingObject::BlockOf(info[0]);
+  const Napi::Value error = Begin(info.Env());
+  if (thread_ == nullptr) return error;
+  taken_ = std::make_shared<Destination>();
+  thread_->Send(
+      [ring = std::move(ring), taken = taken_](const Patience& patience) {
+        return Ring(ring.get()).Take(taken.get(), patience);
+      });
+  return error;
+}
+
+// (ring): what waits for room in it
+Napi::Value Agent::Feed(const Napi::CallbackInfo& info) {
+  std::shared_ptr<RingBlock> ring = RingObject::BlockOf(info[0]);
+  std::shared_ptr<Backlog> backlog = RingObject::BacklogOf(info[0]);
+  const Napi::Value error = Begin(info.Env());
+  if (thread_ == nullptr) return error;
+  thread_->Send([ring = std::move(ring),
+                 backlog = std::move(backlog)](const Patience& patience) {
+    return backlog->Feed(Ring(ring.get()), patience);
+  });
+  return error;
+}
+
+Napi::Value Agent::TakenRecord(const Napi::CallbackInfo& info) {
+  return BufferOf(info.Env(), taken_.get());
+}
+
+Napi::Value Agent::StopKeepingLoopAlive(const Napi::CallbackInfo& info) {
+  if (handle_ != nullptr) uv_unref(reinterpret_cast<uv_handle_t*>(handle_));
+  return info.Env().Undefined();
 }
 
 Napi::Value Agent::Cancel(const Napi::CallbackInfo& info) {
@@ -142,6 +198,7 @@ void Agent::OnEnd(uv_async_t* handle) {
 }
 
 void Agent::Rest() {
+  bytes_.Reset();
   uv_unref(reinterpret_cast<uv_handle_t*>(handle_));
   Unref();
 }

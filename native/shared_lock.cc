@@ -1,5 +1,6 @@
 #include "shared_lock.h"
 
+#include <pthread.h>
 #include <unistd.h>
 
 #if defined(__linux__)
@@ -32,11 +33,15 @@ void RelaxProcessor() {
 }  // namespace
 
 int32_t LockerId() {
+  static thread_local int32_t id = 0;
+  [[maybe_unused]] static const int is_forgotten_in_children =
+      pthread_atfork(nullptr, nullptr, [] { id = 0; });
 #if defined(__linux__)
-  return static_cast<int32_t>(syscall(SYS_gettid));
+  if (id == 0) id = static_cast<int32_t>(syscall(SYS_gettid));
 #else
-  return getpid();
+  if (id == 0) id = getpid();
 #endif
+  return id;
 }
 
 void Patience::SleepOn(Watched* watched, size_t count) const {
@@ -120,6 +125,21 @@ bool SharedLock::FreeIfHeld() {
   } while (!word_->compare_exchange_weak(value, value & kSleepers));
   if ((value & kSleepers) != 0) WakeNext();
   return true;
+}
+
+bool SharedLock::SleepBesideHolder(Watched* watched, size_t count,
+                                   const Patience& patience) {
+  RobustList list = RobustList::OfThisThread();
+  list.Begin(&block_->link);
+  int32_t seen = word_->load();
+  const bool is_held = OwnerOf(seen) != 0;
+  if (is_held && AnnounceSleep(&seen)) {
+    watched[count] = {word_, seen};
+    patience.SleepOn(watched, count + 1);
+    Forward();
+  }
+  list.End();
+  return is_held;
 }
 
 // Of those who sleep on a lock that has become free.

@@ -75,6 +75,13 @@ class SharedLock {
   // By whoever does not hold it. False if nobody does.
   bool ReleaseOfAnother();
 
+  // For one who waits for something that the holder does, and does not want the
+  // lock: sleeps on these words, of which there are `count`, until the holder
+  // gives it back or dies, too. False at once if nobody holds it. There must be
+  // room for two more words.
+  bool SleepBesideHolder(Watched* watched, size_t count,
+                         const Patience& patience);
+
  private:
   Outcome AcquireWord(const Patience& patience);
   bool List(RobustList list);
