@@ -31,6 +31,8 @@ constexpr double kCopyMs = 100;
 
 // What is behind so many units is given back when it is not needed.
 constexpr uint32_t kWindow = (1 << 20) / Mark::kUnit;
+// Not less than that at a time.
+constexpr uint32_t kMuch = 4 * kWindow;
 
 #if !defined(MAP_NORESERVE)
 #define MAP_NORESERVE 0
@@ -267,10 +269,18 @@ void Ring::AbandonRecord() {
 }
 
 bool Ring::HasRoom(uint32_t units, bool is_record) const {
-  const Mark tail = block_->tail.load();
-  const uint32_t used = tail.position - block_->head.load().position;
-  if (used + units + UnitsOf(0) > block_->units) return false;
+  if (units + UnitsOf(0) + Reserve() > FreeUnits()) return false;
   return !is_record || block_->most == 0 || count() < block_->most;
+}
+
+uint32_t Ring::FreeUnits() const {
+  const uint32_t head = block_->head.load().position;
+  return block_->units - (block_->tail.load().position - head);
+}
+
+// Units in front of the head that nobody writes to.
+uint32_t Ring::Reserve() const {
+  return block_->units >= 16 * kMuch ? block_->units / 8 : 0;
 }
 
 Outcome Ring::AwaitRoom(uint32_t units, bool is_record,
@@ -422,29 +432,38 @@ bool Ring::PutBack(const Record& record) {
 // Called with the lock of who takes. What it does with the other one as well is
 // of no consequence until `origin` is stored, and complete then.
 void Ring::GiveMemoryBack() {
-  constexpr uint32_t kMuch = 4 * kWindow;
   const uint32_t taken = block_->taken;
   if (taken < kWindow / 2 || block_->units <= 2 * kWindow) return;
   const Mark tail = block_->tail.load();
   const Mark head = block_->head.load();
+  const bool is_much = taken >= kMuch;
   const bool is_short = tail.position - head.position <= kWindow / 4;
-  if (!is_short && taken < kMuch) return;
-  if (tail.position - block_->origin.load() <= kWindow) return;
+  const bool is_at_beginning = tail.position - block_->origin.load() <= kWindow;
+  // One that sleeps has the lock, too.
+  const bool can_move = is_short && block_->putter_sleeps.load() == 0;
+  if (is_at_beginning || (!can_move && !is_much)) return;
   const Turn turn(&putting_);
-  if (!turn.has_come()) return;
-  CleanUpAfterPutter();
-  const uint32_t place = PlaceOf(head.position);
-  const bool has_moved = MoveToBeginning();
-  if (has_moved && taken > 2 * kWindow) {
-    // All but the beginning, in which the queue is now.
-    GiveBack(kWindow, block_->units);
-  } else if (!has_moved && taken >= kMuch) {
-    const uint32_t before = std::min(taken, place);
-    GiveBack(place - before, place);
-    GiveBack(block_->units - (taken - before), block_->units);
-  } else if (!has_moved) {
-    return;
+  if (turn.has_come()) {
+    CleanUpAfterPutter();
+    if (MoveToBeginning()) {
+      // All but the beginning, in which the queue is now.
+      if (taken > 2 * kWindow) GiveBack(kWindow, block_->units);
+      block_->taken = 0;
+    } else if (is_much) {
+      GiveBackBehind(std::min(taken, FreeUnits()));
+    }
+  } else if (is_much && taken <= Reserve()) {
+    // Nobody writes there before somebody takes.
+    GiveBackBehind(taken);
   }
+}
+
+// So many units in front of the head.
+void Ring::GiveBackBehind(uint32_t units) {
+  const uint32_t place = PlaceOf(block_->head.load().position);
+  const uint32_t before = std::min(units, place);
+  GiveBack(place - before, place);
+  GiveBack(block_->units - (units - before), block_->units);
   block_->taken = 0;
 }
 
@@ -452,7 +471,7 @@ void Ring::GiveMemoryBack() {
 // there.
 bool Ring::MoveToBeginning() {
   const Mark head = block_->head.load();
-  const uint32_t units = block_->tail.load().position - head.position;
+  const uint32_t units = block_->units - FreeUnits();
   const uint32_t place = PlaceOf(head.position);
   if (units > kWindow / 4 || place < units || place + units > block_->units)
     return false;

@@ -133,6 +133,8 @@ class Ring {
   Outcome PutInPieces(const Record& record, const Patience& patience);
   Outcome AwaitRoom(uint32_t units, bool is_record, const Patience& patience);
   [[nodiscard]] bool HasRoom(uint32_t units, bool is_record) const;
+  [[nodiscard]] uint32_t FreeUnits() const;
+  [[nodiscard]] uint32_t Reserve() const;
   void AbandonRecord();
   void CleanUpAfterPutter();
   void Publish(Mark tail);
@@ -146,6 +148,7 @@ class Ring {
 
   void GiveMemoryBack();
   bool MoveToBeginning();
+  void GiveBackBehind(uint32_t units);
   void GiveBack(uint32_t from, uint32_t to);
 
   void Write(uint32_t position, const RecordHead& head, const uint8_t* bytes);

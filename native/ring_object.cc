@@ -152,10 +152,13 @@ Napi::Value RingObject::IsEmpty(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value BufferOf(Napi::Env env, Destination* taken) {
-  const size_t size = taken->size();
-  return Napi::Buffer<uint8_t>::NewOrCopy(
-      env, taken->TakeMemory(), size,
-      [](Napi::Env, uint8_t* memory) { free(memory); });
+  // Not a Buffer over the memory itself: Node gives such memory back in the
+  // next turn of the event loop only, which one that blocks does not come to.
+  uint8_t* memory = taken->TakeMemory();
+  const Napi::Value buffer =
+      Napi::Buffer<uint8_t>::Copy(env, memory, taken->size());
+  free(memory);
+  return buffer;
 }
 
 }  // namespace truefork
