@@ -63,6 +63,7 @@
         "native/sleeping_threads.cc",
         "native/stack.cc",
         "native/synchronize.cc",
+        "native/tasks.cc",
         "native/thread_pool.cc",
         "native/v8_workers.cc",
         "native/vanished_stacks.cc",

@@ -23,7 +23,7 @@ export { ParentProcess } from './parent-process.js';
 export type { ResourceUsage } from './posix/wait.js';
 export { activeChildren, currentProcess, parentProcess, Process, reap } from './process.js';
 export type { Inheritable, ProcessOptions } from './process.js';
-export { Queue } from './queues.js';
+export { JoinableQueue, Queue, SimpleQueue } from './queues.js';
 export type { QueueOptions } from './queues.js';
 export { RawArray, SharedArray } from './shared-array.js';
 export type {

@@ -38,6 +38,7 @@ void Agent::Register(Napi::Env env, Napi::Object exports) {
           InstanceMethod<&Agent::PutRecord>("putRecord"),
           InstanceMethod<&Agent::TakeRecord>("takeRecord"),
           InstanceMethod<&Agent::Feed>("feed"),
+          InstanceMethod<&Agent::JoinTasks>("joinTasks"),
           InstanceMethod<&Agent::TakenRecord>("takenRecord"),
           InstanceMethod<&Agent::StopKeepingLoopAlive>("unref"),
           InstanceMethod<&Agent::Cancel>("cancel"),
@@ -103,6 +104,7 @@ Napi::Value Agent::TakeRecord(const Napi::CallbackInfo& info) {
   const Napi::Value error = Begin(info.Env());
   if (thread_ == nullptr) return error;
   taken_ = std::make_shared<Destination>();
+  taken_->CountIn(RingObject::CounterOf(info[0]));
   thread_->Send(
       [ring = std::move(ring), taken = taken_](const Patience& patience) {
         return Ring(ring.get()).Take(taken.get(), patience);
@@ -119,6 +121,17 @@ Napi::Value Agent::Feed(const Napi::CallbackInfo& info) {
   thread_->Send([ring = std::move(ring),
                  backlog = std::move(backlog)](const Patience& patience) {
     return backlog->Feed(Ring(ring.get()), patience);
+  });
+  return error;
+}
+
+// (ring): until its tasks are done, or lost; look at that then
+Napi::Value Agent::JoinTasks(const Napi::CallbackInfo& info) {
+  std::shared_ptr<RingBlock> ring = RingObject::BlockOf(info[0]);
+  const Napi::Value error = Begin(info.Env());
+  if (thread_ == nullptr) return error;
+  thread_->Send([ring = std::move(ring)](const Patience& patience) {
+    return Tasks(ring.get()).AwaitEnd(patience);
   });
   return error;
 }

@@ -30,6 +30,7 @@ class Agent : public Napi::ObjectWrap<Agent> {
   Napi::Value PutRecord(const Napi::CallbackInfo& info);
   Napi::Value TakeRecord(const Napi::CallbackInfo& info);
   Napi::Value Feed(const Napi::CallbackInfo& info);
+  Napi::Value JoinTasks(const Napi::CallbackInfo& info);
 
   // Ends the errand early. Its outcome comes nevertheless.
   Napi::Value Cancel(const Napi::CallbackInfo& info);

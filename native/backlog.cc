@@ -9,14 +9,14 @@ bool Backlog::Add(const Record& record) {
   Waiting waiting{record.kind, {record.bytes, record.bytes + record.size}};
   const std::lock_guard<std::mutex> guard(lock_);
   records_.push_back(std::move(waiting));
-  count_.fetch_add(1);
+  Count(1);
   return std::exchange(is_fed_, true);
 }
 
 void Backlog::Withdraw() {
   const std::lock_guard<std::mutex> guard(lock_);
   records_.pop_back();
-  count_.fetch_sub(1);
+  Count(-1);
   is_fed_ = false;
 }
 
@@ -50,8 +50,13 @@ const Backlog::Waiting* Backlog::First() {
 void Backlog::DropFirst() {
   const std::lock_guard<std::mutex> guard(lock_);
   records_.pop_front();
-  count_.fetch_sub(1);
+  Count(-1);
   Wake(&count_, INT_MAX);
+}
+
+void Backlog::Count(int32_t change) {
+  count_.fetch_add(change);
+  if (shown_ != nullptr) shown_->fetch_add(change);
 }
 
 }  // namespace truefork

@@ -22,6 +22,8 @@ class Backlog {
   Outcome Feed(Ring ring, const Patience& patience);
 
   [[nodiscard]] int32_t count() const { return count_.load(); }
+  // Where others see how many they are.
+  void ShowIn(Word* counter) { shown_ = counter; }
   // False if the time was over before.
   bool AwaitEnd(const Moment& until);
 
@@ -33,11 +35,13 @@ class Backlog {
 
   const Waiting* First();
   void DropFirst();
+  void Count(int32_t change);
 
   std::mutex lock_;
   std::deque<Waiting> records_;
   bool is_fed_ = false;
   Word count_{0};
+  Word* shown_ = nullptr;
 };
 
 }  // namespace truefork

@@ -337,15 +337,18 @@ Outcome Ring::TakeRecord(Destination* destination, const Patience& patience) {
     if (place == nullptr) return kNoMemory;
     memcpy(place, &piece, sizeof piece);
     place += sizeof piece;
-    if (!goes_on) CopyOut(head.position + 1, place, length);
+    if (!goes_on) {
+      CopyOut(head.position + 1, place, length);
+      destination->Count();
+    }
     Advance(After(head, piece));
-    if (!goes_on || TakePieces(place)) return Outcome::kDone;
+    if (!goes_on || TakePieces(*destination, place)) return Outcome::kDone;
   }
 }
 
 // Killed in here: the head says that a record goes on, and the next one who has
 // the lock skips the rest. False if it was abandoned.
-bool Ring::TakePieces(uint8_t* place) {
+bool Ring::TakePieces(const Destination& destination, uint8_t* place) {
   for (;;) {
     // Nobody gives up here, for what it has cannot be put back. The one who
     // puts either goes on, as there is room, or gives up, or dies.
@@ -354,8 +357,10 @@ bool Ring::TakePieces(uint8_t* place) {
     const RecordHead piece = HeadAt(head.position);
     CopyOut(head.position + 1, place, piece.length);
     place += piece.length;
+    const bool is_whole = (piece.flags & (kGoesOn | kIsAbandoned)) == 0;
+    if (is_whole) destination.Count();
     Advance(After(head, piece));
-    if ((piece.flags & kGoesOn) == 0) return (piece.flags & kIsAbandoned) == 0;
+    if ((piece.flags & kGoesOn) == 0) return is_whole;
   }
 }
 

@@ -43,6 +43,8 @@ class Destination {
   Destination() = default;
   // What is not longer than `size` goes to `place`.
   Destination(uint8_t* place, size_t size) : place_(place), room_(size) {}
+  // Is to count the records that are taken: each before it is out of the ring.
+  void CountIn(Word* counter) { counter_ = counter; }
   ~Destination();
   Destination(const Destination&) = delete;
   Destination& operator=(const Destination&) = delete;
@@ -52,6 +54,9 @@ class Destination {
   // Memory for so many bytes; nullptr if there is none.
   uint8_t* MakeRoom(size_t size);
   [[nodiscard]] size_t size() const { return size_; }
+  void Count() const {
+    if (counter_ != nullptr) counter_->fetch_add(1);
+  }
   // Memory of malloc(), which becomes the caller's; nullptr if the record went
   // to the place that was given.
   uint8_t* TakeMemory();
@@ -61,6 +66,7 @@ class Destination {
   size_t room_ = 0;
   uint8_t* memory_ = nullptr;
   size_t size_ = 0;
+  Word* counter_ = nullptr;
 };
 
 // There is a record, but no memory to take it to. It stays.
@@ -79,7 +85,9 @@ struct Mark {
 };
 static_assert(sizeof(Mark) == 8);
 
-// The beginning of the shared memory, zero at first but for the last two.
+constexpr int kSeats = 250;
+
+// The beginning of the shared memory, zero at first but for the size.
 struct RingBlock {
   LockBlock putting;
   LockBlock taking;
@@ -100,6 +108,14 @@ struct RingBlock {
   uint32_t units;
   // How many records there can be; 0: as many as there is room for.
   uint32_t most;
+  // Of tasks.h.
+  alignas(64) std::atomic<uint32_t> done;
+  Word joiner_waits;
+  Word finish;
+  Word join_bell;
+  Word is_crowded;
+  Word seats_used;
+  LockBlock seats[kSeats];
 };
 
 class Ring {
@@ -140,7 +156,7 @@ class Ring {
   void Publish(Mark tail);
 
   Outcome TakeRecord(Destination* destination, const Patience& patience);
-  bool TakePieces(uint8_t* place);
+  bool TakePieces(const Destination& destination, uint8_t* place);
   Outcome SkipPieces(const Patience& patience);
   Outcome AwaitPiece(const Patience& patience);
   void AbandonForDead();

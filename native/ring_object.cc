@@ -54,6 +54,10 @@ void RingObject::Register(Napi::Env env, Napi::Object exports) {
           InstanceMethod<&RingObject::AwaitBacklog>("awaitBacklog"),
           InstanceMethod<&RingObject::ForgetBacklog>("forgetBacklog"),
           InstanceMethod<&RingObject::Count>("count"),
+          InstanceMethod<&RingObject::CountTasks>("countTasks"),
+          InstanceMethod<&RingObject::SetTaskDone>("setTaskDone"),
+          InstanceMethod<&RingObject::JoinTasks>("joinTasks"),
+          InstanceMethod<&RingObject::WriteOffTasks>("writeOffTasks"),
           InstanceMethod<&RingObject::IsEmpty>("isEmpty"),
       });
   exports["ringScratch"] = Napi::Function::New<Scratch>(env);
@@ -68,6 +72,23 @@ std::shared_ptr<RingBlock> RingObject::BlockOf(const Napi::Value& ring) {
 
 std::shared_ptr<Backlog> RingObject::BacklogOf(const Napi::Value& ring) {
   return Unwrap(ring.As<Napi::Object>())->backlog_;
+}
+
+Word* RingObject::CounterOf(const Napi::Value& ring) {
+  return Unwrap(ring.As<Napi::Object>())->Counter();
+}
+
+// A child does not sit where its parent does.
+void RingObject::Sit() {
+  if (sitter_ == LockerId()) return;
+  seat_ = tasks().Sit();
+  sitter_ = LockerId();
+}
+
+Word* RingObject::Counter() {
+  if (!are_tasks_) return nullptr;
+  Sit();
+  return seat_ == Tasks::kNoSeat ? nullptr : tasks().taken(seat_);
 }
 
 // map(size, most records): 0 or a negative errno
@@ -97,6 +118,7 @@ Napi::Value RingObject::PutScratch(const Napi::CallbackInfo& info) {
 // timeout, kTakenElsewhere, or a negative errno
 Napi::Value RingObject::Take(const Napi::CallbackInfo& info) {
   auto taken = Destination(scratch, kScratchSize);
+  taken.CountIn(Counter());
   const Outcome outcome = ring().Take(&taken, PatienceOf(info[0]));
   if (outcome == kNoMemory) return Napi::Number::New(info.Env(), -ENOMEM);
   if (outcome != Outcome::kDone) return Napi::Number::New(info.Env(), 0);
@@ -112,11 +134,16 @@ Napi::Value RingObject::TakenRecord(const Napi::CallbackInfo& info) {
 
 // putBack(kind, bytes): whether there was room
 Napi::Value RingObject::PutBack(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), ring().PutBack(RecordOf(info)));
+  const bool is_back = ring().PutBack(RecordOf(info));
+  Word* counter = Counter();
+  if (is_back && counter != nullptr) counter->fetch_sub(1);
+  return Napi::Boolean::New(info.Env(), is_back);
 }
 
 // addToBacklog(kind, bytes): whether an agent feeds it
 Napi::Value RingObject::AddToBacklog(const Napi::CallbackInfo& info) {
+  Sit();
+  if (seat_ != Tasks::kNoSeat) backlog_->ShowIn(tasks().to_put(seat_));
   return Napi::Boolean::New(info.Env(), backlog_->Add(RecordOf(info)));
 }
 
@@ -143,8 +170,31 @@ Napi::Value RingObject::ForgetBacklog(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// Those that processes have yet to put are in the queue.
 Napi::Value RingObject::Count(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), ring().count());
+  return Napi::Number::New(info.Env(), ring().count() + tasks().to_put());
+}
+
+// From here on what is taken is counted until it is done.
+Napi::Value RingObject::CountTasks(const Napi::CallbackInfo& info) {
+  are_tasks_ = true;
+  return info.Env().Undefined();
+}
+
+// setTaskDone(): whether there was one
+Napi::Value RingObject::SetTaskDone(const Napi::CallbackInfo& info) {
+  Sit();
+  return Napi::Boolean::New(info.Env(), tasks().SetDone(seat_));
+}
+
+// joinTasks(milliseconds): an outcome
+Napi::Value RingObject::JoinTasks(const Napi::CallbackInfo& info) {
+  return Code(info.Env(), tasks().AwaitEnd(PatienceOf(info[0])));
+}
+
+// writeOffTasks(): how many are lost
+Napi::Value RingObject::WriteOffTasks(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), tasks().WriteOff());
 }
 
 Napi::Value RingObject::IsEmpty(const Napi::CallbackInfo& info) {

@@ -7,6 +7,7 @@
 
 #include "backlog.h"
 #include "ring.h"
+#include "tasks.h"
 
 namespace truefork {
 
@@ -17,6 +18,8 @@ class RingObject : public Napi::ObjectWrap<RingObject> {
   // For an agent: keeps the memory mapped, and the records.
   static std::shared_ptr<RingBlock> BlockOf(const Napi::Value& ring);
   static std::shared_ptr<Backlog> BacklogOf(const Napi::Value& ring);
+  // Where those are counted that this process has taken; nullptr: nowhere.
+  static Word* CounterOf(const Napi::Value& ring);
 
   explicit RingObject(const Napi::CallbackInfo& info);
 
@@ -35,14 +38,25 @@ class RingObject : public Napi::ObjectWrap<RingObject> {
   // In a forked child, where nobody feeds what its parent has.
   Napi::Value ForgetBacklog(const Napi::CallbackInfo& info);
   Napi::Value Count(const Napi::CallbackInfo& info);
+  // Of tasks.
+  Napi::Value CountTasks(const Napi::CallbackInfo& info);
+  Napi::Value SetTaskDone(const Napi::CallbackInfo& info);
+  Napi::Value JoinTasks(const Napi::CallbackInfo& info);
+  Napi::Value WriteOffTasks(const Napi::CallbackInfo& info);
   Napi::Value IsEmpty(const Napi::CallbackInfo& info);
 
   [[nodiscard]] Ring ring() const { return Ring(block_.get()); }
+  [[nodiscard]] Tasks tasks() const { return Tasks(block_.get()); }
+  void Sit();
+  Word* Counter();
 
   std::shared_ptr<RingBlock> block_;
   std::shared_ptr<Backlog> backlog_ = std::make_shared<Backlog>();
   // What take() has taken that was too long for the scratch.
   Destination taken_;
+  bool are_tasks_ = false;
+  int seat_ = Tasks::kNoSeat;
+  int32_t sitter_ = 0;
 };
 
 // A record that was taken, head and bytes, as a Buffer.

@@ -54,6 +54,8 @@ SharedLock::SharedLock(LockBlock* block)
       word_(reinterpret_cast<Word*>(reinterpret_cast<char*>(&block->link.next) +
                                     RobustWordOffset())) {}
 
+bool SharedLock::is_held() const { return OwnerOf(word_->load()) != 0; }
+
 bool SharedLock::List(RobustList list) {
   if (block_->is_signal.load() != 0) return false;
   list.Add(&block_->link);

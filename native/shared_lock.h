@@ -57,6 +57,9 @@ class SharedLock {
  public:
   explicit SharedLock(LockBlock* block);
 
+  // Whether anybody holds it, who is alive.
+  [[nodiscard]] bool is_held() const;
+
   // For the calling thread, which must not hold it. `is_listed` says whether
   // the kernel will give it to the next should the thread end.
   Outcome Acquire(const Patience& patience, bool* is_listed);

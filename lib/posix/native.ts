@@ -30,6 +30,8 @@ export interface Agent {
   takenRecord(): Buffer;
   /** Puts what waits in the ring's backlog. */
   feed(ring: Ring): number;
+  /** Until the ring's tasks are done or lost. */
+  joinTasks(ring: Ring): number;
   /** Lets the event loop end before the errand does. */
   unref(): void;
   cancel(): void;
@@ -68,8 +70,16 @@ export interface Ring {
   awaitBacklog(timeout: number): boolean;
   /** In a forked child. */
   forgetBacklog(): void;
-  /** How many records there are in the ring. */
+  /** How many records there are, with those that processes have in their backlogs. */
   count(): number;
+  /** Says that what is taken here is a task (native/tasks.h). */
+  countTasks(): void;
+  /** Returns false if there was no task that was not done. */
+  setTaskDone(): boolean;
+  /** An outcome; DONE if all are done or lost. Blocks the thread. */
+  joinTasks(timeout: number): number;
+  /** How many are lost; they count as done from then on. */
+  writeOffTasks(): number;
   isEmpty(): boolean;
 }
 

@@ -33,6 +33,9 @@ export function sizeOf(options: QueueOptions): number | undefined {
   return 2 ** Math.ceil(Math.log2(size));
 }
 
+/** @internal For JoinableQueue. */
+export let ringOf: (queue: Queue) => SharedRing;
+
 /**
  * A queue of values between processes, as Python's `multiprocessing.Queue`. Processes that are
  * forked after it was made share it. Any of them can put and get; what one process puts another
@@ -59,6 +62,11 @@ export class Queue<T = unknown> {
   readonly #putters: PutLine | undefined;
   readonly #backlog: Backlog;
   #isClosed = false;
+
+  static {
+    ringOf = (queue) => queue.#ring;
+  }
+
   /** Whether this object has put anything. */
   #isUsed = false;
 
@@ -148,9 +156,9 @@ export class Queue<T = unknown> {
     return this.getSync(0);
   }
 
-  /** How many items there are, with those that this process has yet to put. */
+  /** How many items there are, with those that processes have yet to put. */
   qsize(): number {
-    return this.#ring.native.count() + this.#backlog.length;
+    return this.#ring.native.count();
   }
 
   /**
