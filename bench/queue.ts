@@ -8,7 +8,7 @@ import { Python } from './support/python.js';
 import { median } from './support/statistics.js';
 import { printTable, ratio } from './support/table.js';
 
-const ROUNDS = 5;
+const ROUNDS = 3;
 /** What goes through, and how many in one measurement. */
 const ITEMS: [name: string, item: unknown, count: number][] = [
   ['8 B', Buffer.alloc(8, 1), 40_000],
@@ -107,11 +107,16 @@ port.on('message', () => {
 async function messagePort(item: unknown, count: number): Promise<number> {
   const { port1, port2 } = new MessageChannel();
   const [sender, receiver] = [
-    new Worker(SENDER, { eval: true, workerData: { port: port1, item, count }, transferList: [port1] }),
+    new Worker(SENDER, {
+      eval: true,
+      workerData: { port: port1, item, count },
+      transferList: [port1],
+    }),
     new Worker(RECEIVER, { eval: true, workerData: { port: port2, count }, transferList: [port2] }),
   ];
   await Promise.all([once(sender, 'online'), once(receiver, 'online')]);
   const begin = performance.now();
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- no window
   sender.postMessage(0);
   await once(receiver, 'message');
   const seconds = (performance.now() - begin) / 1000;

@@ -330,9 +330,10 @@ Outcome Ring::TakeRecord(Destination* destination, const Patience& patience) {
     const RecordHead piece = HeadAt(head.position);
     const bool goes_on = (piece.flags & kGoesOn) != 0;
     Length length = piece.length;
-    if (goes_on)
+    if (goes_on) {
       CopyOut(head.position + 1, reinterpret_cast<uint8_t*>(&length),
               sizeof length);
+    }
     uint8_t* place = destination->MakeRoom(sizeof piece + length);
     if (place == nullptr) return kNoMemory;
     memcpy(place, &piece, sizeof piece);

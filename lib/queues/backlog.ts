@@ -91,7 +91,7 @@ export class Backlog implements Leaver {
     // It may have been sent again before it told.
     if (this.#errands.size > 0) return;
     removeLeaver(this);
-    for (const wake of [...this.#wakes]) wake();
+    for (const wake of this.#wakes) wake();
   }
 
   #forgetParent(): void {

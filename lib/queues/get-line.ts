@@ -140,10 +140,10 @@ export class GetLine implements Leaver {
     removeLeaver(this);
   }
 
-  #serve(read: () => unknown): void {
+  #serve(take: () => unknown): void {
     const getter = this.#getters.shift()!;
     try {
-      getter.value = read();
+      getter.value = take();
     } catch (failure) {
       getter.value = undefined;
       getter.failure = failure;

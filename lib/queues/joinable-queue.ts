@@ -35,7 +35,7 @@ export class JoinableQueue<T = unknown> extends Queue<T> {
   /** See {@link Queue}. */
   constructor(maxsize?: number, options?: QueueOptions) {
     super(maxsize, options);
-    this.#tasks = new TaskLine(ringOf(this as Queue));
+    this.#tasks = new TaskLine(ringOf(this));
   }
 
   /**

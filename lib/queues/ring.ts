@@ -67,14 +67,16 @@ export function noMemory(): SystemError {
   return systemError(-constants.errno.ENOMEM, 'malloc');
 }
 
+function mapUsualSize(ring: Ring, most: number): number {
+  for (let size = USUAL_SIZE; ; size /= 2) {
+    const result = ring.map(size, most);
+    if (result !== -constants.errno.ENOMEM || size <= LEAST_USUAL_SIZE) return result;
+  }
+}
+
 function map(size: number | undefined, most: number): Ring {
   const ring = new native.Ring();
-  let bytes = size ?? USUAL_SIZE;
-  let result = ring.map(bytes, most);
-  while (result === -constants.errno.ENOMEM && size === undefined && bytes > LEAST_USUAL_SIZE) {
-    bytes /= 2;
-    result = ring.map(bytes, most);
-  }
+  const result = size === undefined ? mapUsualSize(ring, most) : ring.map(size, most);
   if (result < 0) throw systemError(result, 'mmap');
   return ring;
 }

@@ -58,7 +58,7 @@ export class TaskLine {
 
   #end(): void {
     this.#errand = undefined;
-    for (const wake of [...this.#wakes]) wake();
+    for (const wake of this.#wakes) wake();
   }
 
   #forgetParent(): void {

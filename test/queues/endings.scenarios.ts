@@ -19,9 +19,7 @@ const MEGABYTE = 2 ** 20;
 
 /** What this process has of shared memory, in bytes. */
 function sharedMemory(): number {
-  const [, kilobytes] = /^RssShmem:\s+(\d+) kB$/m.exec(
-    readFileSync('/proc/self/status', 'utf8'),
-  )!;
+  const [, kilobytes] = /^RssShmem:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))!;
   return Number(kilobytes) * 1024;
 }
 

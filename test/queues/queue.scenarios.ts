@@ -310,7 +310,7 @@ export const scenarios: Scenarios = {
     assert.deepEqual(values, [1, 2, 3]);
   },
 
-  async 'closed'() {
+  async closed() {
     const queue = new Queue(1);
     const other = new Queue();
     const waiting = [queue.get(), queue.get()];

@@ -25,7 +25,7 @@ export const scenarios: Scenarios = {
     assert.equal(await child.join(), 0);
   },
 
-  async 'closed'() {
+  async closed() {
     const queue = new SimpleQueue();
     const waiting = queue.get();
     await untilWaiting();

@@ -14,8 +14,12 @@ for (let round = 0; performance.now() < end; round++) {
     items: 10_000_000,
     size: [4096, 65_536, 2 ** 23][round % 3]!,
     maxsize: [1, 100, 10][round % 3]!,
-    kill: { producers: round % 4 !== 1, consumers: round % 4 !== 2, every: 4 },
-    duration: Math.min(15_000, end - performance.now()),
+    kill: {
+      producers: round % 4 !== 1,
+      consumers: round % 4 !== 2,
+      every: 4,
+      isOver: (kills) => kills >= 1000 || performance.now() >= end,
+    },
   });
   assert.ok(outcome.lost <= outcome.kills, JSON.stringify(outcome));
   total.put += outcome.put;

@@ -14,10 +14,13 @@ export interface Traffic {
   /** In bytes. Items have up to three times that. */
   size: number;
   maxsize: number;
-  /** Whom to kill, and how often, in milliseconds. */
-  kill?: { producers: boolean; consumers: boolean; every: number };
-  /** When to stop, in milliseconds; default: when all items are put. */
-  duration?: number;
+  /** Whom to kill, how often in milliseconds, and until when; nothing more is put then. */
+  kill?: {
+    producers: boolean;
+    consumers: boolean;
+    every: number;
+    isOver: (kills: number) => boolean;
+  };
 }
 
 export interface Outcome {
@@ -54,13 +57,12 @@ function checkItem(item: Buffer, size: number): [producer: number, number: numbe
 }
 
 export async function runTraffic(traffic: Traffic): Promise<Outcome> {
-  const { producers, consumers, items, size, maxsize, kill, duration = Infinity } = traffic;
+  const { producers, consumers, items, size, maxsize, kill } = traffic;
   const queue = new Queue<Buffer | null>(maxsize, { size });
   // By producer: how many it has put, or may have; and how often each was got.
   const begun = new Int32Array(mmap(producers * 4));
   const got = new Uint8Array(mmap(producers * items));
   const isOver = new Int32Array(mmap(4));
-  const end = performance.now() + duration;
 
   async function produce(producer: number): Promise<void> {
     // Where one was killed the item may have been put: it is not put again.
@@ -103,14 +105,14 @@ export async function runTraffic(traffic: Traffic): Promise<Outcome> {
 
   const isDone = (): boolean => producing.every((process) => !process.isAlive());
   if (kill !== undefined) {
-    while (begun.some((count) => count < items) && performance.now() < end) {
+    while (begun.some((count) => count < items) && !kill.isOver(kills)) {
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 2 * kill.every));
       const isProducers = kill.producers && (!kill.consumers || Math.random() < 0.5);
       if (isProducers) await killOne(producing, startProducer);
       else await killOne(consuming, startConsumer);
     }
+    Atomics.store(isOver, 0, 1);
   }
-  if (duration < Infinity) Atomics.store(isOver, 0, 1);
   await until(isDone, 50_000);
   for (const producer of producing) assert.equal(await producer.join(), 0);
   for (let i = 0; i < consumers; i++) await queue.put(null);
