@@ -37,6 +37,7 @@
         "native/agent_thread.cc",
         "native/change.cc",
         "native/attributes.cc",
+        "native/backlog.cc",
         "native/collector_lock.cc",
         "native/descriptors.cc",
         "native/file_watchers.cc",
@@ -52,6 +53,8 @@
         "native/node_internals.cc",
         "native/poller.cc",
         "native/precompile.cc",
+        "native/ring.cc",
+        "native/ring_object.cc",
         "native/robust_list.cc",
         "native/semaphores.cc",
         "native/shared_lock.cc",
@@ -61,6 +64,7 @@
         "native/sleeping_threads.cc",
         "native/stack.cc",
         "native/synchronize.cc",
+        "native/tasks.cc",
         "native/thread_pool.cc",
         "native/v8_workers.cc",
         "native/vanished_stacks.cc",
@@ -69,6 +73,18 @@
         "native/wait.cc",
         "native/watchers.cc"
       ]
+    },
+    {
+      "target_name": "ring_steps",
+      "type": "executable",
+      "sources": [
+        "native/futex.cc",
+        "native/ring.cc",
+        "native/robust_list.cc",
+        "native/shared_lock.cc",
+        "test/native/ring_steps.cc"
+      ],
+      "libraries": ["-lpthread"]
     },
     {
       "target_name": "bare_fork",

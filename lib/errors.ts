@@ -45,12 +45,15 @@ export type ErrorCode =
   | 'ERR_TRUEFORK_CHILD_SETUP'
   | 'ERR_TRUEFORK_CLOSED'
   | 'ERR_TRUEFORK_DAEMON'
+  | 'ERR_TRUEFORK_EMPTY'
   | 'ERR_TRUEFORK_EOF'
   | 'ERR_TRUEFORK_EXITING'
+  | 'ERR_TRUEFORK_FULL'
   | 'ERR_TRUEFORK_INSPECTOR'
   | 'ERR_TRUEFORK_NOT_A_CHILD'
   | 'ERR_TRUEFORK_NO_LOCK'
   | 'ERR_TRUEFORK_NOT_CLONABLE'
+  | 'ERR_TRUEFORK_NOT_CLOSED'
   | 'ERR_TRUEFORK_NOT_LOCKED'
   | 'ERR_TRUEFORK_NOT_OWNED'
   | 'ERR_TRUEFORK_NOT_STARTED'
@@ -59,7 +62,9 @@ export type ErrorCode =
   | 'ERR_TRUEFORK_PROFILER'
   | 'ERR_TRUEFORK_READ_ONLY'
   | 'ERR_TRUEFORK_STILL_RUNNING'
+  | 'ERR_TRUEFORK_TASKS_LOST'
   | 'ERR_TRUEFORK_TIMEOUT'
+  | 'ERR_TRUEFORK_TOO_MANY_DONE'
   | 'ERR_TRUEFORK_TOO_MANY_RELEASES'
   | 'ERR_TRUEFORK_TOO_MANY_WAITERS'
   | 'ERR_TRUEFORK_TRUNCATED'
@@ -135,6 +140,28 @@ export class BrokenBarrierError extends ProcessError {
 
   static {
     this.prototype.name = 'BrokenBarrierError';
+  }
+}
+
+/** Nothing was in the queue, or nothing came in time. */
+export class Empty extends ProcessError {
+  constructor() {
+    super('ERR_TRUEFORK_EMPTY', 'the queue is empty');
+  }
+
+  static {
+    this.prototype.name = 'Empty';
+  }
+}
+
+/** There was no room in the queue, or there was none in time. */
+export class Full extends ProcessError {
+  constructor() {
+    super('ERR_TRUEFORK_FULL', 'the queue is full');
+  }
+
+  static {
+    this.prototype.name = 'Full';
   }
 }
 

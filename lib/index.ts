@@ -10,7 +10,9 @@ export {
   AbortError,
   BrokenBarrierError,
   BufferTooShort,
+  Empty,
   EOFError,
+  Full,
   ProcessError,
   TimeoutError,
   WorkerLostError,
@@ -21,6 +23,8 @@ export { ParentProcess } from './parent-process.js';
 export type { ResourceUsage } from './posix/wait.js';
 export { activeChildren, currentProcess, parentProcess, Process, reap } from './process.js';
 export type { Inheritable, ProcessOptions } from './process.js';
+export { JoinableQueue, Queue, SimpleQueue } from './queues.js';
+export type { QueueOptions } from './queues.js';
 export { RawArray, SharedArray } from './shared-array.js';
 export type {
   ArrayInit,

@@ -7,7 +7,9 @@ import { deserialize, serialize } from 'node:v8';
 import {
   AbortError,
   BufferTooShort,
+  Empty,
   EOFError,
+  Full,
   ProcessError,
   TimeoutError,
   WorkerLostError,
@@ -15,7 +17,18 @@ import {
 import { ShareableList } from './shareable-list.js';
 import { SharedMemory } from './shared-memory.js';
 
-const Kind = {
+/** What the bytes of an encoded value are. */
+export const Kind: Record<
+  | 'clone'
+  | 'string'
+  | 'number'
+  | 'buffer'
+  | 'uint8Array'
+  | 'error'
+  | 'sharedMemory'
+  | 'shareableList',
+  number
+> = {
   clone: 0,
   string: 1,
   number: 2,
@@ -24,7 +37,7 @@ const Kind = {
   error: 5,
   sharedMemory: 6,
   shareableList: 7,
-} as const;
+};
 
 /** A value as bytes. */
 export interface Encoded {
@@ -114,7 +127,16 @@ const BUILT_IN = [
   TypeError,
   URIError,
 ];
-const OURS = [AbortError, BufferTooShort, EOFError, ProcessError, TimeoutError, WorkerLostError];
+const OURS = [
+  AbortError,
+  BufferTooShort,
+  Empty,
+  EOFError,
+  Full,
+  ProcessError,
+  TimeoutError,
+  WorkerLostError,
+];
 
 /** By name: the classes of which an error comes back as an instance. */
 const PROTOTYPES = new Map<string, object>(
@@ -278,8 +300,12 @@ function badMessage(cause?: unknown): ProcessError {
  * @throws ProcessError `ERR_TRUEFORK_BAD_MESSAGE`
  */
 export function decode(message: Buffer): unknown {
-  const body = message.subarray(1);
-  switch (message[0]) {
+  return decodeBody(message[0], message.subarray(1));
+}
+
+/** As {@link decode}, of a message that is in two parts. */
+export function decodeBody(kind: number | undefined, body: Buffer): unknown {
+  switch (kind) {
     case Kind.clone:
       return restore(body);
     case Kind.string:

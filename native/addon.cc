@@ -15,6 +15,7 @@
 #include "poller.h"
 #include "precompile.h"
 #include "result.h"
+#include "ring_object.h"
 #include "semaphores.h"
 #include "shared_memory.h"
 #include "signals.h"
@@ -159,6 +160,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   RegisterSynchronize(env, exports);
   Agent::Register(env, exports);
   Poller::Register(env, exports);
+  RingObject::Register(env, exports);
   return exports;
 }
 

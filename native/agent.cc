@@ -7,6 +7,7 @@
 #include "change.h"
 #include "loop_callback.h"
 #include "result.h"
+#include "ring_object.h"
 #include "shared_blocks.h"
 #include "shared_semaphore.h"
 
@@ -19,6 +20,12 @@ void Agent::Register(Napi::Env env, Napi::Object exports) {
           InstanceMethod<&Agent::AcquireLock>("acquireLock"),
           InstanceMethod<&Agent::AcquireSemaphore>("acquireSemaphore"),
           InstanceMethod<&Agent::AwaitChange>("awaitChange"),
+          InstanceMethod<&Agent::PutRecord>("putRecord"),
+          InstanceMethod<&Agent::TakeRecord>("takeRecord"),
+          InstanceMethod<&Agent::Feed>("feed"),
+          InstanceMethod<&Agent::JoinTasks>("joinTasks"),
+          InstanceMethod<&Agent::TakenRecord>("takenRecord"),
+          InstanceMethod<&Agent::StopKeepingLoopAlive>("unref"),
           InstanceMethod<&Agent::Cancel>("cancel"),
           InstanceMethod<&Agent::Recall>("recall"),
           InstanceMethod<&Agent::Adopt>("adopt"),
@@ -59,6 +66,68 @@ Napi::Value Agent::AwaitChange(const Napi::CallbackInfo& info) {
     return truefork::AwaitChange(watched, patience);
   });
   return error;
+}
+
+// (ring, kind, bytes, which nobody may change meanwhile)
+Napi::Value Agent::PutRecord(const Napi::CallbackInfo& info) {
+  std::shared_ptr<RingBlock> ring = RingObject::BlockOf(info[0]);
+  const Bytes bytes = BytesOf(info[2]);
+  const Record record{static_cast<uint8_t>(Int(info, 1)), bytes.data,
+                      bytes.size};
+  const Napi::Value error = Begin(info.Env());
+  if (thread_ == nullptr) return error;
+  bytes_ = Napi::Persistent(info[2].As<Napi::Object>());
+  thread_->Send([ring = std::move(ring), record](const Patience& patience) {
+    return Ring(ring.get()).Put(record, patience);
+  });
+  return error;
+}
+
+// (ring)
+Napi::Value Agent::TakeRecord(const Napi::CallbackInfo& info) {
+  std::shared_ptr<RingBlock> ring = RingObject::BlockOf(info[0]);
+  const Napi::Value error = Begin(info.Env());
+  if (thread_ == nullptr) return error;
+  taken_ = std::make_shared<Destination>();
+  taken_->CountIn(RingObject::CounterOf(info[0]));
+  thread_->Send(
+      [ring = std::move(ring), taken = taken_](const Patience& patience) {
+        return Ring(ring.get()).Take(taken.get(), patience);
+      });
+  return error;
+}
+
+// (ring): what waits for room in it
+Napi::Value Agent::Feed(const Napi::CallbackInfo& info) {
+  std::shared_ptr<RingBlock> ring = RingObject::BlockOf(info[0]);
+  std::shared_ptr<Backlog> backlog = RingObject::BacklogOf(info[0]);
+  const Napi::Value error = Begin(info.Env());
+  if (thread_ == nullptr) return error;
+  thread_->Send([ring = std::move(ring),
+                 backlog = std::move(backlog)](const Patience& patience) {
+    return backlog->Feed(Ring(ring.get()), patience);
+  });
+  return error;
+}
+
+// (ring): until its tasks are done, or lost; look at that then
+Napi::Value Agent::JoinTasks(const Napi::CallbackInfo& info) {
+  std::shared_ptr<RingBlock> ring = RingObject::BlockOf(info[0]);
+  const Napi::Value error = Begin(info.Env());
+  if (thread_ == nullptr) return error;
+  thread_->Send([ring = std::move(ring)](const Patience& patience) {
+    return Tasks(ring.get()).AwaitEnd(patience);
+  });
+  return error;
+}
+
+Napi::Value Agent::TakenRecord(const Napi::CallbackInfo& info) {
+  return BufferOf(info.Env(), taken_.get());
+}
+
+Napi::Value Agent::StopKeepingLoopAlive(const Napi::CallbackInfo& info) {
+  if (handle_ != nullptr) uv_unref(reinterpret_cast<uv_handle_t*>(handle_));
+  return info.Env().Undefined();
 }
 
 Napi::Value Agent::Cancel(const Napi::CallbackInfo& info) {
@@ -127,6 +196,7 @@ void Agent::OnEnd(uv_async_t* handle) {
 }
 
 void Agent::Rest() {
+  bytes_.Reset();
   uv_unref(reinterpret_cast<uv_handle_t*>(handle_));
   Unref();
 }

@@ -1,6 +1,6 @@
-// A thread that waits at a lock, a semaphore or words in shared memory for
-// JavaScript, whose thread goes on meanwhile. It waits as every other thread
-// does, so that whoever is waited for need not know.
+// A thread that waits at a lock, a semaphore, a ring or words in shared memory
+// for JavaScript, whose thread goes on meanwhile. It waits as every other
+// thread does, so that whoever is waited for need not know.
 #pragma once
 
 #include <napi.h>
@@ -11,6 +11,7 @@
 namespace truefork {
 
 class AgentThread;
+class Destination;
 
 // new Agent(), with a property `onend`: called with the outcome of each errand.
 class Agent : public Napi::ObjectWrap<Agent> {
@@ -26,6 +27,10 @@ class Agent : public Napi::ObjectWrap<Agent> {
   Napi::Value AcquireLock(const Napi::CallbackInfo& info);
   Napi::Value AcquireSemaphore(const Napi::CallbackInfo& info);
   Napi::Value AwaitChange(const Napi::CallbackInfo& info);
+  Napi::Value PutRecord(const Napi::CallbackInfo& info);
+  Napi::Value TakeRecord(const Napi::CallbackInfo& info);
+  Napi::Value Feed(const Napi::CallbackInfo& info);
+  Napi::Value JoinTasks(const Napi::CallbackInfo& info);
 
   // Ends the errand early. Its outcome comes nevertheless.
   Napi::Value Cancel(const Napi::CallbackInfo& info);
@@ -34,6 +39,10 @@ class Agent : public Napi::ObjectWrap<Agent> {
   // After a lock was acquired: makes it the calling thread's. Returns whether
   // the kernel knows of it.
   Napi::Value Adopt(const Napi::CallbackInfo& info);
+  // What takeRecord() has taken.
+  Napi::Value TakenRecord(const Napi::CallbackInfo& info);
+  // Lets the event loop end before the errand does.
+  Napi::Value StopKeepingLoopAlive(const Napi::CallbackInfo& info);
   // In a forked child, where the thread does not exist.
   Napi::Value Forget(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
@@ -46,6 +55,9 @@ class Agent : public Napi::ObjectWrap<Agent> {
   static void OnEnd(uv_async_t* handle);
 
   std::shared_ptr<AgentThread> thread_;
+  std::shared_ptr<Destination> taken_;
+  // What putRecord() puts.
+  Napi::ObjectReference bytes_;
   uv_async_t* handle_ = nullptr;
 };
 

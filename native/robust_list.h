@@ -72,4 +72,9 @@ class RobustList {
 // How far a lock's word is from the address of its link's `next`.
 ptrdiff_t RobustWordOffset();
 
+// What to Begin() with before a change that others wait for: they sleep on the
+// bell, too, a word that is always zero. If this thread is killed before it has
+// woken them, the kernel wakes one.
+RobustLink* BellLink(void* bell);
+
 }  // namespace truefork

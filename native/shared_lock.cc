@@ -1,5 +1,6 @@
 #include "shared_lock.h"
 
+#include <pthread.h>
 #include <unistd.h>
 
 #if defined(__linux__)
@@ -24,11 +25,15 @@ int32_t OwnerOf(int32_t value) { return value & kOwner; }
 }  // namespace
 
 int32_t LockerId() {
+  static thread_local int32_t id = 0;
+  [[maybe_unused]] static const int is_forgotten_in_children =
+      pthread_atfork(nullptr, nullptr, [] { id = 0; });
 #if defined(__linux__)
-  return static_cast<int32_t>(syscall(SYS_gettid));
+  if (id == 0) id = static_cast<int32_t>(syscall(SYS_gettid));
 #else
-  return getpid();
+  if (id == 0) id = getpid();
 #endif
+  return id;
 }
 
 void Patience::SleepOn(Watched* watched, size_t count) const {
@@ -40,6 +45,8 @@ SharedLock::SharedLock(LockBlock* block)
     : block_(block),
       word_(reinterpret_cast<Word*>(reinterpret_cast<char*>(&block->link.next) +
                                     RobustWordOffset())) {}
+
+bool SharedLock::is_held() const { return OwnerOf(word_->load()) != 0; }
 
 bool SharedLock::List(RobustList list) {
   if (block_->is_signal.load() != 0) return false;
@@ -110,6 +117,21 @@ bool SharedLock::FreeIfHeldBy(int32_t owner, int32_t mark) {
   } while (!word_->compare_exchange_weak(value, (value & kSleepers) | mark));
   if ((value & kSleepers) != 0) WakeNext();
   return true;
+}
+
+bool SharedLock::SleepBesideHolder(Watched* watched, size_t count,
+                                   const Patience& patience) {
+  RobustList list = RobustList::OfThisThread();
+  list.Begin(&block_->link);
+  int32_t seen = word_->load();
+  const bool is_held = OwnerOf(seen) != 0;
+  if (is_held && AnnounceSleep(&seen)) {
+    watched[count] = {word_, seen};
+    patience.SleepOn(watched, count + 1);
+    Forward();
+  }
+  list.End();
+  return is_held;
 }
 
 // Of those who sleep on a lock that has become free.

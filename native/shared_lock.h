@@ -65,6 +65,9 @@ class SharedLock {
  public:
   explicit SharedLock(LockBlock* block);
 
+  // Whether anybody holds it, who is alive.
+  [[nodiscard]] bool is_held() const;
+
   // For the calling thread, which must not hold it. `is_listed` says whether
   // the kernel will give it to the next should the thread end.
   Outcome Acquire(const Patience& patience, bool* is_listed);
@@ -83,6 +86,13 @@ class SharedLock {
 
   // By whoever does not hold it. False if nobody does.
   bool ReleaseOfAnother();
+
+  // For one who waits for something that the holder does, and does not want the
+  // lock: sleeps on these words, of which there are `count`, until the holder
+  // gives it back or dies, too. False at once if nobody holds it. There must be
+  // room for two more words.
+  bool SleepBesideHolder(Watched* watched, size_t count,
+                         const Patience& patience);
 
  private:
   Outcome AcquireWord(const Patience& patience);

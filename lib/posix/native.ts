@@ -23,6 +23,17 @@ export interface Agent {
   acquireSemaphore(buffer: ArrayBuffer, offset: number): number;
   /** Until a word is not as expected any more, or its sleepers are woken: `[offset, expected, …]`. */
   awaitChange(buffer: ArrayBuffer, words: readonly number[]): number;
+  /** Puts a record into the ring; nobody may change the bytes meanwhile. */
+  putRecord(ring: Ring, kind: number, bytes: Uint8Array): number;
+  takeRecord(ring: Ring): number;
+  /** What takeRecord() has taken: see {@link Ring.takenRecord}. Once only. */
+  takenRecord(): Buffer;
+  /** Puts what waits in the ring's backlog. */
+  feed(ring: Ring): number;
+  /** Until the ring's tasks are done or lost. */
+  joinTasks(ring: Ring): number;
+  /** Lets the event loop end before the errand does. */
+  unref(): void;
   cancel(): void;
   /** Cancels, and returns the outcome instead of giving it to `onend`. */
   recall(): number;
@@ -31,6 +42,45 @@ export interface Agent {
   /** In a forked child, where it does not exist. */
   forget(): void;
   close(): void;
+}
+
+/** Records in shared memory: native/ring.h. Call map() first. */
+export interface Ring {
+  /** Returns 0 or a negative errno. */
+  map(size: number, mostRecords: number): number;
+  /** An outcome (lib/synchronize/outcome.ts). Blocks the thread. */
+  put(kind: number, bytes: Uint8Array, timeout: number): number;
+  /** The same for the first bytes of the scratch's body. */
+  putScratch(kind: number, length: number, timeout: number): number;
+  /**
+   * The size of the record in the scratch, 0 after the timeout, 1 if it is in takenRecord(), or a
+   * negative errno. Blocks the thread.
+   */
+  take(timeout: number): number;
+  /** Eight bytes, of which the fifth is the kind, and the record. Once only. */
+  takenRecord(): Buffer;
+  /** Returns whether that was possible. */
+  putBack(kind: number, bytes: Uint8Array): boolean;
+  /** Copies the bytes. Returns whether an agent feeds the ring; if not send one. */
+  addToBacklog(kind: number, bytes: Uint8Array): boolean;
+  /** What was added last and cannot be fed. */
+  withdraw(): void;
+  countBacklog(): number;
+  /** Blocks the thread until nothing is left. Returns false after the timeout. */
+  awaitBacklog(timeout: number): boolean;
+  /** In a forked child. */
+  forgetBacklog(): void;
+  /** How many records there are, with those that processes have in their backlogs. */
+  count(): number;
+  /** Says that what is taken here is a task (native/tasks.h). */
+  countTasks(): void;
+  /** Returns false if there was no task that was not done. */
+  setTaskDone(): boolean;
+  /** An outcome; DONE if all are done or lost. Blocks the thread. */
+  joinTasks(timeout: number): number;
+  /** How many are lost; they count as done from then on. */
+  writeOffTasks(): number;
+  isEmpty(): boolean;
 }
 
 /**
@@ -132,8 +182,12 @@ export interface Native {
   /** Returns how many it woke. */
   wake(buffer: ArrayBuffer, offset: number, most: number): number;
 
+  /** Memory of this thread for short records: eight bytes, as in takenRecord(), and the body. */
+  ringScratch(): ArrayBuffer;
+
   Agent: new () => Agent;
   Poller: new (fd: number) => Poller;
+  Ring: new () => Ring;
 }
 
 /** Which C library this process has loaded: a binary for the one does not load with the other. */

@@ -29,6 +29,8 @@ type Receive = (outcome: number, agent: Agent) => void;
 export interface Errand {
   /** Ends it early; the outcome comes nevertheless. */
   cancel(): void;
+  /** Lets the event loop end before it. */
+  unref(): void;
   /** Ends it now: the outcome comes here, before this returns, and to nobody else. */
   recall(receive: Receive): void;
 }
@@ -55,6 +57,7 @@ export function send(begin: (agent: Agent) => number, end: Receive): Errand {
   busy.add(agent);
   return {
     cancel: () => agent.cancel(),
+    unref: () => agent.unref(),
     recall: (receive) => finish(agent.recall(), receive),
   };
 }

@@ -1,0 +1,35 @@
+// What a process does about its queues before it ends.
+import { keepInChildren } from '../kept-listeners.js';
+import { onForkedChild } from '../posix/fork.js';
+import { precompileForChildren } from '../posix/precompile.js';
+
+export interface Leaver {
+  /** Called when the process ends by itself. */
+  leave(): void;
+}
+
+const leavers = new Set<Leaver>();
+
+function leaveAll(): void {
+  for (const leaver of leavers) leaver.leave();
+}
+
+/** From here on `leaver` is called. */
+export function addLeaver(leaver: Leaver): void {
+  leavers.add(leaver);
+  if (leavers.size > 1) return;
+  // First of all: others may be waiting for what is to come from here.
+  if (process.listeners('exit').includes(leaveAll)) return;
+  process.prependListener('exit', keepInChildren(leaveAll));
+}
+
+export function removeLeaver(leaver: Leaver): void {
+  leavers.delete(leaver);
+}
+
+function forgetParents(): void {
+  leavers.clear();
+}
+
+onForkedChild(forgetParents);
+precompileForChildren(leaveAll);

@@ -1,0 +1,105 @@
+// What this process has put into a queue without a limit, and there is no room for yet:
+// native/backlog.h. An agent puts it, whatever the thread does meanwhile.
+import { type Errand, send } from '../synchronize/agents.js';
+import { lockerId } from '../synchronize/robust-list.js';
+import { throwIfAborted, waitFor } from '../waiting.js';
+import { addLeaver, type Leaver, removeLeaver } from './at-exit.js';
+import type { SharedRing } from './ring.js';
+
+/** How long the end of the process waits before it says so, in milliseconds. */
+const PATIENCE = 2000;
+
+export class Backlog implements Leaver {
+  readonly #ring: SharedRing;
+  #errands = new Set<Errand>();
+  #wakes = new Set<() => void>();
+  #isAwaitedAtExit = true;
+  /** The process whose it is: a forked child has none yet. */
+  #owner = lockerId;
+
+  constructor(ring: SharedRing) {
+    this.#ring = ring;
+  }
+
+  /** How many records it has. */
+  get length(): number {
+    this.#forgetParent();
+    return this.#ring.native.countBacklog();
+  }
+
+  /** @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE`. @throws SystemError `EAGAIN`: no threads */
+  put(value: unknown): void {
+    const item = this.#ring.putUnless(this.length > 0, value);
+    if (item === undefined) return;
+    if (!this.#ring.native.addToBacklog(item.kind, item.body)) this.#feed();
+  }
+
+  /** @returns false after the timeout. @throws AbortError */
+  async end(timeout: number, signal: AbortSignal | undefined): Promise<boolean> {
+    throwIfAborted(signal);
+    if (this.length === 0) return true;
+    const subscribe = (wake: () => void): (() => void) => {
+      this.#wakes.add(wake);
+      return () => this.#wakes.delete(wake);
+    };
+    return waitFor(subscribe, timeout, signal);
+  }
+
+  /** As {@link end}, and blocks the thread. */
+  endSync(timeout: number): boolean {
+    this.#forgetParent();
+    return this.#ring.native.awaitBacklog(timeout);
+  }
+
+  /** Lets the process end while there is something. */
+  letGo(): void {
+    this.#forgetParent();
+    this.#isAwaitedAtExit = false;
+    for (const errand of this.#errands) errand.unref();
+    removeLeaver(this);
+  }
+
+  leave(): void {
+    if (this.endSync(0)) return;
+    // From here on a signal would not be handled: let it do what it does by itself.
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.removeAllListeners(signal);
+    if (this.endSync(PATIENCE)) return;
+    process.stderr.write(
+      `${process.title}: waiting for a queue to have room for ${this.length} items before exiting\n`,
+    );
+    this.endSync(Infinity);
+  }
+
+  #feed(): void {
+    let errand: Errand;
+    try {
+      errand = send(
+        (agent) => agent.feed(this.#ring.native),
+        () => this.#end(errand),
+      );
+    } catch (error) {
+      this.#ring.native.withdraw();
+      throw error;
+    }
+    this.#errands.add(errand);
+    if (this.#isAwaitedAtExit) addLeaver(this);
+    else errand.unref();
+  }
+
+  #end(errand: Errand): void {
+    this.#errands.delete(errand);
+    // It may have been sent again before it told.
+    if (this.#errands.size > 0) return;
+    removeLeaver(this);
+    for (const wake of this.#wakes) wake();
+  }
+
+  #forgetParent(): void {
+    if (this.#owner === lockerId) return;
+    this.#owner = lockerId;
+    this.#errands = new Set();
+    this.#wakes = new Set();
+    this.#isAwaitedAtExit = true;
+    this.#ring.native.forgetBacklog();
+  }
+}

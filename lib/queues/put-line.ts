@@ -1,0 +1,157 @@
+// Those of this process who wait for room in a queue that has a limit. An agent puts
+// the first one's value; they are put in the order in which they came.
+//
+// A value is put or it is not: whoever gives up asks the agent first, and has not given up if it
+// was put.
+import type { ProcessError } from '../errors.js';
+import { encode, type Encoded } from '../serialize.js';
+import { type Errand, send } from '../synchronize/agents.js';
+import { DONE } from '../synchronize/outcome.js';
+import { lockerId } from '../synchronize/robust-list.js';
+import { Deadline, throwIfAborted, waitFor } from '../waiting.js';
+import type { SharedRing } from './ring.js';
+import { takesTurn } from './turns.js';
+
+interface Putter {
+  item: Encoded;
+  wake: () => void;
+  isDone: boolean;
+  failure: unknown;
+}
+
+/** Bytes that nobody changes while they wait. */
+export function keep({ kind, body }: Encoded): Encoded {
+  return { kind, body: new Uint8Array(body) };
+}
+
+export class PutLine {
+  readonly #ring: SharedRing;
+  #putters: Putter[] = [];
+  #errand: Errand | undefined;
+  /** The process whose line this is: that of a forked child is empty. */
+  #owner = lockerId;
+
+  constructor(ring: SharedRing) {
+    this.#ring = ring;
+  }
+
+  /** @returns false after the timeout. @throws AbortError */
+  async put(value: unknown, timeout: number, signal: AbortSignal | undefined): Promise<boolean> {
+    throwIfAborted(signal);
+    this.#forgetParent();
+    const item = this.#ring.putUnless(this.#putters.length > 0, value);
+    if (item === undefined) {
+      await takesTurn();
+      return true;
+    }
+    if (timeout === 0) return false;
+    const putter: Putter = { item: keep(item), wake: () => {}, isDone: false, failure: undefined };
+    const subscribe = (wake: () => void): (() => void) => {
+      putter.wake = wake;
+      this.#join(putter);
+      return () => this.#leave(putter);
+    };
+    try {
+      await waitFor(subscribe, timeout, signal);
+    } catch (error) {
+      if (!putter.isDone) throw error;
+    }
+    if (putter.failure !== undefined) throw putter.failure;
+    return putter.isDone;
+  }
+
+  /** As {@link put}, and blocks the thread, also until those who came before have put theirs. */
+  putSync(value: unknown, timeout: number): boolean {
+    this.#forgetParent();
+    if (this.#putters.length === 0) return this.#ring.put(value, timeout) === undefined;
+    const item = encode(value);
+    const deadline = new Deadline(timeout);
+    this.#recall();
+    try {
+      while (this.#putters.length > 0) {
+        if (!this.#ring.putItem(this.#putters[0]!.item, deadline.left)) return false;
+        this.#serve();
+      }
+      return this.#ring.putItem(item, deadline.left);
+    } finally {
+      this.#sendAgent();
+    }
+  }
+
+  /** Ends all waits with this error. */
+  close(failure: ProcessError): void {
+    this.#forgetParent();
+    this.#recall();
+    this.#fail(failure);
+  }
+
+  #join(putter: Putter): void {
+    this.#putters.push(putter);
+    if (this.#putters.length > 1) return;
+    try {
+      this.#send();
+    } catch (error) {
+      this.#putters.pop();
+      throw error;
+    }
+  }
+
+  #leave(putter: Putter): void {
+    if (!this.#putters.includes(putter)) return;
+    if (putter === this.#putters[0]) this.#recall();
+    this.#putters = this.#putters.filter((other) => other !== putter);
+    this.#sendAgent();
+  }
+
+  #send(): void {
+    const { kind, body } = this.#putters[0]!.item;
+    this.#errand = send(
+      (agent) => agent.putRecord(this.#ring.native, kind, body),
+      (outcome) => this.#receive(outcome),
+    );
+  }
+
+  #sendAgent(): void {
+    if (this.#errand !== undefined || this.#putters.length === 0) return;
+    try {
+      this.#send();
+    } catch (failure) {
+      this.#fail(failure);
+    }
+  }
+
+  #receive(outcome: number): void {
+    this.#errand = undefined;
+    if (outcome === DONE) this.#serve();
+    this.#sendAgent();
+  }
+
+  /** Calls the agent back, which may have put the first one's value. */
+  #recall(): void {
+    const errand = this.#errand;
+    this.#errand = undefined;
+    errand?.recall((outcome) => {
+      if (outcome === DONE) this.#serve();
+    });
+  }
+
+  #serve(): void {
+    const putter = this.#putters.shift()!;
+    putter.isDone = true;
+    putter.wake();
+  }
+
+  #fail(failure: unknown): void {
+    for (const putter of this.#putters.splice(0)) {
+      putter.failure = failure;
+      putter.wake();
+    }
+  }
+
+  #forgetParent(): void {
+    if (this.#owner === lockerId) return;
+    this.#owner = lockerId;
+    this.#putters = [];
+    this.#errand = undefined;
+  }
+}

@@ -1,0 +1,541 @@
+#include "ring.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+namespace truefork {
+
+namespace {
+
+static_assert(std::endian::native == std::endian::little);
+static_assert(std::atomic<Mark>::is_always_lock_free);
+
+enum Flags : uint8_t {
+  kGoesOn = 1,      // another piece follows
+  kIsAbandoned = 2  // there is no more of this record
+};
+
+// A record in pieces begins with one that says how many bytes it has.
+using Length = uint64_t;
+
+// As long as a wake-up takes.
+constexpr int kSpins = 100;
+// How long to wait for one who is copying, though there is no time to wait.
+constexpr double kCopyMs = 100;
+
+// What is behind so many units is given back when it is not needed.
+constexpr uint32_t kWindow = (1 << 20) / Mark::kUnit;
+// Not less than that at a time.
+constexpr uint32_t kMuch = 4 * kWindow;
+
+#if !defined(MAP_NORESERVE)
+#define MAP_NORESERVE 0
+#endif
+
+size_t PageSize() {
+  static const auto size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return size;
+}
+
+size_t SizeOfBlock() {
+  return (sizeof(RingBlock) + PageSize() - 1) & ~(PageSize() - 1);
+}
+
+uint32_t UnitsOf(size_t length) {
+  return static_cast<uint32_t>((sizeof(RecordHead) + length + Mark::kUnit - 1) /
+                               Mark::kUnit);
+}
+
+// The half that threads sleep on.
+Word* PositionOf(std::atomic<Mark>* mark) {
+  return reinterpret_cast<Word*>(mark);
+}
+
+int32_t Expected(uint32_t position) { return static_cast<int32_t>(position); }
+
+void RelaxProcessor() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+bool IsTaken(Outcome outcome) {
+  return outcome == Outcome::kDone || outcome == Outcome::kOwnerDied;
+}
+
+// What the head is once a piece is taken.
+Mark After(Mark head, const RecordHead& piece) {
+  const bool goes_on = (piece.flags & kGoesOn) != 0;
+  head.position += UnitsOf(piece.length);
+  head.is_inside = goes_on ? 1 : 0;
+  // One that is abandoned has never been a record.
+  if (!goes_on && (piece.flags & kIsAbandoned) == 0) head.records++;
+  return head;
+}
+
+// While it has a lock.
+class Turn {
+ public:
+  // `is_hopeless` is asked when the time is over: whether the one who has it
+  // waits for the other end. If not it has it for a moment, and to give up
+  // would tell of a queue that is full or empty and is not.
+  template <typename Condition>
+  Turn(SharedLock* lock, Patience patience, const Condition& is_hopeless)
+      : lock_(lock) {
+    outcome_ = lock_->Acquire(patience, &is_listed_);
+    if (outcome_ != Outcome::kTimedOut || is_hopeless()) return;
+    const Moment end = Moment::In(kCopyMs);
+    while (outcome_ == Outcome::kTimedOut && !is_hopeless() && !end.IsOver()) {
+      patience.until = Moment::In(1);
+      outcome_ = lock_->Acquire(patience, &is_listed_);
+    }
+  }
+  // If it is free.
+  explicit Turn(SharedLock* lock) : lock_(lock) {
+    outcome_ = lock_->Acquire({Moment::In(0), nullptr}, &is_listed_);
+  }
+  ~Turn() {
+    if (has_come()) lock_->Release(is_listed_);
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+  [[nodiscard]] bool has_come() const { return IsTaken(outcome_); }
+  [[nodiscard]] Outcome outcome() const { return outcome_; }
+
+ private:
+  SharedLock* lock_;
+  Outcome outcome_;
+  bool is_listed_ = false;
+};
+
+// Changes what the one at the other end waits for, and wakes it if it sleeps.
+//
+// Killed before the store: nothing has happened. After it: the bell is pending,
+// so the kernel wakes the one that sleeps on it, whether we have taken back its
+// flag or not; it looks again, as after any sleep.
+void StoreAndWake(std::atomic<Mark>* mark, Mark value, Word* sleeps,
+                  Word* bell) {
+  RobustList list = RobustList::OfThisThread();
+  list.Begin(BellLink(bell));
+  mark->store(value);
+  if (sleeps->load() != 0 && sleeps->exchange(0) != 0)
+    Wake(PositionOf(mark), 1);
+  list.End();
+}
+
+}  // namespace
+
+Destination::~Destination() { free(memory_); }
+
+Destination::Destination(Destination&& other) noexcept
+    : memory_(other.TakeMemory()), size_(other.size_) {}
+
+Destination& Destination::operator=(Destination&& other) noexcept {
+  free(memory_);
+  memory_ = other.TakeMemory();
+  size_ = other.size_;
+  return *this;
+}
+
+uint8_t* Destination::MakeRoom(size_t size) {
+  free(memory_);
+  memory_ = nullptr;
+  size_ = size;
+  if (size <= room_) return place_;
+  memory_ = static_cast<uint8_t*>(malloc(size));
+  return memory_;
+}
+
+uint8_t* Destination::TakeMemory() { return std::exchange(memory_, nullptr); }
+
+RingBlock* Ring::Map(size_t size, uint32_t most) {
+  // Of the pages those that are used take memory, and no others.
+  void* address = mmap(nullptr, SizeOfBlock() + size, PROT_READ | PROT_WRITE,
+                       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (address == MAP_FAILED) return nullptr;
+  auto* block = static_cast<RingBlock*>(address);
+  block->units = static_cast<uint32_t>(size / Mark::kUnit);
+  block->most = most;
+  return block;
+}
+
+void Ring::Unmap(RingBlock* block) {
+  munmap(block, SizeOfBlock() + size_t{block->units} * Mark::kUnit);
+}
+
+Ring::Ring(RingBlock* block)
+    : block_(block),
+      bytes_(reinterpret_cast<uint8_t*>(block) + SizeOfBlock()),
+      putting_(&block->putting),
+      taking_(&block->taking) {}
+
+uint32_t Ring::count() const {
+  constexpr uint32_t kRecords = 0x7fffffff;
+  const Mark head = block_->head.load();  // first: it may not overtake the tail
+  return (block_->tail.load().records - head.records) & kRecords;
+}
+
+bool Ring::is_empty() const {
+  const Mark head = block_->head.load();
+  return block_->tail.load().position == head.position;
+}
+
+// To put.
+
+Outcome Ring::Put(const Record& record, const Patience& patience) {
+  const Turn turn(&putting_, patience,
+                  [this] { return block_->putter_sleeps.load() != 0; });
+  if (!turn.has_come()) return turn.outcome();
+  CleanUpAfterPutter();
+  if (record.size <= LongestPiece()) return PutRecord(record, patience);
+  return PutInPieces(record, patience);
+}
+
+// Killed before Publish() has stored the tail: the record is not there, and
+// what was written lies where nobody looks. After it: the record is there.
+Outcome Ring::PutRecord(const Record& record, const Patience& patience) {
+  const uint32_t units = UnitsOf(record.size);
+  const Outcome outcome = AwaitRoom(units, true, patience);
+  if (outcome != Outcome::kDone) return outcome;
+  Mark tail = block_->tail.load();
+  Write(tail.position, {static_cast<uint32_t>(record.size), record.kind, 0, 0},
+        record.bytes);
+  tail.position += units;
+  tail.records++;
+  Publish(tail);
+  return Outcome::kDone;
+}
+
+// Killed in here: the tail says that a record goes on, and the next one who has
+// the lock puts an end to it.
+Outcome Ring::PutInPieces(const Record& record, const Patience& patience) {
+  const uint32_t units = UnitsOf(sizeof(Length));
+  Outcome outcome = AwaitRoom(units, true, patience);
+  if (outcome != Outcome::kDone) return outcome;
+  Mark tail = block_->tail.load();
+  const Length length = record.size;
+  Write(tail.position, {sizeof length, record.kind, kGoesOn, 0},
+        reinterpret_cast<const uint8_t*>(&length));
+  tail.position += units;
+  tail.is_inside = 1;
+  Publish(tail);
+  for (size_t done = 0; tail.is_inside != 0;) {
+    const size_t size = std::min(record.size - done, LongestPiece());
+    outcome = AwaitRoom(UnitsOf(size), false, patience);
+    if (outcome != Outcome::kDone) {
+      AbandonRecord();
+      return outcome;
+    }
+    const bool goes_on = done + size < record.size;
+    Write(tail.position,
+          {static_cast<uint32_t>(size), record.kind,
+           static_cast<uint8_t>(goes_on ? kGoesOn : 0), 0},
+          record.bytes + done);
+    done += size;
+    tail.position += UnitsOf(size);
+    if (!goes_on) {
+      tail.records++;
+      tail.is_inside = 0;
+    }
+    Publish(tail);
+  }
+  return Outcome::kDone;
+}
+
+// Called with the lock of who puts.
+void Ring::CleanUpAfterPutter() {
+  // One that was killed while it slept, or another's that has been woken.
+  block_->putter_sleeps.store(0);
+  if (block_->tail.load().is_inside != 0) AbandonRecord();
+}
+
+// There is always room for it: HasRoom() leaves some, and until a record is
+// begun nobody needs it again.
+void Ring::AbandonRecord() {
+  Mark tail = block_->tail.load();
+  WriteHead(tail.position, {0, 0, kIsAbandoned, 0});
+  tail.position += UnitsOf(0);
+  tail.is_inside = 0;
+  Publish(tail);
+}
+
+bool Ring::HasRoom(uint32_t units, bool is_record) const {
+  if (units + UnitsOf(0) + Reserve() > FreeUnits()) return false;
+  return !is_record || block_->most == 0 || count() < block_->most;
+}
+
+uint32_t Ring::FreeUnits() const {
+  const uint32_t head = block_->head.load().position;
+  return block_->units - (block_->tail.load().position - head);
+}
+
+// Units in front of the head that nobody writes to.
+uint32_t Ring::Reserve() const {
+  return block_->units >= 16 * kMuch ? block_->units / 8 : 0;
+}
+
+Outcome Ring::AwaitRoom(uint32_t units, bool is_record,
+                        const Patience& patience) {
+  for (int spins = 0;;) {
+    // First: what changes after the look ends the sleep.
+    const uint32_t position = block_->head.load().position;
+    if (HasRoom(units, is_record)) return Outcome::kDone;
+    if (patience.IsCancelled()) return Outcome::kCancelled;
+    if (patience.until.IsOver()) return Outcome::kTimedOut;
+    if (spins++ < kSpins) {
+      RelaxProcessor();
+      continue;
+    }
+    block_->putter_sleeps.store(1);
+    Watched watched[3] = {{PositionOf(&block_->head), Expected(position)},
+                          {&block_->head_bell, 0}};
+    patience.SleepOn(watched, 2);
+    block_->putter_sleeps.store(0);
+  }
+}
+
+void Ring::Publish(Mark tail) {
+  StoreAndWake(&block_->tail, tail, &block_->taker_sleeps, &block_->tail_bell);
+}
+
+// To take.
+
+Outcome Ring::Take(Destination* destination, const Patience& patience) {
+  const Turn turn(&taking_, patience, [this] { return is_empty(); });
+  if (!turn.has_come()) return turn.outcome();
+  block_->taker_sleeps.store(0);
+  // The one before was killed inside of a record.
+  Outcome outcome = SkipPieces(patience);
+  if (outcome == Outcome::kDone) outcome = TakeRecord(destination, patience);
+  if (outcome == Outcome::kDone) GiveMemoryBack();
+  return outcome;
+}
+
+// Killed before Advance() has stored the head: the record is still there. After
+// it: it is gone, and was in the hands of the one who was killed.
+Outcome Ring::TakeRecord(Destination* destination, const Patience& patience) {
+  for (;;) {
+    const Outcome outcome = AwaitPiece(patience);
+    if (outcome != Outcome::kDone) return outcome;
+    const Mark head = block_->head.load();
+    const RecordHead piece = HeadAt(head.position);
+    const bool goes_on = (piece.flags & kGoesOn) != 0;
+    Length length = piece.length;
+    if (goes_on) {
+      CopyOut(head.position + 1, reinterpret_cast<uint8_t*>(&length),
+              sizeof length);
+    }
+    uint8_t* place = destination->MakeRoom(sizeof piece + length);
+    if (place == nullptr) return kNoMemory;
+    memcpy(place, &piece, sizeof piece);
+    place += sizeof piece;
+    if (!goes_on) {
+      CopyOut(head.position + 1, place, length);
+      destination->Count();
+    }
+    Advance(After(head, piece));
+    if (!goes_on || TakePieces(*destination, place)) return Outcome::kDone;
+  }
+}
+
+// Killed in here: the head says that a record goes on, and the next one who has
+// the lock skips the rest. False if it was abandoned.
+bool Ring::TakePieces(const Destination& destination, uint8_t* place) {
+  for (;;) {
+    // Nobody gives up here, for what it has cannot be put back. The one who
+    // puts either goes on, as there is room, or gives up, or dies.
+    AwaitPiece(Patience{});
+    const Mark head = block_->head.load();
+    const RecordHead piece = HeadAt(head.position);
+    CopyOut(head.position + 1, place, piece.length);
+    place += piece.length;
+    const bool is_whole = (piece.flags & (kGoesOn | kIsAbandoned)) == 0;
+    if (is_whole) destination.Count();
+    Advance(After(head, piece));
+    if ((piece.flags & kGoesOn) == 0) return is_whole;
+  }
+}
+
+Outcome Ring::SkipPieces(const Patience& patience) {
+  for (;;) {
+    const Mark head = block_->head.load();
+    if (head.is_inside == 0) return Outcome::kDone;
+    const Outcome outcome = AwaitPiece(patience);
+    if (outcome != Outcome::kDone) return outcome;
+    Advance(After(head, HeadAt(head.position)));
+  }
+}
+
+Outcome Ring::AwaitPiece(const Patience& patience) {
+  const Mark head = block_->head.load();
+  for (int spins = 0;;) {
+    if (block_->tail.load().position != head.position) return Outcome::kDone;
+    if (patience.IsCancelled()) return Outcome::kCancelled;
+    if (patience.until.IsOver()) return Outcome::kTimedOut;
+    if (spins++ < kSpins) {
+      RelaxProcessor();
+      continue;
+    }
+    block_->taker_sleeps.store(1);
+    Watched watched[4] = {{PositionOf(&block_->tail), Expected(head.position)},
+                          {&block_->tail_bell, 0}};
+    if (head.is_inside == 0) {
+      patience.SleepOn(watched, 2);
+    } else if (!putting_.SleepBesideHolder(watched, 2, patience)) {
+      AbandonForDead();
+    }
+    block_->taker_sleeps.store(0);
+  }
+}
+
+// The one who puts the record has died with it, and nobody has come since.
+void Ring::AbandonForDead() {
+  // To wait for the lock would be wrong: who comes now abandons the record, and
+  // may then wait for room, which only we can make.
+  const Turn turn(&putting_);
+  if (turn.has_come()) CleanUpAfterPutter();
+}
+
+void Ring::Advance(Mark head) {
+  const uint32_t units = head.position - block_->head.load().position;
+  block_->taken = std::min(block_->taken + units, block_->units);
+  StoreAndWake(&block_->head, head, &block_->putter_sleeps, &block_->head_bell);
+}
+
+bool Ring::PutBack(const Record& record) {
+  const Patience patience{Moment::In(kCopyMs), nullptr};
+  const Turn to_take(&taking_, patience, [] { return false; });
+  if (!to_take.has_come() || record.size > LongestPiece()) return false;
+  const Turn to_put(&putting_, patience,
+                    [this] { return block_->putter_sleeps.load() != 0; });
+  if (!to_put.has_come()) return false;
+  CleanUpAfterPutter();
+  const uint32_t units = UnitsOf(record.size);
+  Mark head = block_->head.load();
+  if (head.is_inside != 0 || !HasRoom(units, false)) return false;
+  head.position -= units;
+  head.records--;
+  Write(head.position, {static_cast<uint32_t>(record.size), record.kind, 0, 0},
+        record.bytes);
+  block_->head.store(head);
+  return true;
+}
+
+// Memory.
+
+// A queue that is kept short stays where its memory is warm. One that was long
+// does not keep what it needed then.
+//
+// Called with the lock of who takes. What it does with the other one as well is
+// of no consequence until `origin` is stored, and complete then.
+void Ring::GiveMemoryBack() {
+  const uint32_t taken = block_->taken;
+  if (taken < kWindow / 2 || block_->units <= 2 * kWindow) return;
+  const Mark tail = block_->tail.load();
+  const Mark head = block_->head.load();
+  const bool is_much = taken >= kMuch;
+  const bool is_short = tail.position - head.position <= kWindow / 4;
+  const bool is_at_beginning = tail.position - block_->origin.load() <= kWindow;
+  // One that sleeps has the lock, too.
+  const bool can_move = is_short && block_->putter_sleeps.load() == 0;
+  if (is_at_beginning || (!can_move && !is_much)) return;
+  const Turn turn(&putting_);
+  if (turn.has_come()) {
+    CleanUpAfterPutter();
+    if (MoveToBeginning()) {
+      // All but the beginning, in which the queue is now.
+      if (taken > 2 * kWindow) GiveBack(kWindow, block_->units);
+      block_->taken = 0;
+    } else if (is_much) {
+      GiveBackBehind(std::min(taken, FreeUnits()));
+    }
+  } else if (is_much && taken <= Reserve()) {
+    // Nobody writes there before somebody takes.
+    GiveBackBehind(taken);
+  }
+}
+
+// So many units in front of the head.
+void Ring::GiveBackBehind(uint32_t units) {
+  const uint32_t place = PlaceOf(block_->head.load().position);
+  const uint32_t before = std::min(units, place);
+  GiveBack(place - before, place);
+  GiveBack(block_->units - (units - before), block_->units);
+  block_->taken = 0;
+}
+
+// Called with both locks. False if it is not worth while, or has no place
+// there.
+bool Ring::MoveToBeginning() {
+  const Mark head = block_->head.load();
+  const uint32_t units = block_->units - FreeUnits();
+  const uint32_t place = PlaceOf(head.position);
+  if (units > kWindow / 4 || place < units || place + units > block_->units)
+    return false;
+  memcpy(bytes_, bytes_ + place * Mark::kUnit, units * Mark::kUnit);
+  block_->origin.store(head.position);
+  return true;
+}
+
+// Gives the pages between two places back to the kernel. They are zeros then.
+void Ring::GiveBack(uint32_t from, uint32_t to) {
+#if defined(MADV_REMOVE)
+  const size_t page = PageSize();
+  const size_t begin = (from * Mark::kUnit + page - 1) & ~(page - 1);
+  const size_t end = (to * Mark::kUnit) & ~(page - 1);
+  if (begin < end) madvise(bytes_ + begin, end - begin, MADV_REMOVE);
+#endif
+}
+
+// Bytes, of which some may be at the end of the ring and the rest at its
+// beginning. A head is in one piece: it is a unit.
+
+uint32_t Ring::PlaceOf(uint32_t position) const {
+  return (position - block_->origin.load(std::memory_order_relaxed)) &
+         (block_->units - 1);
+}
+
+size_t Ring::LongestPiece() const { return size() / 4; }
+
+RecordHead Ring::HeadAt(uint32_t position) const {
+  RecordHead head{};
+  CopyOut(position, reinterpret_cast<uint8_t*>(&head), sizeof head);
+  return head;
+}
+
+void Ring::Write(uint32_t position, const RecordHead& head,
+                 const uint8_t* bytes) {
+  WriteHead(position, head);
+  CopyIn(position + 1, bytes, head.length);
+}
+
+void Ring::WriteHead(uint32_t position, const RecordHead& head) {
+  CopyIn(position, reinterpret_cast<const uint8_t*>(&head), sizeof head);
+}
+
+void Ring::CopyIn(uint32_t position, const uint8_t* bytes, size_t size) {
+  if (size == 0) return;
+  const size_t offset = PlaceOf(position) * Mark::kUnit;
+  const size_t first = std::min(size, this->size() - offset);
+  memcpy(bytes_ + offset, bytes, first);
+  if (first < size) memcpy(bytes_, bytes + first, size - first);
+}
+
+void Ring::CopyOut(uint32_t position, uint8_t* bytes, size_t size) const {
+  if (size == 0) return;
+  const size_t offset = PlaceOf(position) * Mark::kUnit;
+  const size_t first = std::min(size, this->size() - offset);
+  memcpy(bytes, bytes_ + offset, first);
+  if (first < size) memcpy(bytes + first, bytes_, size - first);
+}
+
+}  // namespace truefork

@@ -1,0 +1,214 @@
+#include "ring_object.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <utility>
+
+#include "result.h"
+
+namespace truefork {
+
+namespace {
+
+// For records that are short: to make a Buffer takes longer than to copy them.
+constexpr size_t kScratchSize = size_t{16} * 1024;
+
+alignas(Mark::kUnit) thread_local uint8_t scratch[kScratchSize];
+
+// What take() returns, if not the size of a record in the scratch.
+constexpr int kTakenElsewhere = 1;
+
+Patience PatienceOf(const Napi::Value& timeout) {
+  return {Moment::In(timeout.As<Napi::Number>().DoubleValue()), nullptr};
+}
+
+Napi::Value Code(Napi::Env env, Outcome outcome) {
+  return Napi::Number::New(env, static_cast<int32_t>(outcome));
+}
+
+// (kind, bytes, …)
+Record RecordOf(const Napi::CallbackInfo& info) {
+  const Bytes bytes = BytesOf(info[1]);
+  return {static_cast<uint8_t>(Int(info, 0)), bytes.data, bytes.size};
+}
+
+Napi::Value Scratch(const Napi::CallbackInfo& info) {
+  return Napi::ArrayBuffer::New(info.Env(), scratch, kScratchSize);
+}
+
+}  // namespace
+
+void RingObject::Register(Napi::Env env, Napi::Object exports) {
+  exports["Ring"] = DefineClass(
+      env, "Ring",
+      {
+          InstanceMethod<&RingObject::Map>("map"),
+          InstanceMethod<&RingObject::Put>("put"),
+          InstanceMethod<&RingObject::PutScratch>("putScratch"),
+          InstanceMethod<&RingObject::Take>("take"),
+          InstanceMethod<&RingObject::TakenRecord>("takenRecord"),
+          InstanceMethod<&RingObject::PutBack>("putBack"),
+          InstanceMethod<&RingObject::AddToBacklog>("addToBacklog"),
+          InstanceMethod<&RingObject::Withdraw>("withdraw"),
+          InstanceMethod<&RingObject::CountBacklog>("countBacklog"),
+          InstanceMethod<&RingObject::AwaitBacklog>("awaitBacklog"),
+          InstanceMethod<&RingObject::ForgetBacklog>("forgetBacklog"),
+          InstanceMethod<&RingObject::Count>("count"),
+          InstanceMethod<&RingObject::CountTasks>("countTasks"),
+          InstanceMethod<&RingObject::SetTaskDone>("setTaskDone"),
+          InstanceMethod<&RingObject::JoinTasks>("joinTasks"),
+          InstanceMethod<&RingObject::WriteOffTasks>("writeOffTasks"),
+          InstanceMethod<&RingObject::IsEmpty>("isEmpty"),
+      });
+  exports["ringScratch"] = Napi::Function::New<Scratch>(env);
+}
+
+RingObject::RingObject(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<RingObject>(info) {}
+
+std::shared_ptr<RingBlock> RingObject::BlockOf(const Napi::Value& ring) {
+  return Unwrap(ring.As<Napi::Object>())->block_;
+}
+
+std::shared_ptr<Backlog> RingObject::BacklogOf(const Napi::Value& ring) {
+  return Unwrap(ring.As<Napi::Object>())->backlog_;
+}
+
+Word* RingObject::CounterOf(const Napi::Value& ring) {
+  return Unwrap(ring.As<Napi::Object>())->Counter();
+}
+
+// A child does not sit where its parent does.
+void RingObject::Sit() {
+  if (sitter_ == LockerId()) return;
+  seat_ = tasks().Sit();
+  sitter_ = LockerId();
+}
+
+Word* RingObject::Counter() {
+  if (!are_tasks_) return nullptr;
+  Sit();
+  return seat_ == Tasks::kNoSeat ? nullptr : tasks().taken(seat_);
+}
+
+// map(size, most records): 0 or a negative errno
+Napi::Value RingObject::Map(const Napi::CallbackInfo& info) {
+  const auto size =
+      static_cast<size_t>(info[0].As<Napi::Number>().Int64Value());
+  RingBlock* block = Ring::Map(size, info[1].As<Napi::Number>().Uint32Value());
+  if (block == nullptr) return Result(info.Env(), -1);
+  block_ = std::shared_ptr<RingBlock>(block, Ring::Unmap);
+  return Result(info.Env(), 0);
+}
+
+// put(kind, bytes, milliseconds): an outcome
+Napi::Value RingObject::Put(const Napi::CallbackInfo& info) {
+  return Code(info.Env(), ring().Put(RecordOf(info), PatienceOf(info[2])));
+}
+
+// putScratch(kind, length, milliseconds)
+Napi::Value RingObject::PutScratch(const Napi::CallbackInfo& info) {
+  const Record record{static_cast<uint8_t>(Int(info, 0)),
+                      scratch + sizeof(RecordHead),
+                      static_cast<size_t>(Int(info, 1))};
+  return Code(info.Env(), ring().Put(record, PatienceOf(info[2])));
+}
+
+// take(milliseconds): the size of the record in the scratch, 0 after the
+// timeout, kTakenElsewhere, or a negative errno
+Napi::Value RingObject::Take(const Napi::CallbackInfo& info) {
+  auto taken = Destination(scratch, kScratchSize);
+  taken.CountIn(Counter());
+  const Outcome outcome = ring().Take(&taken, PatienceOf(info[0]));
+  if (outcome == kNoMemory) return Napi::Number::New(info.Env(), -ENOMEM);
+  if (outcome != Outcome::kDone) return Napi::Number::New(info.Env(), 0);
+  if (taken.size() <= kScratchSize)
+    return Napi::Number::New(info.Env(), static_cast<double>(taken.size()));
+  taken_ = std::move(taken);
+  return Napi::Number::New(info.Env(), kTakenElsewhere);
+}
+
+Napi::Value RingObject::TakenRecord(const Napi::CallbackInfo& info) {
+  return BufferOf(info.Env(), &taken_);
+}
+
+// putBack(kind, bytes): whether there was room
+Napi::Value RingObject::PutBack(const Napi::CallbackInfo& info) {
+  const bool is_back = ring().PutBack(RecordOf(info));
+  Word* counter = Counter();
+  if (is_back && counter != nullptr) counter->fetch_sub(1);
+  return Napi::Boolean::New(info.Env(), is_back);
+}
+
+// addToBacklog(kind, bytes): whether an agent feeds it
+Napi::Value RingObject::AddToBacklog(const Napi::CallbackInfo& info) {
+  Sit();
+  if (seat_ != Tasks::kNoSeat) backlog_->ShowIn(tasks().to_put(seat_));
+  return Napi::Boolean::New(info.Env(), backlog_->Add(RecordOf(info)));
+}
+
+Napi::Value RingObject::Withdraw(const Napi::CallbackInfo& info) {
+  backlog_->Withdraw();
+  return info.Env().Undefined();
+}
+
+Napi::Value RingObject::CountBacklog(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), backlog_->count());
+}
+
+// awaitBacklog(milliseconds): false after the timeout
+Napi::Value RingObject::AwaitBacklog(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(),
+                            backlog_->AwaitEnd(PatienceOf(info[0]).until));
+}
+
+Napi::Value RingObject::ForgetBacklog(const Napi::CallbackInfo& info) {
+  // The thread that does not exist may have been changing it: it stays as it
+  // is.
+  static_cast<void>(new std::shared_ptr<Backlog>(backlog_));
+  backlog_ = std::make_shared<Backlog>();
+  return info.Env().Undefined();
+}
+
+// Those that processes have yet to put are in the queue.
+Napi::Value RingObject::Count(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), ring().count() + tasks().to_put());
+}
+
+// From here on what is taken is counted until it is done.
+Napi::Value RingObject::CountTasks(const Napi::CallbackInfo& info) {
+  are_tasks_ = true;
+  return info.Env().Undefined();
+}
+
+// setTaskDone(): whether there was one
+Napi::Value RingObject::SetTaskDone(const Napi::CallbackInfo& info) {
+  Sit();
+  return Napi::Boolean::New(info.Env(), tasks().SetDone(seat_));
+}
+
+// joinTasks(milliseconds): an outcome
+Napi::Value RingObject::JoinTasks(const Napi::CallbackInfo& info) {
+  return Code(info.Env(), tasks().AwaitEnd(PatienceOf(info[0])));
+}
+
+// writeOffTasks(): how many are lost
+Napi::Value RingObject::WriteOffTasks(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), tasks().WriteOff());
+}
+
+Napi::Value RingObject::IsEmpty(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), ring().is_empty());
+}
+
+Napi::Value BufferOf(Napi::Env env, Destination* taken) {
+  // Not a Buffer over the memory itself: Node gives such memory back in the
+  // next turn of the event loop only, which one that blocks does not come to.
+  uint8_t* memory = taken->TakeMemory();
+  const Napi::Value buffer =
+      Napi::Buffer<uint8_t>::Copy(env, memory, taken->size());
+  free(memory);
+  return buffer;
+}
+
+}  // namespace truefork

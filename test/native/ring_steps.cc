@@ -1,0 +1,323 @@
+// Kills a process after each single instruction of an operation on a ring, and
+// looks whether those who are left can go on.   ring-steps [stride] [first]
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "../../native/ring.h"
+
+namespace {
+
+using truefork::Destination;
+using truefork::Moment;
+using truefork::Outcome;
+using truefork::Patience;
+using truefork::Ring;
+using truefork::RingBlock;
+
+constexpr size_t kSize = Ring::kLeastSize;
+constexpr size_t kShort = 100;
+constexpr size_t kLong = kSize * 2;
+// How long the living may take, in milliseconds.
+constexpr double kBounded = 5000;
+
+std::string scenario;
+long step;  // NOLINT(google-runtime-int)
+
+[[noreturn]] void Fail(const char* what) {
+  fprintf(stderr, "%s, killed after %ld instructions: %s\n", scenario.c_str(),
+          step, what);
+  _exit(1);
+}
+
+void Expect(bool is_right, const char* what) {
+  if (!is_right) Fail(what);
+}
+
+// So many bytes that all depend on `number`, its first one.
+std::string Text(uint8_t number, size_t size) {
+  std::string text(size, static_cast<char>(number));
+  for (size_t i = 1; i < size; i++)
+    text[i] = static_cast<char>(number * 31 + i * 7);
+  return text;
+}
+
+Outcome Put(RingBlock* block, uint8_t number, size_t size,
+            const Patience& patience) {
+  // Before it is done step by step.
+  static std::map<std::pair<uint8_t, size_t>, std::string> texts;
+  std::string& text = texts[{number, size}];
+  if (text.empty()) text = Text(number, size);
+  return Ring(block).Put(
+      {number, reinterpret_cast<const uint8_t*>(text.data()), size}, patience);
+}
+
+// The number of the record, or -1.
+int Take(RingBlock* block, const Patience& patience) {
+  Destination destination;
+  if (Ring(block).Take(&destination, patience) != Outcome::kDone) return -1;
+  const size_t size = destination.size() - sizeof(truefork::RecordHead);
+  uint8_t* memory = destination.TakeMemory();
+  const uint8_t number = memory[offsetof(truefork::RecordHead, kind)];
+  Expect(memcmp(memory + sizeof(truefork::RecordHead),
+                Text(number, size).data(), size) == 0,
+         "a torn record");
+  free(memory);
+  return number;
+}
+
+void TakeUnseen(RingBlock* block) {
+  Destination destination;
+  Ring(block).Take(&destination, Patience{});
+}
+
+void Prepare() {
+  Put(Ring::Map(Ring::kLeastSize, 0), 2, kShort, {Moment::In(0), nullptr});
+  Put(Ring::Map(Ring::kLeastSize, 0), 2, kLong, {Moment::In(0), nullptr});
+}
+
+Patience Bounded() { return {Moment::In(kBounded), nullptr}; }
+Patience None() { return {Moment::In(0), nullptr}; }
+
+pid_t Start(const std::function<void()>& work) {
+  const pid_t pid = fork();
+  if (pid != 0) return pid;
+  work();
+  _exit(0);
+}
+
+void End(pid_t pid) {
+  kill(pid, SIGKILL);
+  waitpid(pid, nullptr, 0);
+}
+
+// Starts `work`, and kills it after `steps` instructions. False if it was done
+// before.
+bool KilledAfter(long steps, const std::function<void()>& work) {  // NOLINT
+  const pid_t pid = Start([&] {
+    ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+    raise(SIGSTOP);
+    work();
+  });
+  int status = 0;
+  waitpid(pid, &status, 0);
+  for (long i = 0; i < steps; i++) {  // NOLINT(google-runtime-int)
+    ptrace(PTRACE_SINGLESTEP, pid, nullptr, nullptr);
+    waitpid(pid, &status, 0);
+    if (WIFEXITED(status)) return false;
+  }
+  End(pid);
+  return true;
+}
+
+bool Until(const std::function<bool()>& condition) {
+  const Moment end = Moment::In(kBounded);
+  while (!condition()) {
+    if (end.IsOver()) return false;
+    usleep(50);
+  }
+  return true;
+}
+
+std::vector<int> TakeAll(RingBlock* block) {
+  std::vector<int> numbers;
+  for (int number = 0; (number = Take(block, None())) >= 0;)
+    numbers.push_back(number);
+  return numbers;
+}
+
+// Whether they are `expected`, with or without `maybe` at that index.
+bool AreWithOrWithout(const std::vector<int>& numbers,
+                      std::vector<int> expected, size_t index, int maybe) {
+  if (numbers == expected) return true;
+  expected.insert(expected.begin() + static_cast<ptrdiff_t>(index), maybe);
+  return numbers == expected;
+}
+
+// What those who are left can do. A record that was begun is not there.
+void ExpectUsable(RingBlock* block, const std::vector<int>& left, size_t index,
+                  int maybe) {
+  Expect(Put(block, 99, kShort, Bounded()) == Outcome::kDone, "cannot put");
+  std::vector<int> expected = left;
+  expected.push_back(99);
+  Expect(AreWithOrWithout(TakeAll(block), expected, index, maybe),
+         "other records than expected");
+  Expect(Ring(block).count() == 0 && Ring(block).is_empty(), "a wrong count");
+}
+
+// Takes all that comes, and says of each in `seen` that it has.
+pid_t StartTaker(RingBlock* block, std::atomic<int>* seen) {
+  return Start([=] {
+    for (;;) {
+      const int number = Take(block, Patience{});
+      Expect(number >= 0, "took nothing");
+      seen[number]++;
+    }
+  });
+}
+
+bool Sleeps(pid_t pid) {
+  char path[64];
+  char state[256] = "";
+  snprintf(path, sizeof path, "/proc/%d/stat", pid);
+  FILE* file = fopen(path, "r");
+  if (file == nullptr) return false;
+  const size_t size = fread(state, 1, sizeof state - 1, file);
+  fclose(file);
+  state[size] = 0;
+  const char* end = strrchr(state, ')');
+  return end != nullptr && end[2] == 'S';
+}
+
+struct Scenario {
+  const char* name;
+  // False if the operation came to its end before it was killed.
+  std::function<bool(RingBlock*, std::atomic<int>*)> run;
+};
+
+bool WithTaker(RingBlock* block, std::atomic<int>* seen,
+               const std::function<bool()>& act) {
+  const pid_t taker = StartTaker(block, seen);
+  Expect(Until([&] { return Sleeps(taker); }), "the taker does not sleep");
+  const bool was_killed = act();
+  // Nobody tells the taker again: what is there it must have been told of.
+  Expect(Until([&] { return Ring(block).count() == 0; }),
+         "the one who takes sleeps on");
+  Expect(Put(block, 99, kShort, Bounded()) == Outcome::kDone, "cannot put");
+  Expect(Until([&] { return seen[99] == 1; }), "cannot take");
+  End(taker);
+  ExpectUsable(block, {}, 0, 99);
+  return was_killed;
+}
+
+// Somebody waits for room to put 50 while `act` happens.
+bool WithPutter(RingBlock* block, size_t size,
+                const std::function<bool()>& act) {
+  const pid_t putter = Start([&] {
+    _exit(Put(block, 50, size, Patience{}) == Outcome::kDone ? 0 : 1);
+  });
+  Expect(Until([&] { return Sleeps(putter); }), "the putter does not sleep");
+  const bool was_killed = act();
+  End(putter);
+  return was_killed;
+}
+
+const Scenario kScenarios[] = {
+    {"put",
+     [](RingBlock* block, auto*) {
+       Put(block, 1, kShort, None());
+       const bool was_killed =
+           KilledAfter(step, [=] { Put(block, 2, kShort, Patience{}); });
+       ExpectUsable(block, {1}, 1, 2);
+       return was_killed;
+     }},
+    {"put where somebody waits for it",
+     [](RingBlock* block, auto* seen) {
+       return WithTaker(block, seen, [&] {
+         return KilledAfter(step, [=] { Put(block, 2, kShort, Patience{}); });
+       });
+     }},
+    {"put a long one",
+     [](RingBlock* block, auto*) {
+       return KilledAfter(step, [=] { Put(block, 2, kLong, None()); }) &&
+              (ExpectUsable(block, {}, 0, 2), true);
+     }},
+    {"put a long one where somebody takes it",
+     [](RingBlock* block, auto* seen) {
+       return WithTaker(block, seen, [&] {
+         return KilledAfter(step, [=] { Put(block, 2, kLong, Patience{}); });
+       });
+     }},
+    {"take",
+     [](RingBlock* block, auto*) {
+       for (uint8_t i = 1; i <= 3; i++) Put(block, i, kShort, None());
+       const bool was_killed = KilledAfter(step, [=] { TakeUnseen(block); });
+       ExpectUsable(block, {2, 3}, 0, 1);
+       return was_killed;
+     }},
+    {"take where somebody waits for room",
+     [](RingBlock* block, auto*) {
+       uint8_t last = 0;
+       while (Put(block, last + 1, kShort, None()) == Outcome::kDone) last++;
+       const bool was_killed = WithPutter(block, kShort, [&] {
+         const uint32_t before = Ring(block).count();
+         const bool was_killed = KilledAfter(step, [=] { TakeUnseen(block); });
+         const auto* head = &block->head;
+         // If it was taken there is room.
+         const bool is_taken = head->load().records == 1;
+         Expect(
+             !is_taken || Until([&] { return Ring(block).count() == before; }),
+             "the one who puts sleeps on");
+         return was_killed;
+       });
+       std::vector<int> left;
+       for (int i = 2; i <= last; i++) left.push_back(i);
+       const std::vector<int> numbers = TakeAll(block);
+       const bool has_put = !numbers.empty() && numbers.back() == 50;
+       if (has_put) left.push_back(50);
+       Expect(AreWithOrWithout(numbers, left, 0, 1), "other records");
+       ExpectUsable(block, {}, 0, 99);
+       return was_killed;
+     }},
+    {"take a long one",
+     [](RingBlock* block, auto*) {
+       return WithPutter(block, kLong, [&] {
+         const bool was_killed = KilledAfter(step, [=] { TakeUnseen(block); });
+         // Another takes or skips it, and what comes then.
+         const int next = Take(block, {Moment::In(200), nullptr});
+         Expect(next == 50 || next == -1, "another record");
+         ExpectUsable(block, {}, 0, 99);
+         return was_killed;
+       });
+     }},
+    {"put back",
+     [](RingBlock* block, auto*) {
+       for (uint8_t i = 1; i <= 2; i++) Put(block, i, kShort, None());
+       Take(block, None());
+       const std::string text = Text(1, kShort);
+       const bool was_killed = KilledAfter(step, [&] {
+         Ring(block).PutBack(
+             {1, reinterpret_cast<const uint8_t*>(text.data()), kShort});
+       });
+       ExpectUsable(block, {2}, 0, 1);
+       return was_killed;
+     }},
+};
+
+void RunAll(long stride, long first) {  // NOLINT(google-runtime-int)
+  for (const Scenario& each : kScenarios) {
+    scenario = each.name;
+    int kills = 0;
+    bool was_killed = true;
+    for (step = first; was_killed; step += stride, kills++) {
+      RingBlock* block = Ring::Map(kSize, 0);
+      auto* seen = static_cast<std::atomic<int>*>(
+          mmap(nullptr, 1024, PROT_READ | PROT_WRITE,
+               MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+      was_killed = each.run(block, seen);
+      munmap(seen, 1024);
+      Ring::Unmap(block);
+    }
+    printf("%s: %d\n", each.name, kills);
+    fflush(stdout);
+  }
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  const long stride = count > 1 ? atol(arguments[1]) : 1;  // NOLINT
+  const long first = count > 2 ? atol(arguments[2]) : 0;   // NOLINT
+  Prepare();
+  RunAll(stride, first);
+}
