@@ -138,6 +138,11 @@ function isError(value: unknown): value is Error {
   return types.isNativeError(value) || value instanceof DOMException;
 }
 
+/** Whether a value is sent whole only by itself, and not inside of another. */
+export function standsAlone(value: object): boolean {
+  return isError(value) || value instanceof SharedMemory || value instanceof ShareableList;
+}
+
 function classNameOf(error: Error): string | undefined {
   const prototype = Object.getPrototypeOf(error) as object | null;
   const known = [...PROTOTYPES].find(([, candidate]) => candidate === prototype);

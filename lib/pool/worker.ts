@@ -1,0 +1,419 @@
+// A worker as its pool sees it: what it has in hand, and the line to it.
+import { socketpair } from '../posix/descriptors.js';
+import { onForkedChild } from '../posix/fork.js';
+import { makePoller, READABLE, startPoller, WRITABLE, type Poller } from '../posix/poller.js';
+import { ForkPoolWorker } from './fork-pool-worker.js';
+import type { Job, Runner, Task } from './job.js';
+import { distance, Ledger, numberAfter, WINDOW } from './ledger.js';
+import { Order, readItems, Report, writeTasks } from './messages.js';
+import type { Registry } from './registry.js';
+import type { Settings } from './options.js';
+import { pack, unpack } from './values.js';
+import { Wire } from './wire.js';
+
+/** A worker has as much in hand as takes about so long, in milliseconds, and one task at least. */
+const AHEAD = 2;
+/** How many tasks that may be at most. */
+const MOST_AHEAD = 256;
+/** How much the last task counts for the duration that is expected of the next. */
+const WEIGHT = 0.2;
+
+/** The pool's ends of its lines, in this process. No child may keep them open. */
+const lines = new Set<Worker>();
+
+onForkedChild(() => {
+  for (const worker of lines) worker.abandon();
+  lines.clear();
+});
+
+/** What a worker tells its pool. */
+export interface WorkerEvents {
+  /** It has one task less in hand, or has become ready. */
+  hasRoom(worker: Worker): void;
+  /** Its initializer has failed. */
+  failed(worker: Worker, error: unknown): void;
+  /** The process has ended; not more than that is known. */
+  ended(worker: Worker): void;
+}
+
+/** What a worker had in hand when it ended or was ended. */
+export interface Remains {
+  exitcode: number | undefined;
+  signal: NodeJS.Signals | null;
+  /** Tasks that were begun, and how many of their items. */
+  begun: { task: Task; items: number }[];
+  /** Tasks that were not. */
+  untouched: Task[];
+}
+
+export class Worker implements Runner {
+  readonly process: ForkPoolWorker;
+  readonly pid: number;
+  readonly name: string;
+  /** The last thing in the registry that it knows. */
+  readonly knows: number;
+  readonly startedAt: number = performance.now();
+  readonly #events: WorkerEvents;
+  readonly #settings: Settings;
+  readonly #wire: Wire;
+  readonly #ledger = new Ledger();
+  readonly #poller: Poller;
+  readonly #tasks: (Task | undefined)[] = [];
+  /** Given, and not yet sent. */
+  #outgoing: Task[] = [];
+  /** The number of the next task to send. */
+  #next = 0;
+  /** How many tasks it has in hand, sent or not. */
+  held = 0;
+  /** How many it was given in its life. */
+  given = 0;
+  completed = 0;
+  /** How long its tasks took, in milliseconds. */
+  busyTime = 0;
+  /** Whether its initializer is done. */
+  isReady = false;
+  /** What that has thrown. */
+  failure: unknown;
+  /** Whether it gets no further tasks. */
+  isRetiring = false;
+  /** Whether it was told to end, or made to. */
+  isCondemned = false;
+  hasEnded = false;
+  /** When it is killed, if it was condemned and has not ended by then. */
+  killAt: number = Infinity;
+  /** When it became idle, by the clock of performance.now(). */
+  idleSince: number = performance.now();
+  /** How long a task takes, in milliseconds, as far as one can tell. */
+  #expected: number | undefined;
+  #watched = 0;
+
+  /** Forks. @throws what `Process.start()` throws */
+  constructor(settings: Settings, registry: Registry, events: WorkerEvents) {
+    this.#settings = settings;
+    this.#events = events;
+    this.knows = registry.last;
+    const [ours, theirs] = socketpair();
+    this.#wire = new Wire(ours);
+    this.#poller = makePoller(ours, () => this.receive());
+    lines.add(this);
+    this.process = new ForkPoolWorker({
+      fd: theirs,
+      ledger: this.#ledger,
+      things: registry.snapshot(),
+      initializer: settings.initializer,
+      initargs: settings.initargs,
+      concurrency: settings.concurrency,
+      maxGrowth: settings.maxGrowth,
+    });
+    try {
+      this.process.start();
+    } catch (error) {
+      this.#close();
+      throw error;
+    }
+    this.pid = this.process.pid!;
+    this.name = this.process.name;
+    this.process.onEnd(() => {
+      if (this.hasEnded) return;
+      this.hasEnded = true;
+      events.ended(this);
+    });
+    this.#watch();
+  }
+
+  get state(): 'starting' | 'busy' | 'idle' | 'ending' {
+    if (this.isCondemned || this.hasEnded) return 'ending';
+    if (!this.isReady) return 'starting';
+    return this.held > 0 ? 'busy' : 'idle';
+  }
+
+  /** For those who wait without the event loop. */
+  get descriptors(): { fd: number; wanted: number }[] {
+    const { sentinel } = this.process;
+    if (this.#wire.hasEnded) return [{ fd: sentinel, wanted: READABLE }];
+    return [
+      { fd: this.#wire.fd, wanted: this.#wanted() },
+      { fd: sentinel, wanted: READABLE },
+    ];
+  }
+
+  /** How many tasks it may have in hand. */
+  get window(): number {
+    const { concurrency, maxTasks } = this.#settings;
+    const ahead = this.#expected === undefined ? 1 : Math.ceil(AHEAD / this.#expected);
+    const most = Math.min(concurrency + Math.max(1, Math.min(ahead, MOST_AHEAD)), WINDOW);
+    return Math.min(most, this.held + maxTasks - this.given);
+  }
+
+  get canTakeMore(): boolean {
+    if (this.isRetiring || this.isCondemned || this.hasEnded) return false;
+    const slot = numberAfter(this.#next, this.#outgoing.length) % WINDOW;
+    return this.held < this.window && this.#tasks[slot] === undefined;
+  }
+
+  get isExhausted(): boolean {
+    return this.given >= this.#settings.maxTasks;
+  }
+
+  /** How many tasks it has in hand that it has not begun. */
+  get waiting(): number {
+    return distance(this.#ledger.next, this.#next) + this.#outgoing.length;
+  }
+
+  give(task: Task): void {
+    this.#outgoing.push(task);
+    this.held++;
+    this.given++;
+  }
+
+  /** Sends what was given. */
+  post(): void {
+    const tasks = this.#outgoing;
+    if (tasks.length === 0) return;
+    this.#outgoing = [];
+    let from = 0;
+    for (let to = 1; to <= tasks.length; to++) {
+      if (tasks[to]?.job === tasks[from]!.job) continue;
+      this.#send(tasks.slice(from, to));
+      from = to;
+    }
+    this.#write();
+  }
+
+  /** Takes back what was not begun, the first one first. */
+  recall(): Task[] {
+    const next = this.#ledger.recall();
+    const tasks: Task[] = [];
+    for (let number = next; number !== this.#next; number = numberAfter(number, 1)) {
+      const task = this.#at(number);
+      if (task === undefined) continue;
+      this.#tasks[number % WINDOW] = undefined;
+      tasks.push(task);
+    }
+    tasks.push(...this.#outgoing);
+    this.#outgoing = [];
+    this.held -= tasks.length;
+    this.given -= tasks.length;
+    this.#next = next;
+    this.#wire.queue([Buffer.of(Order.recall)]);
+    this.#write();
+    return tasks;
+  }
+
+  /** Whether it has a task of `job` in hand: undefined, or whether one of them was begun. */
+  hasBegun(job: Job): boolean | undefined {
+    let found: boolean | undefined = this.#outgoing.some((task) => task.job === job)
+      ? false
+      : undefined;
+    for (const { task, isBegun } of this.#sent()) {
+      if (task.job !== job) continue;
+      if (isBegun) return true;
+      found = false;
+    }
+    return found;
+  }
+
+  /** When the next of its tasks may have taken too long; calls `expire` for those that have. */
+  checkTimeouts(now: number, expire: (task: Task, items: number) => void): number {
+    let next = Infinity;
+    for (const { task, isBegun } of this.#sent()) {
+      const { timeout } = task.job;
+      if (timeout === Infinity) continue;
+      const begunAt = isBegun ? this.#ledger.itemBegunAt(task.number) : now;
+      if (now < begunAt + timeout) {
+        next = Math.min(next, begunAt + timeout);
+        continue;
+      }
+      this.#drop(task);
+      expire(task, this.#ledger.itemsBegun(task.number));
+    }
+    return next;
+  }
+
+  /** Lets it end by itself when it has done what it has in hand. */
+  stop(): void {
+    this.isRetiring = true;
+    this.isCondemned = true;
+    this.#wire.queue([Buffer.of(Order.stop)]);
+    this.#write();
+  }
+
+  /** Looks for what may have happened, without the event loop. */
+  look(): void {
+    if (!this.#wire.hasEnded) this.receive();
+    if (!this.hasEnded) this.process.isAlive();
+  }
+
+  /** Ends it at once. */
+  kill(): void {
+    if (!this.hasEnded) this.process.kill();
+  }
+
+  /** Reads what it has to say. */
+  receive(): void {
+    this.#wire.read((message) => this.#hear(message));
+    this.#write();
+    // It is at its end, or has closed what it must not close.
+    if (!this.#wire.hasEnded || this.hasEnded) return;
+    this.process.keepLoopAlive();
+    this.process.kill();
+  }
+
+  /** Call it when the process has ended. Reads what it has left, and frees everything. */
+  bury(): Remains {
+    // Where there are no pidfds it may still be about to end.
+    this.process.kill();
+    this.process.joinSync();
+    for (let isMore = true; isMore;) {
+      isMore = false;
+      this.#wire.read((message) => {
+        isMore = true;
+        this.#hear(message);
+      });
+    }
+    const { exitcode, exitSignal: signal } = this.process;
+    const remains: Remains = { begun: [], untouched: [], exitcode: exitcode ?? undefined, signal };
+    for (const { task, isBegun } of this.#sent()) {
+      if (isBegun) remains.begun.push({ task, items: this.#ledger.itemsBegun(task.number) });
+      else remains.untouched.push(task);
+    }
+    remains.untouched.push(...this.#outgoing);
+    this.#outgoing = [];
+    this.held = 0;
+    this.#close();
+    this.process.close();
+    return remains;
+  }
+
+  /** In a forked child: the worker is the parent's. */
+  abandon(): void {
+    this.#poller.close();
+    this.#wire.close();
+  }
+
+  #close(): void {
+    if (!lines.delete(this)) return;
+    this.#poller.close();
+    this.#wire.close();
+    this.#ledger.close();
+  }
+
+  #at(number: number): Task | undefined {
+    const task = this.#tasks[number % WINDOW];
+    return task?.number === number ? task : undefined;
+  }
+
+  /** Its tasks, in the order in which they were sent. */
+  *#sent(): Iterable<{ task: Task; isBegun: boolean }> {
+    const begun = this.#ledger.next;
+    const waiting = distance(begun, this.#next);
+    for (let i = Math.min(WINDOW - 1, this.#tasks.length - 1); i >= 0; i--) {
+      const task = this.#tasks[numberAfter(this.#next, -i - 1) % WINDOW];
+      if (task === undefined) continue;
+      yield { task, isBegun: distance(task.number, this.#next) > waiting };
+    }
+  }
+
+  /** Sends tasks of one job. */
+  #send(tasks: Task[]): void {
+    const { job } = tasks[0]!;
+    const input = job.inputNumber !== 0 && job.inputNumber <= this.knows ? job.inputNumber : 0;
+    const head = writeTasks({
+      spreads: job.spreads,
+      isTimed: job.timeout !== Infinity,
+      goesOn: job.goesOn,
+      fn: job.fnNumber,
+      input,
+      number: this.#next,
+      sizes: tasks.map((task) => task.size),
+      firsts: input === 0 ? [] : tasks.map((task) => task.first),
+    });
+    let packed: Uint8Array[] = [];
+    try {
+      if (input === 0) packed = pack(tasks.flatMap((task) => job.itemsOf(task)), job.spreads);
+    } catch (error) {
+      this.#sendOneByOne(tasks, error);
+      return;
+    }
+    for (const task of tasks) {
+      task.number = this.#next;
+      this.#tasks[task.number % WINDOW] = task;
+      this.#next = numberAfter(this.#next, 1);
+    }
+    this.#wire.queue([head, ...packed]);
+  }
+
+  /** One of the tasks cannot be sent. */
+  #sendOneByOne(tasks: Task[], error: unknown): void {
+    if (tasks.length > 1) {
+      for (const task of tasks) this.#send([task]);
+      return;
+    }
+    this.held--;
+    this.given--;
+    tasks[0]!.job.unsendable(tasks[0]!, error);
+    this.#events.hasRoom(this);
+  }
+
+  #write(): void {
+    this.#wire.write();
+    this.#watch();
+  }
+
+  #wanted(): number {
+    return READABLE | (this.#wire.isBlocked ? WRITABLE : 0);
+  }
+
+  /** Only who has something in hand keeps the event loop alive. */
+  #watch(): void {
+    if (this.#wire.hasEnded) {
+      this.#poller.stop();
+      return;
+    }
+    const wanted = this.#wanted();
+    if (wanted !== this.#watched) startPoller(this.#poller, wanted);
+    this.#watched = wanted;
+    this.#poller.setRef(this.held > 0);
+  }
+
+  #hear(message: Buffer): void {
+    switch (message[0]) {
+      case Report.ready:
+        this.isReady = true;
+        this.#events.hasRoom(this);
+        return;
+      case Report.failed:
+        this.#events.failed(this, unpack(message.subarray(1))[0]);
+        return;
+      case Report.grown:
+        this.isRetiring = true;
+        this.#events.hasRoom(this);
+        return;
+      default:
+        this.#hearOfItems(message);
+    }
+  }
+
+  #hearOfItems(message: Buffer): void {
+    const { head, values } = readItems(message);
+    this.busyTime += head.duration;
+    const task = this.#at(head.number);
+    if (task === undefined) return; // nobody waits for it any more
+    const list = unpack(values);
+    task.reported = head.first + head.count;
+    if (head.kind === Report.values) task.job.values(task, list, head.first);
+    else if (!task.job.error(task, head.first, list[0], this)) task.reported = task.size;
+    if (task.reported < task.size) return;
+    const weight = this.#expected === undefined ? 1 : WEIGHT;
+    this.#expected = (this.#expected ?? 0) * (1 - weight) + head.duration * weight;
+    this.completed++;
+    this.#drop(task);
+    this.#events.hasRoom(this);
+  }
+
+  #drop(task: Task): void {
+    this.#tasks[task.number % WINDOW] = undefined;
+    this.held--;
+    if (this.held === 0) this.idleSince = performance.now();
+  }
+}
