@@ -384,10 +384,17 @@ export class Pool<Init extends unknown[] = unknown[]> {
     caller: AnyFunction,
   ): JobPlan {
     assertFunction(fn, 'fn');
-    const place: { stack?: string } = {};
-    Error.captureStackTrace(place, caller);
+    const { timeout, signal, retries } = taskSettings(options);
     const watcher = makeWatcher(options);
-    return { ...taskSettings(options), fn, spreads, caller: place, watcher };
+    return {
+      fn,
+      spreads,
+      timeout,
+      signal,
+      retries,
+      watcher,
+      caller: this.#crew.callers.capture(caller),
+    };
   }
 
   #call<R>(

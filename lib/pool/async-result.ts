@@ -1,6 +1,12 @@
 import { AbortError, ProcessError, TimeoutError } from '../errors.js';
 import type { Callbacks } from './options.js';
-import { Deadline, waitFor, waitOptions, type SyncWaitOptions, type WaitOptions } from '../waiting.js';
+import {
+  Deadline,
+  waitFor,
+  waitOptions,
+  type SyncWaitOptions,
+  type WaitOptions,
+} from '../waiting.js';
 
 /** Runs a pool without the event loop until `isDone`. Returns false if the deadline came first. */
 export type Pump = (isDone: () => boolean, deadline: Deadline) => boolean;

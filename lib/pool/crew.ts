@@ -3,6 +3,7 @@ import { BrokenPoolError, ProcessError, TimeoutError } from '../errors.js';
 import { waitUntilAnyReady } from '../posix/poller.js';
 import { waitFor, type Deadline } from '../waiting.js';
 import { Agenda } from './agenda.js';
+import { Callers } from './callers.js';
 import type { Job, JobEvents, Task } from './job.js';
 import { JobQueue } from './job-queue.js';
 import type { Settings } from './options.js';
@@ -47,6 +48,7 @@ function terminated(): ProcessError {
 export class Crew implements JobEvents, WorkerEvents {
   readonly settings: Settings;
   state: State = 'RUN';
+  readonly callers: Callers = new Callers();
   readonly #owner = process.pid;
   readonly #registry = new Registry();
   readonly #queue = new JobQueue();
@@ -111,9 +113,10 @@ export class Crew implements JobEvents, WorkerEvents {
     this.assertRunning();
     job.events = this;
     job.fnNumber = this.#registry.numberOf(job.fn);
-    // Workers are going to be forked for it: these have the items.
-    const isNew = !this.#available().some((worker) => worker.knows >= job.fnNumber);
-    if (isNew && job.input !== undefined) job.inputNumber = this.#registry.numberOf(job.input);
+    // Where workers are going to be forked for the function, they have the items, too.
+    if (job.input !== undefined && !this.#isKnown(job.fnNumber)) {
+      job.inputNumber = this.#registry.numberOf(job.input);
+    }
     this.#jobs.add(job);
     this.#fresh.push(job);
     job.start();
@@ -243,6 +246,7 @@ export class Crew implements JobEvents, WorkerEvents {
 
   readonly #turn = (): void => {
     this.#isScheduled = false;
+    this.callers.reset();
     // What is under way when the process exits, by whichever way, ends with it.
     if (this.#owner !== process.pid || isExiting()) return;
     for (const worker of this.#ended) this.#bury(worker);
@@ -284,7 +288,7 @@ export class Crew implements JobEvents, WorkerEvents {
     for (let job = this.#queue.first; job !== undefined; job = this.#queue.first) {
       const worker = this.#choose(job);
       if (worker === undefined) {
-        if (this.#forkError === undefined || this.#canBeRun(job)) return;
+        if (this.#forkError === undefined || this.#isKnown(job.requires)) return;
         job.fail(this.#forkError);
         continue;
       }
@@ -295,9 +299,9 @@ export class Crew implements JobEvents, WorkerEvents {
     }
   }
 
-  /** Whether there is somebody who can run it, be it later. */
-  #canBeRun(job: Job): boolean {
-    return this.#available().some((worker) => worker.knows >= job.requires);
+  /** Whether there is a worker that knows what has this number. */
+  #isKnown(number: number): boolean {
+    return this.#available().some((worker) => worker.knows >= number);
   }
 
   #choose(job: Job): Worker | undefined {
@@ -471,7 +475,9 @@ export class Crew implements JobEvents, WorkerEvents {
         this.#agenda.add(end, this.#checkStarts);
         continue;
       }
-      worker.failure = new TimeoutError(`the initializer took longer than ${initializerTimeout} ms`);
+      worker.failure = new TimeoutError(
+        `the initializer took longer than ${initializerTimeout} ms`,
+      );
       worker.kill();
     }
   };

@@ -1,6 +1,7 @@
 // What a user has asked a pool for, as the pool sees it: a source of tasks, and somebody to tell
 // what became of them.
 import { AbortError, TimeoutError, WorkerLostError } from '../errors.js';
+import type { Caller } from './callers.js';
 import type { AnyFunction, TaskSettings } from './options.js';
 import type { Watcher } from './progress.js';
 import { withCaller } from './stack.js';
@@ -44,8 +45,7 @@ export interface JobPlan extends TaskSettings {
   fn: AnyFunction;
   /** Whether an item is a list of arguments. */
   spreads: boolean;
-  /** An error whose stack says where the user asked for it. */
-  caller: { stack?: string };
+  caller: Caller;
   watcher: Watcher | undefined;
 }
 
@@ -64,10 +64,11 @@ export abstract class Job {
   isSettled = false;
   events!: JobEvents;
   readonly #signal: AbortSignal | undefined;
+  #stopListening: (() => void) | undefined;
   readonly #watcher: Watcher | undefined;
-  readonly #caller: { stack?: string };
+  readonly #caller: Caller;
   /** Tasks that were sent to a worker and not begun; the first comes last. */
-  readonly #givenBack: Task[] = [];
+  #givenBack: Task[] | undefined;
 
   constructor(plan: JobPlan) {
     this.fn = plan.fn;
@@ -103,8 +104,16 @@ export abstract class Job {
 
   /** Call it once, when the pool has it. */
   start(): void {
-    if (this.#signal?.aborted) this.#onAbort();
-    else this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
+    const signal = this.#signal;
+    if (signal === undefined) return;
+    const onAbort = (): void => {
+      if (this.isSettled) return;
+      this.reject(new AbortError(signal), false);
+      this.events.withdraw(this, true);
+    };
+    this.#stopListening = () => signal.removeEventListener('abort', onAbort);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
   }
 
   get requires(): number {
@@ -112,15 +121,16 @@ export abstract class Job {
   }
 
   get hasTasks(): boolean {
-    return !this.isSettled && (this.#givenBack.length > 0 || this.hasNew());
+    return !this.isSettled && ((this.#givenBack?.length ?? 0) > 0 || this.hasNew());
   }
 
   nextTask(): Task {
-    return this.#givenBack.pop() ?? this.nextNew();
+    return this.#givenBack?.pop() ?? this.nextNew();
   }
 
   /** Takes a task back that nobody has begun. */
   giveBack(task: Task): void {
+    this.#givenBack ??= [];
     this.#givenBack.push(task);
   }
 
@@ -138,7 +148,13 @@ export abstract class Job {
   }
 
   /** The worker is gone that had begun `begun` of the items. */
-  lost(task: Task, begun: number, runner: Runner, exitcode: number | undefined, signal: NodeJS.Signals | null): void {
+  lost(
+    task: Task,
+    begun: number,
+    runner: Runner,
+    exitcode: number | undefined,
+    signal: NodeJS.Signals | null,
+  ): void {
     if (this.isSettled) return;
     if (task.attempts < this.retries) {
       this.#again(task, task.reported, task.attempts + 1);
@@ -174,8 +190,8 @@ export abstract class Job {
   protected settle(): void {
     if (this.isSettled) return;
     this.isSettled = true;
-    this.#signal?.removeEventListener('abort', this.#onAbort);
-    this.#givenBack.length = 0;
+    this.#stopListening?.();
+    this.#givenBack = undefined;
     this.#watcher?.stop();
     this.events.settled(this);
   }
@@ -199,7 +215,8 @@ export abstract class Job {
       this.onError(task.first + reported, task.size - reported, this.#dress(makeError()));
       return;
     }
-    for (let i = reported; i < begun; i++) this.onError(task.first + i, 1, this.#dress(makeError()));
+    for (let i = reported; i < begun; i++)
+      this.onError(task.first + i, 1, this.#dress(makeError()));
     if (begun < task.size) this.#again(task, begun, task.attempts);
   }
 
@@ -213,10 +230,4 @@ export abstract class Job {
   #dress(error: Error): Error {
     return withCaller(error, this.#caller, undefined) as Error;
   }
-
-  readonly #onAbort = (): void => {
-    if (this.isSettled) return;
-    this.reject(new AbortError(this.#signal!), false);
-    this.events.withdraw(this, true);
-  };
 }

@@ -127,12 +127,7 @@ export function settings(options: PoolOptions<never[]>, processes: number): Sett
   const { initializer, initargs } = options;
   assertProcesses(processes);
   if (initializer !== undefined) assertFunction(initializer, 'initializer');
-  assertType(
-    initargs === undefined || Array.isArray(initargs),
-    'initargs',
-    'an array',
-    initargs,
-  );
+  assertType(initargs === undefined || Array.isArray(initargs), 'initargs', 'an array', initargs);
   const { concurrency = 1 } = options;
   assertInteger(concurrency, 'concurrency', 1, 512);
   return {
@@ -155,10 +150,13 @@ export interface TaskSettings {
   retries: number;
 }
 
+const DEFAULTS: TaskSettings = { timeout: Infinity, signal: undefined, retries: 0 };
+
 export function taskSettings(options: TaskOptions): TaskSettings {
+  const { timeout, signal: abort, retries: again } = options;
+  if (timeout === undefined && abort === undefined && again === undefined) return DEFAULTS;
   const { retries = 0 } = options;
   const { signal } = waitOptions({ signal: options.signal });
   if (retries !== Infinity) assertInteger(retries, 'retries', 0);
   return { timeout: milliseconds(options.timeout, 'timeout', Infinity), signal, retries };
 }
-

@@ -1,5 +1,11 @@
 import { TimeoutError } from '../errors.js';
-import { Deadline, waitFor, waitOptions, type SyncWaitOptions, type WaitOptions } from '../waiting.js';
+import {
+  Deadline,
+  waitFor,
+  waitOptions,
+  type SyncWaitOptions,
+  type WaitOptions,
+} from '../waiting.js';
 import type { Pump } from './async-result.js';
 import type { ImapJob, Outcome } from './imap-job.js';
 

@@ -1,4 +1,5 @@
 // Where an error comes from: the place that asked the pool, and below it the place in the worker.
+import type { Caller } from './callers.js';
 import type { Runner } from './job.js';
 
 /** The lines of a stack that are frames. */
@@ -17,11 +18,7 @@ function headOf(error: Error): string {
  * Puts the frames of whoever asked for the task into the stack of an error, above those of the
  * worker. What is no error remains as it is.
  */
-export function withCaller(
-  error: unknown,
-  caller: { stack?: string },
-  runner: Runner | undefined,
-): unknown {
+export function withCaller(error: unknown, caller: Caller, runner: Runner | undefined): unknown {
   if (!(error instanceof Error)) return error;
   const inWorker = runner === undefined ? '' : framesOf(error.stack);
   const lines = [headOf(error), framesOf(caller.stack)];

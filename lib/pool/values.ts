@@ -43,9 +43,7 @@ class Separator {
       if (!isApart(value)) return value;
       const { kind, body } = encode(value);
       this.parts.push(Uint8Array.of(kind), body);
-      this.places.push(
-        outer < 0 ? [index, -1, body.length + 1] : [outer, index, body.length + 1],
-      );
+      this.places.push(outer < 0 ? [index, -1, body.length + 1] : [outer, index, body.length + 1]);
       return undefined;
     });
   }

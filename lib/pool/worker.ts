@@ -46,6 +46,24 @@ export interface Remains {
   untouched: Task[];
 }
 
+/** Whether the tasks of two jobs can go in one message. */
+function areAlike(one: Job, other: Job): boolean {
+  if (one === other) return true;
+  return (
+    one.fnNumber === other.fnNumber &&
+    one.spreads === other.spreads &&
+    one.goesOn === other.goesOn &&
+    one.inputNumber === 0 &&
+    other.inputNumber === 0 &&
+    (one.timeout === Infinity) === (other.timeout === Infinity)
+  );
+}
+
+function itemsOf(tasks: readonly Task[]): readonly unknown[] {
+  if (tasks.length === 1) return tasks[0]!.job.itemsOf(tasks[0]!);
+  return tasks.flatMap((task) => task.job.itemsOf(task));
+}
+
 export class Worker implements Runner {
   readonly process: ForkPoolWorker;
   readonly pid: number;
@@ -86,6 +104,7 @@ export class Worker implements Runner {
   /** How long a task takes, in milliseconds, as far as one can tell. */
   #expected: number | undefined;
   #watched = 0;
+  #keepsAlive = true;
 
   /** Forks. @throws what `Process.start()` throws */
   constructor(settings: Settings, registry: Registry, events: WorkerEvents) {
@@ -173,7 +192,7 @@ export class Worker implements Runner {
     this.#outgoing = [];
     let from = 0;
     for (let to = 1; to <= tasks.length; to++) {
-      if (tasks[to]?.job === tasks[from]!.job) continue;
+      if (to < tasks.length && areAlike(tasks[from]!.job, tasks[to]!.job)) continue;
       this.#send(tasks.slice(from, to));
       from = to;
     }
@@ -314,9 +333,9 @@ export class Worker implements Runner {
     }
   }
 
-  /** Sends tasks of one job. */
+  /** Sends tasks that are alike. */
   #send(tasks: Task[]): void {
-    const { job } = tasks[0]!;
+    const [{ job }] = tasks as [Task];
     const input = job.inputNumber !== 0 && job.inputNumber <= this.knows ? job.inputNumber : 0;
     const head = writeTasks({
       spreads: job.spreads,
@@ -330,7 +349,7 @@ export class Worker implements Runner {
     });
     let packed: Uint8Array[] = [];
     try {
-      if (input === 0) packed = pack(tasks.flatMap((task) => job.itemsOf(task)), job.spreads);
+      if (input === 0) packed = pack(itemsOf(tasks), job.spreads);
     } catch (error) {
       this.#sendOneByOne(tasks, error);
       return;
@@ -373,7 +392,9 @@ export class Worker implements Runner {
     const wanted = this.#wanted();
     if (wanted !== this.#watched) startPoller(this.#poller, wanted);
     this.#watched = wanted;
-    this.#poller.setRef(this.held > 0);
+    const keepsAlive = this.held > 0;
+    if (keepsAlive !== this.#keepsAlive) this.#poller.setRef(keepsAlive);
+    this.#keepsAlive = keepsAlive;
   }
 
   #hear(message: Buffer): void {
