@@ -195,7 +195,10 @@ class ErrorEncoder {
   #encodeReason(value: unknown): Buffer {
     if (isError(value)) return join(this.encode(value));
     try {
-      return join(encode(value));
+      const message = join(encode(value));
+      // V8 writes errors inside of it that are causes of each other, and cannot read them.
+      decode(message);
+      return message;
     } catch {
       return join(encode(inspect(value)));
     }

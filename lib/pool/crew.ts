@@ -335,7 +335,10 @@ export class Crew implements JobEvents, WorkerEvents {
     try {
       const worker = new Worker(this.settings, this.#registry, this);
       this.forks++;
-      if (this.settings.initializer !== undefined) this.#checkStarts();
+      const { initializer, initializerTimeout } = this.settings;
+      if (initializer !== undefined) {
+        this.#agenda.add(worker.startedAt + initializerTimeout, this.#checkStarts);
+      }
       return worker;
     } catch (error) {
       this.#forkError = error;
@@ -372,7 +375,7 @@ export class Crew implements JobEvents, WorkerEvents {
 
   /** Nobody is to be idle for long while another has tasks that it has not begun. */
   #lookForIdle(): void {
-    if (this.#queue.first === undefined && this.#isUneven()) {
+    if (this.#queue.first === undefined && this.#overloaded().length > 0) {
       this.#agenda.add(performance.now() + PATIENCE, this.#rebalance);
     }
     const { idleTimeout } = this.settings;
@@ -386,17 +389,21 @@ export class Crew implements JobEvents, WorkerEvents {
     }
   }
 
-  #isUneven(): boolean {
-    const hasIdle =
-      this.#seated.length < this.settings.processes ||
-      this.#seated.some((worker) => worker.held === 0 && worker.canTakeMore);
-    return hasIdle && this.#seated.some((worker) => worker.waiting > 0);
+  /** Workers with tasks that others could begin at once. */
+  #overloaded(): Worker[] {
+    const idle = this.#seated.filter((worker) => worker.held === 0 && worker.canTakeMore);
+    if (idle.length === 0 && this.#seated.length >= this.settings.processes) return [];
+    const isReady = idle.some((worker) => worker.isReady);
+    // One that runs nothing is about to begin, if it is ready.
+    return this.#seated.filter(
+      (worker) =>
+        worker.waiting > 0 && (worker.held > worker.waiting || (isReady && !worker.isReady)),
+    );
   }
 
   readonly #rebalance = (): void => {
-    if (this.#queue.first !== undefined || !this.#isUneven()) return;
-    for (const worker of [...this.#seated]) this.#takeBack(worker);
-    this.#schedule();
+    if (this.#queue.first !== undefined) return;
+    for (const worker of this.#overloaded()) this.#takeBack(worker);
   };
 
   /** Gives what a worker has not begun back to the queue. */

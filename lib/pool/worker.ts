@@ -420,16 +420,26 @@ export class Worker implements Runner {
     this.busyTime += head.duration;
     const task = this.#at(head.number);
     if (task === undefined) return; // nobody waits for it any more
-    const list = unpack(values);
-    task.reported = head.first + head.count;
-    if (head.kind === Report.values) task.job.values(task, list, head.first);
-    else if (!task.job.error(task, head.first, list[0], this)) task.reported = task.size;
+    const { first, count } = head;
+    task.reported = first + count;
+    try {
+      const list = unpack(values);
+      if (head.kind === Report.values) task.job.values(task, list, first);
+      else this.#failItem(task, first, list[0]);
+    } catch (error) {
+      // What V8 has written it cannot always read.
+      for (let i = 0; i < count; i++) this.#failItem(task, first + i, error);
+    }
     if (task.reported < task.size) return;
     const weight = this.#expected === undefined ? 1 : WEIGHT;
     this.#expected = (this.#expected ?? 0) * (1 - weight) + head.duration * weight;
     this.completed++;
     this.#drop(task);
     this.#events.hasRoom(this);
+  }
+
+  #failItem(task: Task, item: number, error: unknown): void {
+    if (!task.job.error(task, item, error, this)) task.reported = task.size;
   }
 
   #drop(task: Task): void {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { activeChildren, inChild, type Pool, type WorkerLostError } from 'truefork';
+import { activeChildren, Event, inChild, Value, type Pool, type WorkerLostError } from 'truefork';
 import { children, countDescriptors, countSharedMappings, sleep } from '../support/observe.js';
 
 export function square(x: number): number {
@@ -52,7 +52,9 @@ export async function finish(pool: Pool<never[]>): Promise<void> {
 
 /** Runs `use`, and asserts that nothing of what it has made remains. */
 export async function leavesNothing(use: () => Promise<void>): Promise<void> {
-  await inChild(() => {}); // the first fork makes what remains
+  // What is made once and remains: for forks, and the first memory that is shared.
+  await inChild(() => {});
+  const kept = [new Value('i'), new Event()];
   const descriptors = countDescriptors();
   const mappings = countSharedMappings();
   await use();
@@ -61,4 +63,5 @@ export async function leavesNothing(use: () => Promise<void>): Promise<void> {
   // The event loop may have made itself descriptors meanwhile.
   assert.ok(countDescriptors() <= descriptors + 1, `descriptors: ${descriptors} before`);
   assert.ok(countSharedMappings() <= mappings, `mappings: ${mappings} before`);
+  assert.equal(kept.length, 2);
 }
