@@ -18,6 +18,8 @@ export class Task {
   attempts = 0;
   /** What its worker knows it by. */
   number = -1;
+  /** Where its worker says how far it has come. */
+  place = -1;
 
   constructor(job: Job, first: number, size: number) {
     this.job = job;

@@ -22,7 +22,9 @@ export interface TasksHead {
   input: number;
   /** The number of the first task. */
   number: number;
-  /** How many items each task has. */
+  /** The place of each task in the ledger. */
+  places: number[];
+  /** How many items each has. */
   sizes: number[];
   /** Where in the input they begin; only if there is one. */
   firsts: number[];
@@ -32,9 +34,9 @@ const TASKS_HEAD = 16;
 const WORD = 4;
 
 export function writeTasks(head: TasksHead): Buffer {
-  const { sizes, firsts } = head;
+  const { places, sizes, firsts } = head;
   const count = sizes.length;
-  const bytes = Buffer.allocUnsafe(TASKS_HEAD + WORD * (sizes.length + firsts.length));
+  const bytes = Buffer.allocUnsafe(TASKS_HEAD + WORD * (2 * count + firsts.length));
   bytes[0] = Order.tasks;
   bytes[1] =
     (head.spreads ? SPREADS : 0) | (head.isTimed ? IS_TIMED : 0) | (head.goesOn ? GOES_ON : 0);
@@ -43,6 +45,7 @@ export function writeTasks(head: TasksHead): Buffer {
   bytes.writeUInt32LE(head.input, 8);
   bytes.writeUInt32LE(head.number, 12);
   let at = TASKS_HEAD;
+  for (const place of places) at = bytes.writeUInt32LE(place, at);
   for (const size of sizes) at = bytes.writeUInt32LE(size, at);
   for (const first of firsts) at = bytes.writeUInt32LE(first, at);
   return bytes;
@@ -54,7 +57,7 @@ export function readTasks(bytes: Buffer): { head: TasksHead; items: Buffer } {
   const count = bytes.readUInt16LE(2);
   const input = bytes.readUInt32LE(8);
   const words: number[] = [];
-  const end = TASKS_HEAD + WORD * count * (input === 0 ? 1 : 2);
+  const end = TASKS_HEAD + WORD * count * (input === 0 ? 2 : 3);
   for (let at = TASKS_HEAD; at < end; at += WORD) words.push(bytes.readUInt32LE(at));
   const head: TasksHead = {
     spreads: (flags & SPREADS) !== 0,
@@ -63,8 +66,9 @@ export function readTasks(bytes: Buffer): { head: TasksHead; items: Buffer } {
     fn: bytes.readUInt32LE(4),
     input,
     number: bytes.readUInt32LE(12),
-    sizes: words.slice(0, count),
-    firsts: words.slice(count),
+    places: words.slice(0, count),
+    sizes: words.slice(count, 2 * count),
+    firsts: words.slice(2 * count),
   };
   return { head, items: bytes.subarray(end) };
 }

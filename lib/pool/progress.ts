@@ -13,7 +13,6 @@ export interface Watcher {
 
 interface Bar {
   start(total: number, value: number): void;
-  setTotal(total: number): void;
   update(value: number): void;
   stop(): void;
 }
@@ -32,22 +31,18 @@ function loadBars(): CliProgress | undefined {
 }
 
 function showBar({ SingleBar }: CliProgress): Watcher {
-  const bar = new SingleBar({
-    format: '{bar} {percentage}% | {value} of {total} | {eta_formatted}',
-    stream: process.stderr,
-    hideCursor: null,
-  });
-  let isStarted = false;
+  let bar: Bar | undefined;
   return {
-    update: ({ done, total = done }) => {
-      if (isStarted) bar.setTotal(total);
-      else bar.start(total, 0);
-      isStarted = true;
+    update: ({ done, total }) => {
+      const known = '{bar} {percentage}% | {value} of {total} | {eta_formatted}';
+      if (bar === undefined) {
+        const format = total === undefined ? '{value} done in {duration_formatted}' : known;
+        bar = new SingleBar({ format, stream: process.stderr, hideCursor: null });
+        bar.start(total ?? done, 0);
+      }
       bar.update(done);
     },
-    stop: () => {
-      if (isStarted) bar.stop();
-    },
+    stop: () => bar?.stop(),
   };
 }
 

@@ -1,7 +1,7 @@
 // What a worker does: it runs the tasks that come, in order, and says what became of them.
 import { makePoller, READABLE, startPoller, type Poller } from '../posix/poller.js';
 import { precompileForChildren } from '../posix/precompile.js';
-import type { Ledger } from './ledger.js';
+import { numberAfter, type Ledger } from './ledger.js';
 import { Order, readTasks, Report, writeItems } from './messages.js';
 import { pack, unpack } from './values.js';
 import { Wire } from './wire.js';
@@ -26,6 +26,7 @@ export interface Service {
 /** A task, as a worker knows it. */
 interface Job {
   number: number;
+  place: number;
   fn: AnyFunction;
   items: readonly unknown[];
   /** Where in `items` its own begin. */
@@ -129,7 +130,8 @@ class Server {
     let offset = 0;
     for (const [index, size] of head.sizes.entries()) {
       this.#queue.push({
-        number: head.number + index,
+        number: numberAfter(head.number, index),
+        place: head.places[index]!,
         fn: things.get(head.fn) as AnyFunction,
         items,
         offset: head.firsts[index] ?? offset,
@@ -176,7 +178,7 @@ class Server {
   #take(): Job | undefined {
     if (this.#taken === this.#queue.length) return undefined;
     const job = this.#queue[this.#taken]!;
-    this.#ledger.beginItem(job.number, 0, job.isTimed);
+    this.#ledger.beginItem(job.place, 0, job.isTimed);
     if (!this.#ledger.begin()) {
       this.#queue = [];
       this.#taken = 0;
@@ -198,7 +200,7 @@ class Server {
   /** Runs items up to one that has to be awaited. */
   #run(job: Job): PromiseLike<unknown> | undefined {
     for (; job.at < job.size; job.at++) {
-      if (job.at > 0) this.#ledger.beginItem(job.number, job.at, job.isTimed);
+      if (job.at > 0) this.#ledger.beginItem(job.place, job.at, job.isTimed);
       try {
         const value = callItem(job);
         if (isThenable(value)) return value;
@@ -263,6 +265,7 @@ class Server {
     } catch (error) {
       if (count === 1) this.#reportError(job, first, error);
       else this.#reportOneByOne(job, first, values);
+      if (!job.goesOn) job.size = 0;
     }
     this.#lookAtMemory();
   }
@@ -274,6 +277,7 @@ class Server {
         this.#send([this.#head(job, Report.values, first + index, 1), ...packed]);
       } catch (error) {
         this.#reportError(job, first + index, error);
+        if (!job.goesOn) return;
       }
     }
   }

@@ -4,7 +4,7 @@ import { onForkedChild } from '../posix/fork.js';
 import { makePoller, READABLE, startPoller, WRITABLE, type Poller } from '../posix/poller.js';
 import { ForkPoolWorker } from './fork-pool-worker.js';
 import type { Job, Runner, Task } from './job.js';
-import { distance, Ledger, numberAfter, WINDOW } from './ledger.js';
+import { distance, Ledger, numberAfter } from './ledger.js';
 import { Order, readItems, Report, writeTasks } from './messages.js';
 import type { Registry } from './registry.js';
 import type { Settings } from './options.js';
@@ -15,6 +15,8 @@ import { Wire } from './wire.js';
 const AHEAD = 2;
 /** How many tasks that may be at most. */
 const MOST_AHEAD = 256;
+/** How many recalls there may be that it has not heard of. */
+const MOST_UNHEARD = 100;
 /** How much the last task counts for the duration that is expected of the next. */
 const WEIGHT = 0.2;
 
@@ -76,7 +78,11 @@ export class Worker implements Runner {
   readonly #wire: Wire;
   readonly #ledger = new Ledger();
   readonly #poller: Poller;
-  readonly #tasks: (Task | undefined)[] = [];
+  /** Those that were sent, by number. */
+  readonly #tasks = new Map<number, Task>();
+  /** Places in the ledger that are free, and how many were used so far. */
+  readonly #places: number[] = [];
+  #placesUsed = 0;
   /** Given, and not yet sent. */
   #outgoing: Task[] = [];
   /** The number of the next task to send. */
@@ -160,14 +166,17 @@ export class Worker implements Runner {
   get window(): number {
     const { concurrency, maxTasks } = this.#settings;
     const ahead = this.#expected === undefined ? 1 : Math.ceil(AHEAD / this.#expected);
-    const most = Math.min(concurrency + Math.max(1, Math.min(ahead, MOST_AHEAD)), WINDOW);
-    return Math.min(most, this.held + maxTasks - this.given);
+    const most = Math.max(1, Math.min(ahead, MOST_AHEAD));
+    // One that has not heard yet that tasks were taken back is at a long task.
+    const window = concurrency + (this.#ledger.unheard > 0 ? 0 : most);
+    return Math.min(window, this.held + maxTasks - this.given);
   }
 
   get canTakeMore(): boolean {
     if (this.isRetiring || this.isCondemned || this.hasEnded) return false;
-    const slot = numberAfter(this.#next, this.#outgoing.length) % WINDOW;
-    return this.held < this.window && this.#tasks[slot] === undefined;
+    const number = numberAfter(this.#next, this.#outgoing.length);
+    if (this.#ledger.unheard > MOST_UNHEARD || this.#tasks.has(number)) return false;
+    return this.held < this.window;
   }
 
   get isExhausted(): boolean {
@@ -204,9 +213,9 @@ export class Worker implements Runner {
     const next = this.#ledger.recall();
     const tasks: Task[] = [];
     for (let number = next; number !== this.#next; number = numberAfter(number, 1)) {
-      const task = this.#at(number);
+      const task = this.#tasks.get(number);
       if (task === undefined) continue;
-      this.#tasks[number % WINDOW] = undefined;
+      this.#forget(task);
       tasks.push(task);
     }
     tasks.push(...this.#outgoing);
@@ -238,13 +247,13 @@ export class Worker implements Runner {
     for (const { task, isBegun } of this.#sent()) {
       const { timeout } = task.job;
       if (timeout === Infinity) continue;
-      const begunAt = isBegun ? this.#ledger.itemBegunAt(task.number) : now;
+      const begunAt = isBegun ? this.#ledger.itemBegunAt(task.place) : now;
       if (now < begunAt + timeout) {
         next = Math.min(next, begunAt + timeout);
         continue;
       }
       this.#drop(task);
-      expire(task, this.#ledger.itemsBegun(task.number));
+      expire(task, this.#ledger.itemsBegun(task.place));
     }
     return next;
   }
@@ -293,7 +302,7 @@ export class Worker implements Runner {
     const { exitcode, exitSignal: signal } = this.process;
     const remains: Remains = { begun: [], untouched: [], exitcode: exitcode ?? undefined, signal };
     for (const { task, isBegun } of this.#sent()) {
-      if (isBegun) remains.begun.push({ task, items: this.#ledger.itemsBegun(task.number) });
+      if (isBegun) remains.begun.push({ task, items: this.#ledger.itemsBegun(task.place) });
       else remains.untouched.push(task);
     }
     remains.untouched.push(...this.#outgoing);
@@ -317,19 +326,12 @@ export class Worker implements Runner {
     this.#ledger.close();
   }
 
-  #at(number: number): Task | undefined {
-    const task = this.#tasks[number % WINDOW];
-    return task?.number === number ? task : undefined;
-  }
-
   /** Its tasks, in the order in which they were sent. */
   *#sent(): Iterable<{ task: Task; isBegun: boolean }> {
     const begun = this.#ledger.next;
     const waiting = distance(begun, this.#next);
-    for (let i = Math.min(WINDOW - 1, this.#tasks.length - 1); i >= 0; i--) {
-      const task = this.#tasks[numberAfter(this.#next, -i - 1) % WINDOW];
-      if (task === undefined) continue;
-      yield { task, isBegun: distance(task.number, this.#next) > waiting };
+    for (const task of this.#tasks.values()) {
+      yield { task, isBegun: distance(begun, task.number) >= waiting };
     }
   }
 
@@ -344,6 +346,7 @@ export class Worker implements Runner {
       fn: job.fnNumber,
       input,
       number: this.#next,
+      places: tasks.map((task) => (task.place = this.#places.pop() ?? this.#placesUsed++)),
       sizes: tasks.map((task) => task.size),
       firsts: input === 0 ? [] : tasks.map((task) => task.first),
     });
@@ -356,7 +359,7 @@ export class Worker implements Runner {
     }
     for (const task of tasks) {
       task.number = this.#next;
-      this.#tasks[task.number % WINDOW] = task;
+      this.#tasks.set(task.number, task);
       this.#next = numberAfter(this.#next, 1);
     }
     this.#wire.queue([head, ...packed]);
@@ -364,6 +367,7 @@ export class Worker implements Runner {
 
   /** One of the tasks cannot be sent. */
   #sendOneByOne(tasks: Task[], error: unknown): void {
+    for (const { place } of tasks) this.#places.push(place);
     if (tasks.length > 1) {
       for (const task of tasks) this.#send([task]);
       return;
@@ -418,7 +422,7 @@ export class Worker implements Runner {
   #hearOfItems(message: Buffer): void {
     const { head, values } = readItems(message);
     this.busyTime += head.duration;
-    const task = this.#at(head.number);
+    const task = this.#tasks.get(head.number);
     if (task === undefined) return; // nobody waits for it any more
     const { first, count } = head;
     task.reported = first + count;
@@ -442,8 +446,13 @@ export class Worker implements Runner {
     if (!task.job.error(task, item, error, this)) task.reported = task.size;
   }
 
+  #forget(task: Task): void {
+    this.#tasks.delete(task.number);
+    this.#places.push(task.place);
+  }
+
   #drop(task: Task): void {
-    this.#tasks[task.number % WINDOW] = undefined;
+    this.#forget(task);
     this.held--;
     if (this.held === 0) this.idleSince = performance.now();
   }
