@@ -68,7 +68,6 @@ export class AsyncResult<T> implements PromiseLike<T> {
 
   /** As {@link get}, and blocks the thread. */
   getSync(options: number | SyncWaitOptions = {}): T {
-    this.#observe();
     if (!this.waitSync(options)) throw notInTime();
     if (this.#state === 'rejected') throw this.#outcome;
     return this.#outcome as T;
@@ -82,6 +81,7 @@ export class AsyncResult<T> implements PromiseLike<T> {
    */
   async wait(options: number | WaitOptions = {}): Promise<boolean> {
     const { timeout, signal } = waitOptions(options);
+    this.#observe();
     if (signal?.aborted) throw new AbortError(signal);
     if (this.ready()) return true;
     return waitFor((wake) => this.#subscribe(wake), timeout, signal);
@@ -90,6 +90,7 @@ export class AsyncResult<T> implements PromiseLike<T> {
   /** As {@link wait}, and blocks the thread. */
   waitSync(options: number | SyncWaitOptions = {}): boolean {
     const { timeout } = waitOptions(options);
+    this.#observe();
     return this.#pump(() => this.ready(), new Deadline(timeout));
   }
 
@@ -104,6 +105,7 @@ export class AsyncResult<T> implements PromiseLike<T> {
    * @throws ProcessError `ERR_TRUEFORK_NOT_READY`
    */
   successful(): boolean {
+    this.#observe();
     if (this.ready()) return this.#state === 'fulfilled';
     throw new ProcessError('ERR_TRUEFORK_NOT_READY', 'the result is not ready');
   }
@@ -191,7 +193,6 @@ export class AsyncResult<T> implements PromiseLike<T> {
   }
 
   async #within(timeout: number, signal: AbortSignal | undefined): Promise<T> {
-    this.#observe();
     if (!(await this.wait({ timeout, signal }))) throw notInTime();
     return this.#settled();
   }

@@ -9,6 +9,7 @@ import { JobQueue } from './job-queue.js';
 import type { Settings } from './options.js';
 import { Registry } from './registry.js';
 import { Restarts } from './restarts.js';
+import { Signals } from './signals.js';
 import { Worker, type WorkerEvents } from './worker.js';
 
 /** RUN: takes jobs. CLOSE: ends when all are done. TERMINATE, BROKEN: ends, all have failed. */
@@ -49,6 +50,7 @@ export class Crew implements JobEvents, WorkerEvents {
   readonly settings: Settings;
   state: State = 'RUN';
   readonly callers: Callers = new Callers();
+  readonly signals: Signals = new Signals();
   readonly #owner = process.pid;
   readonly #registry = new Registry();
   readonly #queue = new JobQueue();
@@ -380,12 +382,12 @@ export class Crew implements JobEvents, WorkerEvents {
     }
     const { idleTimeout } = this.settings;
     if (idleTimeout === Infinity) return;
+    const now = performance.now();
     for (const worker of this.#seated) {
-      if (worker.held > 0) continue;
-      const at = worker.idleSince + idleTimeout;
-      if (at <= performance.now()) worker.isRetiring = true;
-      if (at <= performance.now()) this.#schedule();
-      else this.#agenda.add(at, this.#schedule);
+      if (worker.state !== 'idle' || worker.isRetiring) continue;
+      const end = worker.idleSince + idleTimeout;
+      worker.isRetiring = end <= now;
+      this.#agenda.add(Math.max(end, now), this.#schedule);
     }
   }
 

@@ -4,6 +4,7 @@ import { AbortError, TimeoutError, WorkerLostError } from '../errors.js';
 import type { Caller } from './callers.js';
 import type { AnyFunction, TaskSettings } from './options.js';
 import type { Watcher } from './progress.js';
+import type { Signals } from './signals.js';
 import { withCaller } from './stack.js';
 
 /** A part of a job that one worker does: some items, one after the other. */
@@ -36,6 +37,7 @@ export interface Runner {
 
 /** What a job tells the pool. */
 export interface JobEvents {
+  readonly signals: Signals;
   /** There may be tasks now where there were none. */
   moreTasks(job: Job): void;
   /** What is under way of it is of no use any more. */
@@ -113,9 +115,8 @@ export abstract class Job {
       this.reject(new AbortError(signal), false);
       this.events.withdraw(this, true);
     };
-    this.#stopListening = () => signal.removeEventListener('abort', onAbort);
     if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
+    else this.#stopListening = this.events.signals.watch(signal, onAbort);
   }
 
   get requires(): number {
