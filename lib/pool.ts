@@ -47,7 +47,8 @@ type Settled<R> = PromiseSettledResult<Awaited<R>>[];
 
 /** Pools that were dropped while they were running. */
 const dropped = new FinalizationRegistry<Crew>((crew) => {
-  if (crew.state !== 'RUN') return;
+  // In a child the pool of its parent is garbage, too.
+  if (crew.state !== 'RUN' || !crew.isOurs) return;
   process.emitWarning(
     'A pool was garbage and had not been closed; call close() or terminate(), or use `await using`',
     'ResourceWarning',
@@ -470,7 +471,7 @@ export class Pool<Init extends unknown[] = unknown[]> {
       processes: processes * concurrency,
     });
     this.#crew.submit(job);
-    return new ResultIterator(job, this.#pump);
+    return new ResultIterator(job, this.#crew);
   }
 }
 

@@ -43,7 +43,7 @@ export class Agenda {
     if (at >= this.#wakesAt) return;
     clearTimeout(this.#timer);
     this.#wakesAt = at;
-    const delay = Math.min(Math.ceil(at - performance.now()), MAX_TIMER);
+    const delay = Math.min(Math.max(1, Math.ceil(at - performance.now())), MAX_TIMER);
     this.#timer = setTimeout(() => this.#onTimer(), delay).unref();
   }
 

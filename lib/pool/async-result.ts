@@ -20,7 +20,9 @@ function messageOf(error: unknown): string {
 }
 
 /** Failures that nobody has asked for, until their result is garbage. */
-const unseen = new FinalizationRegistry<unknown>((error) => {
+const unseen = new FinalizationRegistry<{ error: unknown; owner: number }>(({ error, owner }) => {
+  // In a child the results of its parent are garbage, too.
+  if (owner !== process.pid) return;
   process.emitWarning(
     `A task of a pool failed, and nobody asked for its result: ${messageOf(error)}`,
     'PoolWarning',
@@ -156,7 +158,7 @@ export class AsyncResult<T> implements PromiseLike<T> {
   #fail(error: unknown, isExpected: boolean): void {
     this.#settle('rejected', error);
     if (isExpected) this.#promise?.catch(ignore);
-    else if (!this.#isObserved) unseen.register(this, error, this);
+    else if (!this.#isObserved) unseen.register(this, { error, owner: process.pid }, this);
   }
 
   #settle(state: State, outcome: unknown): void {

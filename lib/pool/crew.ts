@@ -95,9 +95,14 @@ export class Crew implements JobEvents, WorkerEvents {
     return this.state !== 'RUN' && this.#jobs.size === 0 && this.workers.length === 0;
   }
 
+  /** Whether this process has made it, and not one that it is a fork of. */
+  get isOurs(): boolean {
+    return this.#owner === process.pid;
+  }
+
   /** @throws ProcessError `ERR_TRUEFORK_NOT_THE_CREATOR` */
   assertOwned(): void {
-    if (this.#owner === process.pid) return;
+    if (this.isOurs) return;
     throw new ProcessError(
       'ERR_TRUEFORK_NOT_THE_CREATOR',
       'a pool can be used only by the process that has made it; make another one here',
@@ -250,7 +255,7 @@ export class Crew implements JobEvents, WorkerEvents {
     this.#isScheduled = false;
     this.callers.reset();
     // What is under way when the process exits, by whichever way, ends with it.
-    if (this.#owner !== process.pid || isExiting()) return;
+    if (!this.isOurs || isExiting()) return;
     for (const worker of this.#ended) this.#bury(worker);
     this.#forkError = undefined;
     this.#letGo();

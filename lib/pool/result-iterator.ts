@@ -6,11 +6,13 @@ import {
   type SyncWaitOptions,
   type WaitOptions,
 } from '../waiting.js';
-import type { Pump } from './async-result.js';
+import type { Crew } from './crew.js';
 import type { ImapJob, Outcome } from './imap-job.js';
 
 /** Iterators that were dropped before they were at their end. */
-const dropped = new FinalizationRegistry<ImapJob>((job) => job.cancel());
+const dropped = new FinalizationRegistry<{ job: ImapJob; crew: Crew }>(({ job, crew }) => {
+  if (crew.isOurs) job.cancel();
+});
 
 function result<T>(outcome: Outcome | null): IteratorResult<T, undefined> {
   if (outcome === null) return { done: true, value: undefined };
@@ -28,15 +30,15 @@ function notInTime(): TimeoutError {
  */
 export class ResultIterator<T> implements AsyncIterable<T> {
   readonly #job: ImapJob;
-  readonly #pump: Pump;
+  readonly #crew: Crew;
   /** Those who called next() get their results in that order. */
   #last: Promise<unknown> = Promise.resolve();
 
   /** @internal */
-  constructor(job: ImapJob, pump: Pump) {
+  constructor(job: ImapJob, crew: Crew) {
     this.#job = job;
-    this.#pump = pump;
-    dropped.register(this, job, this);
+    this.#crew = crew;
+    dropped.register(this, { job, crew });
   }
 
   /**
@@ -61,7 +63,7 @@ export class ResultIterator<T> implements AsyncIterable<T> {
     const deadline = new Deadline(waitOptions(options).timeout);
     let outcome: Outcome | null | undefined;
     const isThere = (): boolean => (outcome = this.#job.take()) !== undefined;
-    if (!this.#pump(isThere, deadline)) throw notInTime();
+    if (!this.#crew.pump(isThere, deadline)) throw notInTime();
     return result(outcome!);
   }
 

@@ -8,6 +8,11 @@ function framesOf(stack: string | undefined): string {
   return at < 0 ? '' : stack!.slice(at).trimEnd();
 }
 
+/** Without those of the worker itself, which runs the function of the user. */
+function framesOfUser(stack: string | undefined): string {
+  return framesOf(stack).replace(/\n? +at callItem \([^]*$/, '');
+}
+
 function headOf(error: Error): string {
   const { stack = String(error) } = error;
   const at = stack.search(/^\s+at /m);
@@ -20,7 +25,7 @@ function headOf(error: Error): string {
  */
 export function withCaller(error: unknown, caller: Caller, runner: Runner | undefined): unknown {
   if (!(error instanceof Error)) return error;
-  const inWorker = runner === undefined ? '' : framesOf(error.stack);
+  const inWorker = runner === undefined ? '' : framesOfUser(error.stack);
   const lines = [headOf(error), framesOf(caller.stack)];
   if (inWorker !== '') lines.push(`    in ${runner!.name}, pid ${runner!.pid}:`, inWorker);
   const stack = lines.filter((line) => line !== '').join('\n');

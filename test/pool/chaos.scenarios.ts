@@ -102,6 +102,15 @@ function submit(pool: Pool, dice: Dice): Promise<unknown> {
   }
 }
 
+/** It may have ended by itself. */
+function kill(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    assert.equal((error as NodeJS.ErrnoException).code, 'ESRCH');
+  }
+}
+
 async function round(dice: Dice): Promise<void> {
   const pool = new Pool(options(dice));
   const jobs: Promise<unknown>[] = [];
@@ -113,7 +122,7 @@ async function round(dice: Dice): Promise<void> {
   }
   for (let i = 0; i < kills; i++) {
     const { workers } = pool.statistics();
-    if (workers.length > 0) process.kill(dice.pick(workers).pid, dice.pick(['SIGKILL', 'SIGTERM']));
+    if (workers.length > 0) kill(dice.pick(workers).pid, dice.pick(['SIGKILL', 'SIGTERM']));
     await sleep(dice.below(6));
   }
   if (dice.oneIn(4)) pool.terminate();

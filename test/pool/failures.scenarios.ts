@@ -364,14 +364,14 @@ export const scenarios: Scenarios = {
 
   'initializers that reject, exit, hang': () =>
     leavesNothing(async () => {
-      const cases: [() => unknown, string][] = [
+      const cases: [() => unknown, string, number?][] = [
         [() => Promise.reject(new Error('late')), 'late'],
         [() => process.exit(3), '3 workers in a row ended before they were ready (they exit)'],
-        [hang, 'the initializer took longer than 50 ms'],
-        [spin, 'the initializer took longer than 50 ms'],
+        [hang, 'the initializer took longer than 50 ms', 50],
+        [spin, 'the initializer took longer than 50 ms', 50],
       ];
-      for (const [initializer, message] of cases) {
-        const pool = new Pool({ processes: 1, initializer, initializerTimeout: 50 });
+      for (const [initializer, message, initializerTimeout] of cases) {
+        const pool = new Pool({ processes: 1, initializer, initializerTimeout });
         const error = await caught(pool.apply(square, [1]));
         assert.ok(error instanceof BrokenPoolError);
         assert.equal(error.message, `the pool is broken: ${message}`);
@@ -539,6 +539,21 @@ export const scenarios: Scenarios = {
       assert.equal(await pool.apply(square, [3]), 9);
       await finish(pool);
     }),
+
+  'what is garbage in a worker may be in use in the parent': {
+    async run() {
+      const pool = new Pool(2);
+      const unseen = pool.applyAsync(() => assert.fail('seen later'));
+      await unseen.wait();
+      const iterator = pool.imap(square, range(200));
+      await pool.map(() => gc(), range(20), 1);
+      await pool.map(() => sleep(1).then(gc), range(20), 1);
+      for (const i of range(200)) assert.equal((await iterator.next()).value, i * i);
+      assert.equal(await pool.apply(square, [3]), 9);
+      await finish(pool);
+    },
+    options: { nodeArgs: ['--expose-gc'] },
+  },
 
   async 'somebody else reaps a worker'() {
     const pool = new Pool(1);
