@@ -4,7 +4,7 @@ import { cpuCount } from './cpu-count.js';
 import { ProcessError } from './errors.js';
 import { AsyncResult, type Pump } from './pool/async-result.js';
 import { CallJob } from './pool/call-job.js';
-import { Crew } from './pool/crew.js';
+import { Crew, type Expected } from './pool/crew.js';
 import { ImapJob } from './pool/imap-job.js';
 import type { JobPlan } from './pool/job.js';
 import { MapJob } from './pool/map-job.js';
@@ -374,7 +374,7 @@ export class Pool<Init extends unknown[] = unknown[]> {
     try {
       return submit().get();
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 
@@ -425,7 +425,7 @@ export class Pool<Init extends unknown[] = unknown[]> {
     this.#crew.assertRunning();
     const plan = this.#plan(fn, spreads, options, caller);
     const result = new AsyncResult<unknown[]>(this.#pump, options as Callbacks<unknown[]>);
-    const submit = (items: readonly unknown[]): void => {
+    const submit = (items: readonly unknown[], expected?: Expected): void => {
       const { processes, concurrency } = this.#crew.settings;
       const tasks = processes * concurrency * TASKS_EACH;
       const size = chunksize ?? Math.max(1, Math.ceil(items.length / tasks));
@@ -433,17 +433,32 @@ export class Pool<Init extends unknown[] = unknown[]> {
         { ...plan, items, chunksize: size, failFast, settle, processes },
         result as AsyncResult<unknown>,
       );
-      this.#crew.submit(job);
+      this.#crew.submit(job, expected);
       job.endIfEmpty();
     };
-    if (isAsyncIterable(iterable)) {
-      collect(iterable)
-        .then(submit)
-        .catch((error: unknown) => result.reject(error, false));
-    } else {
-      submit([...iterable]);
-    }
+    if (isAsyncIterable(iterable)) void this.#readInput(iterable, submit, result);
+    else submit([...iterable]);
     return result;
+  }
+
+  async #readInput(
+    input: AsyncIterable<unknown>,
+    submit: (items: readonly unknown[], expected: Expected) => void,
+    result: AsyncResult<unknown[]>,
+  ): Promise<void> {
+    const expected: Expected = {
+      fail: (error, isExpected) => {
+        if (!result.ready()) result.reject(error, isExpected);
+      },
+    };
+    this.#crew.expect(expected);
+    try {
+      const items = await collect(input);
+      if (!result.ready()) submit(items, expected);
+    } catch (error) {
+      this.#crew.forgo(expected);
+      expected.fail(error, false);
+    }
   }
 
   #imap(

@@ -62,7 +62,7 @@ function startWorkerpool(workerType: 'thread' | 'process', size: number): Runnin
     maxWorkers: size,
     forkOpts: { serialization: 'advanced' },
   });
-  const call: Call = (name, arg) => pool.exec(name, [arg]) as unknown as Promise<unknown>;
+  const call: Call = (name, arg) => pool.exec(name, [arg]);
   return { call, map: oneByOne(call), end: async () => pool.terminate(true) };
 }
 

@@ -5,7 +5,7 @@ export function square(x: number): number {
   return x * x;
 }
 
-export function megabyte(_: number): Uint8Array {
+export function megabyte(): Uint8Array {
   return new Uint8Array(1_000_000);
 }
 
@@ -32,7 +32,7 @@ export default function run({ name, arg }: { name: Name; arg: never }): unknown 
   return functions[name](arg);
 }
 
-if (!isMainThread) worker(functions as unknown as Record<string, () => unknown>);
+if (!isMainThread) worker(functions);
 
 if (process.argv[2] === 'child_process') {
   process.on('message', ({ id, name, arg }: { id: number; name: Name; arg: never }) => {

@@ -20,11 +20,11 @@ function messageOf(error: unknown): string {
 }
 
 /** Failures that nobody has asked for, until their result is garbage. */
-const unseen = new FinalizationRegistry<{ error: unknown; owner: number }>(({ error, owner }) => {
+const unseen = new FinalizationRegistry<{ reason: unknown; owner: number }>(({ reason, owner }) => {
   // In a child the results of its parent are garbage, too.
   if (owner !== process.pid) return;
   process.emitWarning(
-    `A task of a pool failed, and nobody asked for its result: ${messageOf(error)}`,
+    `A task of a pool failed, and nobody asked for its result: ${messageOf(reason)}`,
     'PoolWarning',
   );
 });
@@ -155,10 +155,10 @@ export class AsyncResult<T> implements PromiseLike<T> {
     this.#fail(error, isExpected);
   }
 
-  #fail(error: unknown, isExpected: boolean): void {
-    this.#settle('rejected', error);
+  #fail(reason: unknown, isExpected: boolean): void {
+    this.#settle('rejected', reason);
     if (isExpected) this.#promise?.catch(ignore);
-    else if (!this.#isObserved) unseen.register(this, { error, owner: process.pid }, this);
+    else if (!this.#isObserved) unseen.register(this, { reason, owner: process.pid }, this);
   }
 
   #settle(state: State, outcome: unknown): void {
@@ -186,7 +186,7 @@ export class AsyncResult<T> implements PromiseLike<T> {
     this.#promise ??= new Promise((resolve, reject) => {
       const settle = (): void => {
         if (this.#state === 'fulfilled') resolve(this.#outcome as T);
-        else reject(this.#outcome as Error);
+        else reject(this.#outcome);
       };
       if (this.ready()) settle();
       else this.#subscribe(settle);

@@ -46,6 +46,11 @@ function terminated(): ProcessError {
   );
 }
 
+/** Something that will be submitted. */
+export interface Expected {
+  fail(error: unknown, isExpected: boolean): void;
+}
+
 export class Crew implements JobEvents, WorkerEvents {
   readonly settings: Settings;
   state: State = 'RUN';
@@ -55,6 +60,8 @@ export class Crew implements JobEvents, WorkerEvents {
   readonly #registry = new Registry();
   readonly #queue = new JobQueue();
   readonly #jobs = new Set<Job>();
+  /** Maps whose input is still being read; each can be told that it is too late. */
+  readonly #expected = new Set<Expected>();
   readonly #agenda = new Agenda();
   readonly #restarts: Restarts;
   /** Those that run tasks: not more than the pool has processes. */
@@ -88,11 +95,11 @@ export class Crew implements JobEvents, WorkerEvents {
   }
 
   get jobs(): number {
-    return this.#jobs.size;
+    return this.#jobs.size + this.#expected.size;
   }
 
   get isOver(): boolean {
-    return this.state !== 'RUN' && this.#jobs.size === 0 && this.workers.length === 0;
+    return this.state !== 'RUN' && this.jobs === 0 && this.workers.length === 0;
   }
 
   /** Whether this process has made it, and not one that it is a fork of. */
@@ -116,8 +123,16 @@ export class Crew implements JobEvents, WorkerEvents {
     if (this.state !== 'RUN') throw notRunning();
   }
 
-  submit(job: Job): void {
+  /** Something will be submitted, be the pool closed by then. */
+  expect(expected: Expected): void {
     this.assertRunning();
+    this.#expected.add(expected);
+  }
+
+  /** @param expected what was announced as this */
+  submit(job: Job, expected?: Expected): void {
+    const isExpected = expected !== undefined && this.#expected.delete(expected);
+    if (!isExpected) this.assertRunning();
     job.events = this;
     job.fnNumber = this.#registry.numberOf(job.fn);
     // Where workers are going to be forked for the function, they have the items, too.
@@ -204,7 +219,7 @@ export class Crew implements JobEvents, WorkerEvents {
   }
 
   withdraw(job: Job, isUrgent: boolean): void {
-    for (const worker of [...this.#seated]) {
+    for (const worker of this.#seated) {
       const hasBegun = worker.hasBegun(job);
       if (hasBegun === undefined) continue;
       this.#takeBack(worker);
@@ -215,7 +230,13 @@ export class Crew implements JobEvents, WorkerEvents {
 
   settled(job: Job): void {
     this.#jobs.delete(job);
-    if (this.#jobs.size === 0) this.#schedule();
+    if (this.jobs === 0) this.#schedule();
+  }
+
+  /** What was announced will not come. */
+  forgo(expected: Expected): void {
+    this.#expected.delete(expected);
+    this.#schedule();
   }
 
   // What workers say.
@@ -277,7 +298,7 @@ export class Crew implements JobEvents, WorkerEvents {
 
   /** Those that have done their part. */
   #letGo(): void {
-    const isEnd = this.state !== 'RUN' && this.#jobs.size === 0;
+    const isEnd = this.state !== 'RUN' && this.jobs === 0;
     for (const worker of [...this.#seated, ...this.#waiting]) {
       const isSpent = worker.isRetiring || worker.isExhausted || isEnd;
       if (isSpent && worker.held === 0 && !worker.isCondemned) this.#dismiss(worker);
@@ -454,7 +475,9 @@ export class Crew implements JobEvents, WorkerEvents {
   }
 
   #failAll(makeError: () => Error, isExpected: boolean): void {
-    for (const job of [...this.#jobs]) job.fail(makeError(), isExpected);
+    for (const expected of this.#expected) expected.fail(makeError(), isExpected);
+    this.#expected.clear();
+    for (const job of this.#jobs) job.fail(makeError(), isExpected);
   }
 
   #watchTime(job: Job): void {
@@ -464,7 +487,7 @@ export class Crew implements JobEvents, WorkerEvents {
   readonly #checkTimeouts = (): void => {
     const now = performance.now();
     let next = Infinity;
-    for (const worker of [...this.#seated]) {
+    for (const worker of this.#seated) {
       if (worker.hasEnded) continue;
       const expired: [Task, number][] = [];
       next = Math.min(

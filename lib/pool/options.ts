@@ -1,5 +1,4 @@
 // What pools and their tasks can be told.
-import type { AsyncResult } from './async-result.js';
 import { assertFunction, assertInteger, assertType, outOfRange } from '../validate.js';
 import { waitOptions } from '../waiting.js';
 

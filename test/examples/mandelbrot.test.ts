@@ -20,7 +20,7 @@ test('a picture of the Mandelbrot set', async () => {
   assert.deepEqual([picture.width, picture.height, picture.channels], [70, 40, 3]);
   const pixel = (x: number, y: number): number[] => {
     const at = (y * picture.width + x) * picture.channels;
-    return [...picture.data.slice(at, at + picture.channels)];
+    return Array.from(picture.data.slice(at, at + picture.channels));
   };
   assert.deepEqual(pixel(35, 20), [0, 0, 0]); // (-0.75, 0) belongs to it
   assert.notDeepEqual(pixel(0, 0), [0, 0, 0]);

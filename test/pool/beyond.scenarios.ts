@@ -249,6 +249,27 @@ export const scenarios: Scenarios = {
     await finish(pool);
   },
 
+  'an input that is still read when the pool is closed, or terminated': () =>
+    leavesNothing(async () => {
+      async function* slow(): AsyncGenerator<number> {
+        for (const i of range(3)) yield ((await sleep(10), i));
+      }
+      async function* never(): AsyncGenerator<number> {
+        yield 1;
+        await new Promise(() => {});
+      }
+      const closed = new Pool(2);
+      const late = closed.map(square, slow());
+      closed.close();
+      assert.equal(await closed.join(), true);
+      assert.deepEqual(await late, [0, 1, 4]);
+      const ended = new Pool(2);
+      const lost = ended.mapAsync(square, never());
+      ended.terminate();
+      assert.equal(await ended.join(), true);
+      await assert.rejects(lost.get(), { code: 'ERR_TRUEFORK_POOL_TERMINATED' });
+    }),
+
   async 'an iterator that is dropped does not keep the pool'() {
     const pool = new Pool(2);
     for await (const _ of pool.imap(square, range(10_000))) break;
@@ -318,7 +339,7 @@ export const scenarios: Scenarios = {
     gate.set();
     await result;
     await pool.apply(square, [1]);
-    const [worker] = pool.statistics().workers.filter(({ state }) => state === 'idle');
+    const worker = pool.statistics().workers.find(({ state }) => state === 'idle');
     assert.ok(worker!.age > 0 && worker!.completed >= 1 && worker!.tasks === 0);
     await finish(pool);
     assert.deepEqual(pool.statistics().workers, []);

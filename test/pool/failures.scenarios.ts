@@ -289,7 +289,7 @@ export const scenarios: Scenarios = {
       { code: 'ERR_ASSERTION' },
     );
     const aggregate = await caught(
-      pool.apply(() => Promise.any([Promise.reject(new RangeError('1'))])),
+      pool.apply(() => Promise.reject(new AggregateError([new RangeError('1')]))),
     );
     assert.ok((aggregate as AggregateError).errors[0] instanceof RangeError);
     await finish(pool);

@@ -47,10 +47,7 @@ export const scenarios: Scenarios = {
     const pool = new Pool(3);
     assert.deepEqual(await pool.map(square, range(10)), range(10).map(square));
     assert.deepEqual(await pool.map(square, range(100), 20), range(100).map(square));
-    assert.deepEqual(
-      await pool.map(slowSquare as (x: number) => Promise<number>, range(9)),
-      range(9).map(square),
-    );
+    assert.deepEqual(await pool.map(slowSquare, range(9)), range(9).map(square));
     assert.deepEqual(await pool.mapAsync(square, range(10)), range(10).map(square));
     assert.deepEqual(pool.mapSync(square, range(50), { chunksize: 7 }), range(50).map(square));
     assert.deepEqual(await pool.map(square, new Set([1, 2])), [1, 4]);
@@ -218,7 +215,7 @@ export const scenarios: Scenarios = {
       iterator.next(),
       iterator.next(),
     ]);
-    assert.deepEqual([one!.value, two!.value, three!.done], [300, 1, true]);
+    assert.deepEqual([one.value, two.value, three.done], [300, 1, true]);
     await finish(pool);
   },
 
@@ -299,16 +296,16 @@ export const scenarios: Scenarios = {
     let kept: Pool;
     {
       await using pool = new Pool(2);
-      kept = pool as unknown as Pool;
+      kept = pool;
       assert.deepEqual(await pool.map(square, range(10)), range(10).map(square));
-      result = pool.mapAsync(hang as () => Promise<number>, range(2));
+      result = pool.mapAsync(hang, range(2));
     }
     await assert.rejects(result.get(), { code: 'ERR_TRUEFORK_POOL_TERMINATED' });
     assert.throws(() => kept.mapAsync(square, [1]), { code: 'ERR_TRUEFORK_POOL_CLOSED' });
     {
       using pool = new Pool(2);
       assert.equal(pool.applySync(square, [2]), 4);
-      kept = pool as unknown as Pool;
+      kept = pool;
     }
     assert.equal(kept.statistics().workers.length, 0);
   },
@@ -320,7 +317,7 @@ export const scenarios: Scenarios = {
       message: 'Pool is still running',
     });
     assert.throws(() => pool.joinSync(), { code: 'ERR_TRUEFORK_STILL_RUNNING' });
-    const result = pool.mapAsync(slowSquare as (x: number) => Promise<number>, range(20), 1);
+    const result = pool.mapAsync(slowSquare, range(20), 1);
     pool.close();
     pool.close();
     const closed = { code: 'ERR_TRUEFORK_POOL_CLOSED', message: 'Pool not running' };
