@@ -7,10 +7,10 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { cpuCount } from 'truefork';
-import { Crew } from './digest/crew.js';
 import { bytesOf, findFiles, type Failure, type FoundFile, type RawPath } from './digest/files.js';
 import { digestFile, type Digest } from './digest/hash.js';
 import { printFailures, printJson, printTable, showProgress, type Speed } from './digest/report.js';
+import { shareOut } from './digest/share-out.js';
 
 /** A worker gets so many bytes, or files, at a time: enough to be busy for some milliseconds. */
 const JOB_BYTES = 4e6;
@@ -50,17 +50,17 @@ async function digestAll(
   done: (results: Result[]) => void,
 ): Promise<Speed> {
   const jobs = makeJobs(files);
-  // The workers are forks of this process: they have the list of files already.
-  const crew = new Crew<Result[]>(
-    (job) => jobs[job]!.map(({ path }) => digestFile(root, path)),
-    (job, how) => jobs[job]!.map(({ path }) => ({ path, reason: `lost with its worker (${how})` })),
-  );
-  let bytes = 0;
-  const start = performance.now();
-  await crew.run(processes, jobs.length, (results) => {
+  const take = (results: Result[]): void => {
     bytes += bytesDigested(results);
     done(results);
-  });
+  };
+  let bytes = 0;
+  const start = performance.now();
+  // The workers are forks of this process: they have the list of files already.
+  const digestJob = (job: number): Result[] => jobs[job]!.map(({ path }) => digestFile(root, path));
+  const lost = await shareOut(digestJob, jobs.length, processes, take);
+  for (const job of lost)
+    take(jobs[job]!.map(({ path }) => ({ path, reason: 'lost with its worker' })));
   return { processes, bytes, seconds: (performance.now() - start) / 1000 };
 }
 

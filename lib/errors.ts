@@ -56,8 +56,12 @@ export type ErrorCode =
   | 'ERR_TRUEFORK_NOT_CLOSED'
   | 'ERR_TRUEFORK_NOT_LOCKED'
   | 'ERR_TRUEFORK_NOT_OWNED'
+  | 'ERR_TRUEFORK_NOT_READY'
   | 'ERR_TRUEFORK_NOT_STARTED'
   | 'ERR_TRUEFORK_NOT_THE_CREATOR'
+  | 'ERR_TRUEFORK_POOL_BROKEN'
+  | 'ERR_TRUEFORK_POOL_CLOSED'
+  | 'ERR_TRUEFORK_POOL_TERMINATED'
   | 'ERR_TRUEFORK_PROCESS_CLOSED'
   | 'ERR_TRUEFORK_PROFILER'
   | 'ERR_TRUEFORK_READ_ONLY'
@@ -183,6 +187,18 @@ export class WorkerLostError extends ProcessError {
 
   static {
     this.prototype.name = 'WorkerLostError';
+  }
+}
+
+/** The workers of a pool end before they do anything: it has given up. The cause says why. */
+export class BrokenPoolError extends ProcessError {
+  constructor(cause: unknown) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    super('ERR_TRUEFORK_POOL_BROKEN', `the pool is broken: ${reason}`, { cause });
+  }
+
+  static {
+    this.prototype.name = 'BrokenPoolError';
   }
 }
 

@@ -9,6 +9,7 @@ export { cpuCount } from './cpu-count.js';
 export {
   AbortError,
   BrokenBarrierError,
+  BrokenPoolError,
   BufferTooShort,
   Empty,
   EOFError,
@@ -21,6 +22,17 @@ export type { ErrorCode, SystemError } from './errors.js';
 export { inChild } from './in-child.js';
 export { ParentProcess } from './parent-process.js';
 export type { ResourceUsage } from './posix/wait.js';
+export { AsyncResult, Pool, ResultIterator } from './pool.js';
+export type {
+  Callbacks,
+  ImapOptions,
+  Input,
+  MapOptions,
+  PoolOptions,
+  PoolStatistics,
+  Progress,
+  TaskOptions,
+} from './pool.js';
 export { activeChildren, currentProcess, parentProcess, Process, reap } from './process.js';
 export type { Inheritable, ProcessOptions } from './process.js';
 export { JoinableQueue, Queue, SimpleQueue } from './queues.js';

@@ -209,6 +209,12 @@ export class Popen {
     return true;
   }
 
+  /** Calls `wake` when the process has ended. */
+  watch(wake: () => void, keepsLoopAlive: boolean): void {
+    if (keepsLoopAlive) this.#sentinel.subscribe(wake);
+    else this.#sentinel.watch(wake);
+  }
+
   /** Sends a signal, unless the process has ended. */
   sendSignal(signal: NodeJS.Signals): void {
     if (this.poll()) return;

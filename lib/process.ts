@@ -311,6 +311,11 @@ export class Process<Args extends unknown[] = unknown[]> {
     return this.#daemon;
   }
 
+  /** @internal Calls `wake` when it has ended. */
+  protected watch(wake: () => void, keepsLoopAlive: boolean): void {
+    this.#started('watch').watch(wake, keepsLoopAlive);
+  }
+
   get #isOurs(): boolean {
     return this.#creator === process.pid && this !== current;
   }

@@ -7,6 +7,7 @@ export class Sentinel {
   readonly fd: number;
   readonly #poller: Poller;
   readonly #waiters = new Set<() => void>();
+  readonly #onlookers = new Set<() => void>();
   #keepsAlive = false;
   #hasEnded = false;
 
@@ -21,15 +22,24 @@ export class Sentinel {
     this.#watch();
   }
 
-  /** Calls `wake` when the process has ended. Returns a function that takes that back. */
+  /**
+   * Calls `wake` when the process has ended; until then the event loop stays alive. Returns a
+   * function that takes that back.
+   */
   subscribe(wake: () => void): () => void {
     this.#waiters.add(wake);
     if (this.#hasEnded) queueMicrotask(() => this.#end());
     else this.#watch();
     return () => {
       this.#waiters.delete(wake);
-      if (this.#waiters.size === 0 && !this.#keepsAlive) this.#poller.stop();
+      this.#watch();
     };
+  }
+
+  /** Calls `wake` when the process has ended, if the event loop is alive by then. */
+  watch(wake: () => void): void {
+    this.#onlookers.add(wake);
+    this.#watch();
   }
 
   /** Blocks the thread. Returns whether the process has ended, false after the timeout (ms). */
@@ -46,16 +56,21 @@ export class Sentinel {
   /** In a forked child: those who wait are the parent's. */
   abandon(): void {
     this.#waiters.clear();
+    this.#onlookers.clear();
     this.#poller.close();
   }
 
   #watch(): void {
-    if (!this.#hasEnded) startPoller(this.#poller, READABLE);
+    if (this.#hasEnded) return;
+    const isAwaited = this.#keepsAlive || this.#waiters.size > 0;
+    this.#poller.setRef(isAwaited);
+    if (isAwaited || this.#onlookers.size > 0) startPoller(this.#poller, READABLE);
+    else this.#poller.stop();
   }
 
   #end(): void {
     this.#hasEnded = true;
     this.#poller.stop();
-    for (const wake of this.#waiters) wake();
+    for (const wake of [...this.#waiters, ...this.#onlookers]) wake();
   }
 }

@@ -160,6 +160,11 @@ function isError(value: unknown): value is Error {
   return types.isNativeError(value) || value instanceof DOMException;
 }
 
+/** Whether a value is sent whole only by itself, and not inside of another. */
+export function standsAlone(value: object): boolean {
+  return isError(value) || value instanceof SharedMemory || value instanceof ShareableList;
+}
+
 function classNameOf(error: Error): string | undefined {
   const prototype = Object.getPrototypeOf(error) as object | null;
   const known = [...PROTOTYPES].find(([, candidate]) => candidate === prototype);
@@ -212,7 +217,10 @@ class ErrorEncoder {
   #encodeReason(value: unknown): Buffer {
     if (isError(value)) return join(this.encode(value));
     try {
-      return join(encode(value));
+      const message = join(encode(value));
+      // V8 writes errors inside of it that are causes of each other, and cannot read them.
+      decode(message);
+      return message;
     } catch {
       return join(encode(inspect(value)));
     }

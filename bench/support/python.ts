@@ -19,6 +19,10 @@ export class Python {
     this.#lines = createInterface(this.#process.stdout);
   }
 
+  get pid(): number {
+    return this.#process.pid!;
+  }
+
   async ask<T>(order: string): Promise<T> {
     const answer = once(this.#lines, 'line');
     this.#process.stdin.write(`${order}\n`);

@@ -129,6 +129,8 @@ export interface Native {
   setNonblocking(fd: number): number;
   /** Blocks the thread. Returns the events that came, 0 after the timeout (ms; negative: none). */
   poll(fd: number, events: number, timeout: number): number;
+  /** As poll(), for many: `events` are those to look for, and then those that are there. */
+  pollAll(fds: Int32Array, events: Int32Array, timeout: number): number;
 
   /** An ArrayBuffer over the mapping, or a negative errno. */
   mmap(

@@ -34,3 +34,24 @@ export function waitUntilReady(fd: number, event: number, timeout: number): bool
   const events = event === READABLE ? POLLIN : POLLOUT;
   return check(native.poll(fd, events, timeout === Infinity ? -1 : timeout), 'poll') > 0;
 }
+
+/**
+ * poll(2) of many — blocks the thread until one of `fds` is ready, has an error or is at its
+ * end.
+ *
+ * @param wanted READABLE | WRITABLE for each of them
+ * @param timeout in milliseconds; Infinity: none
+ * @returns for each of them whether it is ready
+ */
+export function waitUntilAnyReady(
+  fds: readonly number[],
+  wanted: readonly number[],
+  timeout: number,
+): boolean[] {
+  const events = Int32Array.from(
+    wanted,
+    (event) => (event & READABLE ? POLLIN : 0) | (event & WRITABLE ? POLLOUT : 0),
+  );
+  check(native.pollAll(Int32Array.from(fds), events, timeout === Infinity ? -1 : timeout), 'poll');
+  return Array.from(events, (event) => event !== 0);
+}

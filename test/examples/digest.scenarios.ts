@@ -1,22 +1,31 @@
 import assert from 'node:assert/strict';
 import { activeChildren } from 'truefork';
-import { Crew } from '../../examples/digest/crew.js';
+import { shareOut } from '../../examples/digest/share-out.js';
 import { children, countDescriptors } from '../support/observe.js';
 import type { Scenarios } from '../support/scenarios.js';
 
-function runInCrew(work: (job: number) => number, size: number, jobs: number): Promise<unknown[]> {
-  const results: unknown[] = [];
-  const crew = new Crew<unknown>(work, (job, how) => `${job}: ${how}`);
-  return crew.run(size, jobs, (result) => results.push(result)).then(() => results);
+function sorted(numbers: number[]): number[] {
+  return numbers.toSorted((a, b) => a - b);
+}
+
+function range(length: number): number[] {
+  return Array.from({ length }, (_, i) => i);
 }
 
 export const scenarios: Scenarios = {
-  async 'every job is done once, and nothing of the crew remains'() {
+  async 'every job is done once, and nothing of the workers remains'() {
     const before = countDescriptors();
-    const results = await runInCrew((job) => job * job, 3, 500);
+    const results: number[] = [];
+    const lost = await shareOut(
+      (job) => job * job,
+      500,
+      3,
+      (result) => results.push(result),
+    );
+    assert.deepEqual(lost, []);
     assert.deepEqual(
-      (results as number[]).toSorted((a, b) => a - b),
-      Array.from({ length: 500 }, (_, job) => job * job),
+      sorted(results),
+      range(500).map((job) => job * job),
     );
     assert.deepEqual(activeChildren(), []);
     assert.equal(children().size, 0);
@@ -25,15 +34,16 @@ export const scenarios: Scenarios = {
   },
 
   async 'a job that kills its workers is reported, the others are done'() {
+    const results: number[] = [];
     const work = (job: number): number => {
       if (job === 7) process.kill(process.pid, 'SIGKILL');
       return job;
     };
-    const results = await runInCrew(work, 2, 20);
-    assert.equal(results.length, 20);
+    const lost = await shareOut(work, 20, 2, (result) => results.push(result));
+    assert.deepEqual(lost, [7]);
     assert.deepEqual(
-      results.filter((result) => typeof result === 'string'),
-      ['7: SIGKILL'],
+      sorted(results),
+      range(20).filter((job) => job !== 7),
     );
     assert.equal(children().size, 0);
   },

@@ -1,0 +1,205 @@
+import { AbortError, ProcessError, TimeoutError } from '../errors.js';
+import type { Callbacks } from './options.js';
+import {
+  Deadline,
+  waitFor,
+  waitOptions,
+  type SyncWaitOptions,
+  type WaitOptions,
+} from '../waiting.js';
+
+/** Runs a pool without the event loop until `isDone`. Returns false if the deadline came first. */
+export type Pump = (isDone: () => boolean, deadline: Deadline) => boolean;
+
+type State = 'pending' | 'fulfilled' | 'rejected';
+
+function ignore(): void {}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? String(error)) : String(error);
+}
+
+/** Failures that nobody has asked for, until their result is garbage. */
+const unseen = new FinalizationRegistry<{ reason: unknown; owner: number }>(({ reason, owner }) => {
+  // In a child the results of its parent are garbage, too.
+  if (owner !== process.pid) return;
+  process.emitWarning(
+    `A task of a pool failed, and nobody asked for its result: ${messageOf(reason)}`,
+    'PoolWarning',
+  );
+});
+
+/**
+ * What will become of a task, or of all the tasks of a `mapAsync()`: Python's
+ * `multiprocessing.pool.AsyncResult`. It can be awaited, any number of times.
+ *
+ * A failure that nobody asks for does not end the program. It is a warning when the
+ * result is garbage.
+ */
+export class AsyncResult<T> implements PromiseLike<T> {
+  readonly #pump: Pump;
+  readonly #callbacks: Callbacks<T>;
+  #waiters: Set<() => void> | undefined;
+  #state: State = 'pending';
+  /** The value, or the error. */
+  #outcome: unknown;
+  #promise: Promise<T> | undefined;
+  #isObserved = false;
+
+  /** @internal */
+  constructor(pump: Pump, callbacks: Callbacks<T> = {}) {
+    this.#pump = pump;
+    this.#callbacks = callbacks;
+    this.#isObserved = callbacks.errorCallback !== undefined;
+  }
+
+  /**
+   * The value.
+   *
+   * @param options `{ timeout, signal }`, or the timeout in milliseconds; default: no limit. They
+   *   end the wait and not the task
+   * @throws what the task has thrown, WorkerLostError, or why it was not run
+   * @throws TimeoutError after the timeout
+   * @throws AbortError
+   */
+  get(options: number | WaitOptions = {}): Promise<T> {
+    const { timeout, signal } = waitOptions(options);
+    if (timeout === Infinity && signal === undefined) return this.#settled();
+    return this.#within(timeout, signal);
+  }
+
+  /** As {@link get}, and blocks the thread. */
+  getSync(options: number | SyncWaitOptions = {}): T {
+    if (!this.waitSync(options)) throw notInTime();
+    if (this.#state === 'rejected') throw this.#outcome;
+    return this.#outcome as T;
+  }
+
+  /**
+   * Waits until the result is there, be it a value or an error.
+   *
+   * @returns false after the timeout
+   * @throws AbortError
+   */
+  async wait(options: number | WaitOptions = {}): Promise<boolean> {
+    const { timeout, signal } = waitOptions(options);
+    this.#observe();
+    if (signal?.aborted) throw new AbortError(signal);
+    if (this.ready()) return true;
+    return waitFor((wake) => this.#subscribe(wake), timeout, signal);
+  }
+
+  /** As {@link wait}, and blocks the thread. */
+  waitSync(options: number | SyncWaitOptions = {}): boolean {
+    const { timeout } = waitOptions(options);
+    this.#observe();
+    return this.#pump(() => this.ready(), new Deadline(timeout));
+  }
+
+  /** Whether the result is there. */
+  ready(): boolean {
+    return this.#state !== 'pending';
+  }
+
+  /**
+   * Whether the result is a value.
+   *
+   * @throws ProcessError `ERR_TRUEFORK_NOT_READY`
+   */
+  successful(): boolean {
+    this.#observe();
+    if (this.ready()) return this.#state === 'fulfilled';
+    throw new ProcessError('ERR_TRUEFORK_NOT_READY', 'the result is not ready');
+  }
+
+  // oxlint-disable-next-line unicorn/no-thenable -- to be awaited is what it is for
+  then<Value = T, Reason = never>(
+    onFulfilled?: ((value: T) => Value | PromiseLike<Value>) | null,
+    onRejected?: ((reason: unknown) => Reason | PromiseLike<Reason>) | null,
+  ): Promise<Value | Reason> {
+    return this.#settled().then(onFulfilled, onRejected);
+  }
+
+  catch<Reason = never>(
+    onRejected?: ((reason: unknown) => Reason | PromiseLike<Reason>) | null,
+  ): Promise<T | Reason> {
+    return this.#settled().catch(onRejected);
+  }
+
+  finally(onFinally?: (() => void) | null): Promise<T> {
+    return this.#settled().finally(onFinally);
+  }
+
+  /** @internal For the pool, which calls one of these, and once. */
+  fulfill(value: T): void {
+    try {
+      this.#callbacks.callback?.(value);
+    } catch (error) {
+      this.#fail(error, false);
+      return;
+    }
+    this.#settle('fulfilled', value);
+  }
+
+  /**
+   * @internal For the pool.
+   *
+   * @param isExpected whether nobody needs to hear of it who does not ask
+   */
+  reject(error: unknown, isExpected: boolean): void {
+    try {
+      this.#callbacks.errorCallback?.(error);
+    } catch (another) {
+      process.emitWarning(another instanceof Error ? another : String(another));
+    }
+    this.#fail(error, isExpected);
+  }
+
+  #fail(reason: unknown, isExpected: boolean): void {
+    this.#settle('rejected', reason);
+    if (isExpected) this.#promise?.catch(ignore);
+    else if (!this.#isObserved) unseen.register(this, { reason, owner: process.pid }, this);
+  }
+
+  #settle(state: State, outcome: unknown): void {
+    this.#state = state;
+    this.#outcome = outcome;
+    const waiters = this.#waiters ?? [];
+    this.#waiters = undefined;
+    for (const wake of waiters) wake();
+  }
+
+  #observe(): void {
+    if (this.#isObserved) return;
+    this.#isObserved = true;
+    unseen.unregister(this);
+  }
+
+  #subscribe(wake: () => void): () => void {
+    this.#waiters ??= new Set();
+    this.#waiters.add(wake);
+    return () => this.#waiters?.delete(wake);
+  }
+
+  #settled(): Promise<T> {
+    this.#observe();
+    this.#promise ??= new Promise((resolve, reject) => {
+      const settle = (): void => {
+        if (this.#state === 'fulfilled') resolve(this.#outcome as T);
+        else reject(this.#outcome);
+      };
+      if (this.ready()) settle();
+      else this.#subscribe(settle);
+    });
+    return this.#promise;
+  }
+
+  async #within(timeout: number, signal: AbortSignal | undefined): Promise<T> {
+    if (!(await this.wait({ timeout, signal }))) throw notInTime();
+    return this.#settled();
+  }
+}
+
+function notInTime(): TimeoutError {
+  return new TimeoutError('the result was not ready in time');
+}

@@ -1,0 +1,97 @@
+import { TimeoutError } from '../errors.js';
+import {
+  Deadline,
+  waitFor,
+  waitOptions,
+  type SyncWaitOptions,
+  type WaitOptions,
+} from '../waiting.js';
+import type { Crew } from './crew.js';
+import type { ImapJob, Outcome } from './imap-job.js';
+
+/** Iterators that were dropped before they were at their end. */
+const dropped = new FinalizationRegistry<{ job: ImapJob; crew: Crew }>(({ job, crew }) => {
+  if (crew.isOurs) job.cancel();
+});
+
+function result<T>(outcome: Outcome | null): IteratorResult<T, undefined> {
+  if (outcome === null) return { done: true, value: undefined };
+  if ('error' in outcome) throw outcome.error;
+  return { done: false, value: outcome.value as T };
+}
+
+function notInTime(): TimeoutError {
+  return new TimeoutError('the next result was not ready in time');
+}
+
+/**
+ * The results of an `imap()`, as they come. For `for await`, which ends with the first
+ * error, or by {@link next}, which goes on behind it.
+ */
+export class ResultIterator<T> implements AsyncIterable<T> {
+  readonly #job: ImapJob;
+  readonly #crew: Crew;
+  /** Those who called next() get their results in that order. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** @internal */
+  constructor(job: ImapJob, crew: Crew) {
+    this.#job = job;
+    this.#crew = crew;
+    dropped.register(this, { job, crew });
+  }
+
+  /**
+   * The next result, as an iterator gives it.
+   *
+   * @param options `{ timeout, signal }`, or the timeout in milliseconds; default: no limit. What
+   *   does not come in time is not lost
+   * @throws what the function has thrown for this item
+   * @throws TimeoutError after the timeout
+   * @throws AbortError
+   */
+  next(options: number | WaitOptions = {}): Promise<IteratorResult<T, undefined>> {
+    const { timeout, signal } = waitOptions(options);
+    const deadline = new Deadline(timeout);
+    const turn = this.#last.then(() => this.#take(deadline, signal));
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+
+  /** As {@link next}, and blocks the thread. */
+  nextSync(options: number | SyncWaitOptions = {}): IteratorResult<T, undefined> {
+    const deadline = new Deadline(waitOptions(options).timeout);
+    let outcome: Outcome | null | undefined;
+    const isThere = (): boolean => (outcome = this.#job.take()) !== undefined;
+    if (!this.#crew.pump(isThere, deadline)) throw notInTime();
+    return result(outcome!);
+  }
+
+  /** Drops the rest: what was not begun is not done. */
+  async return(): Promise<IteratorResult<T, undefined>> {
+    this.#job.cancel();
+    return { done: true, value: undefined };
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
+    try {
+      for (let next = await this.next(); next.done !== true; next = await this.next()) {
+        yield next.value;
+      }
+    } finally {
+      this.#job.cancel();
+    }
+  }
+
+  async #take(
+    deadline: Deadline,
+    signal: AbortSignal | undefined,
+  ): Promise<IteratorResult<T, undefined>> {
+    for (;;) {
+      const outcome = this.#job.take();
+      if (outcome !== undefined) return result(outcome);
+      if (deadline.isOver) throw notInTime();
+      await waitFor((wake) => this.#job.onOutcome(wake), deadline.left, signal);
+    }
+  }
+}
