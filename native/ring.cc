@@ -24,8 +24,6 @@ enum Flags : uint8_t {
 // A record in pieces begins with one that says how many bytes it has.
 using Length = uint64_t;
 
-// As long as a wake-up takes.
-constexpr int kSpins = 100;
 // How long to wait for one who is copying, though there is no time to wait.
 constexpr double kCopyMs = 100;
 
@@ -58,14 +56,6 @@ Word* PositionOf(std::atomic<Mark>* mark) {
 }
 
 int32_t Expected(uint32_t position) { return static_cast<int32_t>(position); }
-
-void RelaxProcessor() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
 
 bool IsTaken(Outcome outcome) {
   return outcome == Outcome::kDone || outcome == Outcome::kOwnerDied;
@@ -125,7 +115,7 @@ class Turn {
 void StoreAndWake(std::atomic<Mark>* mark, Mark value, Word* sleeps,
                   Word* bell) {
   RobustList list = RobustList::OfThisThread();
-  list.Begin(BellLink(bell));
+  list.BeginAt(bell);
   mark->store(value);
   if (sleeps->load() != 0 && sleeps->exchange(0) != 0)
     Wake(PositionOf(mark), 1);

@@ -93,8 +93,4 @@ ptrdiff_t RobustWordOffset() {
   return RobustList::OfThisThread().head()->word_offset;
 }
 
-RobustLink* BellLink(void* bell) {
-  return LinkAt(static_cast<char*>(bell) - RobustWordOffset());
-}
-
 }  // namespace truefork

@@ -43,7 +43,9 @@ class RobustList {
     head_->pending = &link->next;
     InThisOrder();
   }
-  // The same for a word that is no lock's.
+  // The same for a bell, a word that is always zero, before a change that
+  // others wait for: they sleep on it, too. If this thread is killed before it
+  // has woken them, the kernel wakes one.
   void BeginAt(void* word) {
     head_->pending = static_cast<char*>(word) - head_->word_offset;
     InThisOrder();
@@ -71,10 +73,5 @@ class RobustList {
 
 // How far a lock's word is from the address of its link's `next`.
 ptrdiff_t RobustWordOffset();
-
-// What to Begin() with before a change that others wait for: they sleep on the
-// bell, too, a word that is always zero. If this thread is killed before it has
-// woken them, the kernel wakes one.
-RobustLink* BellLink(void* bell);
 
 }  // namespace truefork

@@ -24,10 +24,11 @@ struct LockBlock {
   Word is_signal;
   int32_t unused[2];
   RobustLink link;
-  // A semaphore's (shared_semaphore.h).
+  // A semaphore's (shared_semaphore.h) or a seat's (tasks.h).
   Word count;
   Word bell;
-  int32_t rest[2];
+  Word to_put;
+  int32_t rest;
 };
 static_assert(sizeof(LockBlock) == 64);
 static_assert(offsetof(LockBlock, link) == 32);

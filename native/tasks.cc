@@ -40,7 +40,7 @@ bool Tasks::IsTaken(int seat) const {
 uint32_t Tasks::to_put() const {
   uint32_t sum = 0;
   for (int seat = 0; seat < block_->seats_used.load(); seat++)
-    if (IsTaken(seat)) sum += block_->seats[seat].is_waited_for.load();
+    if (IsTaken(seat)) sum += block_->seats[seat].to_put.load();
   return sum;
 }
 
@@ -59,7 +59,7 @@ uint32_t Tasks::unfinished() const {
 bool Tasks::SetDone(int seat) {
   RobustList list = RobustList::OfThisThread();
   // Killed before all are woken: the kernel wakes one, who wakes the others.
-  list.Begin(BellLink(&block_->join_bell));
+  list.BeginAt(&block_->join_bell);
   bool is_right = true;
   uint32_t done = block_->done.load();
   do {

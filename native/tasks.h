@@ -20,7 +20,7 @@ class Tasks {
   // How many tasks the process on this seat has taken, less those it has done.
   Word* taken(int seat) { return &block_->seats[seat].count; }
   // How many records it has yet to put.
-  Word* to_put(int seat) { return &block_->seats[seat].is_waited_for; }
+  Word* to_put(int seat) { return &block_->seats[seat].to_put; }
   // Of all processes.
   [[nodiscard]] uint32_t to_put() const;
 
