@@ -1,5 +1,5 @@
 // Values as bytes, for other processes. Structured clone as V8 writes it, with
-// four differences: strings, numbers and bytes take a short cut, errors stay
+// four differences: strings, numbers, bytes and small plain data take a short cut, errors stay
 // whole, shared memory goes by its name, and what a clone would silently make `{}` is
 // refused.
 import { inspect, types } from 'node:util';
@@ -14,6 +14,7 @@ import {
   TimeoutError,
   WorkerLostError,
 } from './errors.js';
+import { isPlainData } from './plain-data.js';
 import { ShareableList } from './shareable-list.js';
 import { SharedMemory } from './shared-memory.js';
 
@@ -26,7 +27,8 @@ export const Kind: Record<
   | 'uint8Array'
   | 'error'
   | 'sharedMemory'
-  | 'shareableList',
+  | 'shareableList'
+  | 'json',
   number
 > = {
   clone: 0,
@@ -37,6 +39,7 @@ export const Kind: Record<
   error: 5,
   sharedMemory: 6,
   shareableList: 7,
+  json: 8,
 };
 
 /** A value as bytes. */
@@ -256,6 +259,16 @@ function putTogether(parts: ErrorParts): Error {
   return error;
 }
 
+/** The JSON of plain data. */
+function plainText(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  try {
+    return isPlainData(value) ? JSON.stringify(value) : undefined;
+  } catch {
+    return undefined; // a getter; the clone says what is wrong
+  }
+}
+
 const NUMBER_SIZE = 8;
 
 function encodeNumber(value: number): Encoded {
@@ -285,6 +298,8 @@ export function encode(value: unknown): Encoded {
   if (value instanceof ShareableList) {
     return { kind: Kind.shareableList, body: Buffer.from(value.shm.name) };
   }
+  const text = plainText(value);
+  if (text !== undefined) return { kind: Kind.json, body: Buffer.from(text) };
   return { kind: Kind.clone, body: clone(value) };
 }
 
@@ -292,6 +307,15 @@ export function encode(value: unknown): Encoded {
 function restore(body: Buffer): unknown {
   try {
     return deserialize(body);
+  } catch (cause) {
+    throw badMessage(cause);
+  }
+}
+
+/** @throws ProcessError `ERR_TRUEFORK_BAD_MESSAGE` */
+function parse(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString());
   } catch (cause) {
     throw badMessage(cause);
   }
@@ -318,6 +342,8 @@ export function decodeBody(kind: number | undefined, body: Buffer): unknown {
       return restore(body);
     case Kind.string:
       return body.toString();
+    case Kind.json:
+      return parse(body);
     case Kind.number:
       if (body.length !== NUMBER_SIZE) throw badMessage();
       return body.readDoubleLE();

@@ -64,6 +64,30 @@ test('strings', async () => {
   }
 });
 
+test('plain data that JSON would change', async () => {
+  const hole = Object.assign(Array.from<number>({ length: 0 }), { extra: 1 });
+  hole.length = 1;
+  const extra = Object.assign([1], { extra: 1 });
+  const key = JSON.parse('{"__proto__": 1}') as object;
+  const values = [{ a: undefined }, [undefined], { a: -0 }, [Number.NaN], [1n], hole, extra, key];
+  for (const value of [...values, { a: [Infinity] }, { a: { '': '\ud800' } }]) {
+    const received = await sent(value);
+    assert.deepEqual(received, value);
+    assert.deepEqual(Object.keys(received), Object.keys(value));
+  }
+  assert.equal(0 in (await sent(hole)), false);
+  const shared = {};
+  const twice = await sent([shared, { again: shared }]);
+  assert.equal(twice[0], (twice[1] as { again: object }).again);
+  const circular: { self?: object } = {};
+  circular.self = circular;
+  const received = await sent(circular);
+  assert.equal(received.self, received);
+  assertRefused({ toJSON: () => 1 }, /could not be cloned/);
+  assertRefused(new Proxy({ a: 1 }, {}), /could not be cloned/);
+  await assertSame(Array.from({ length: 1000 }, (_, i) => ({ i, text: `${i}` })));
+});
+
 test('objects', async () => {
   await assertSame({ a: 1, b: { c: [undefined, null, {}] }, 'with space': true, 7: 'seven' });
   await assertSame({});

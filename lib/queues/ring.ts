@@ -43,6 +43,7 @@ function readScratch(size: number): unknown {
   const kind = scratch[KIND];
   if (kind === Kind.string) return scratch.toString('utf8', HEAD, size);
   if (kind === Kind.number) return numbers[HEAD / 8];
+  if (kind === Kind.json) return JSON.parse(scratch.toString('utf8', HEAD, size));
   if (kind === Kind.buffer) return Buffer.from(scratch.subarray(HEAD, size));
   // What is decoded may be views of these bytes.
   return decodeBody(kind, Buffer.from(memory.slice(HEAD, size)));

@@ -212,6 +212,23 @@ bool WithPutter(RingBlock* block, size_t size,
   return was_killed;
 }
 
+// One whose items are far from its beginning, so that who takes moves them.
+RingBlock* MapUsed() {
+  constexpr size_t kMegabytes = size_t{4} << 20;
+  RingBlock* block = Ring::Map(kMegabytes, 0);
+  const std::string text(kMegabytes / 4 - 100, 'x');
+  for (int i = 0; i < 2; i++) {
+    Ring(block).Put(
+        {1, reinterpret_cast<const uint8_t*>(text.data()), text.size()},
+        None());
+    TakeUnseen(block);
+    block->taken = 0;
+  }
+  for (uint8_t i = 1; i <= 3; i++) Put(block, i, kShort, None());
+  block->taken = block->units / 2 + block->units / 4;
+  return block;
+}
+
 const Scenario kScenarios[] = {
     {"put",
      [](RingBlock* block, auto*) {
@@ -279,6 +296,15 @@ const Scenario kScenarios[] = {
          ExpectUsable(block, {}, 0, 99);
          return was_killed;
        });
+     }},
+    {"take where that moves the others",
+     [](auto*, auto*) {
+       RingBlock* block = MapUsed();
+       const bool was_killed = KilledAfter(step, [=] { TakeUnseen(block); });
+       Expect(was_killed || block->origin.load() != 0, "nothing has moved");
+       ExpectUsable(block, {2, 3}, 0, 1);
+       Ring::Unmap(block);
+       return was_killed;
      }},
     {"put back",
      [](RingBlock* block, auto*) {
