@@ -7,7 +7,11 @@ import { Pool } from 'truefork';
 import workerpool from 'workerpool';
 import { functions, type Name } from './work.js';
 
-const FILE = fileURLToPath(new URL('./work.js', import.meta.url));
+function fileOf(name: string): string {
+  return fileURLToPath(new URL(name, import.meta.url));
+}
+
+const FILE = fileOf('./work.js');
 
 /** A pool that is running. */
 export interface Running {
@@ -18,8 +22,8 @@ export interface Running {
 
 export interface Contender {
   name: string;
-  /** Whether its workers are processes and not threads. */
-  hasProcesses: boolean;
+  /** Whether bytes go as JSON: megabytes of them take minutes. */
+  sendsJson?: boolean;
   start(size: number): Running;
 }
 
@@ -56,7 +60,7 @@ function startTinypool(runtime: 'worker_threads' | 'child_process', size: number
 }
 
 function startWorkerpool(workerType: 'thread' | 'process', size: number): Running {
-  const pool = workerpool.pool(FILE, {
+  const pool = workerpool.pool(fileOf('./workerpool-worker.js'), {
     workerType,
     minWorkers: size,
     maxWorkers: size,
@@ -70,7 +74,7 @@ function startWorkerpool(workerType: 'thread' | 'process', size: number): Runnin
 function startChildren(size: number): Running {
   const waiting = new Map<number, (value: unknown) => void>();
   const children: ChildProcess[] = Array.from({ length: size }, () => {
-    const child = fork(FILE, ['child_process'], { serialization: 'advanced' });
+    const child = fork(fileOf('./child.js'), { serialization: 'advanced' });
     child.on('message', ({ id, value }: { id: number; value: unknown }) => {
       waiting.get(id)!(value);
       waiting.delete(id);
@@ -91,27 +95,27 @@ function startChildren(size: number): Running {
 }
 
 export const contenders: Contender[] = [
-  { name: 'truefork', hasProcesses: true, start: startTruefork },
+  { name: 'truefork', start: startTruefork },
   {
     name: 'tinypool, processes',
-    hasProcesses: true,
+    sendsJson: true,
     start: (size) => startTinypool('child_process', size),
   },
   {
     name: 'workerpool, processes',
-    hasProcesses: true,
+
     start: (size) => startWorkerpool('process', size),
   },
-  { name: 'child_process', hasProcesses: true, start: startChildren },
-  { name: 'piscina (threads)', hasProcesses: false, start: startPiscina },
+  { name: 'child_process', start: startChildren },
+  { name: 'piscina (threads)', start: startPiscina },
   {
     name: 'tinypool, threads',
-    hasProcesses: false,
+
     start: (size) => startTinypool('worker_threads', size),
   },
   {
     name: 'workerpool, threads',
-    hasProcesses: false,
+
     start: (size) => startWorkerpool('thread', size),
   },
 ];

@@ -1,5 +1,4 @@
-// What all pools do, and what those load that need a file for it.
-import { worker, isMainThread } from 'workerpool';
+// What all pools do.
 
 export function square(x: number): number {
   return x * x;
@@ -30,12 +29,4 @@ export type Name = keyof typeof functions;
 /** For pools that have one function for each file. */
 export default function run({ name, arg }: { name: Name; arg: never }): unknown {
   return functions[name](arg);
-}
-
-if (!isMainThread) worker(functions);
-
-if (process.argv[2] === 'child_process') {
-  process.on('message', ({ id, name, arg }: { id: number; name: Name; arg: never }) => {
-    process.send!({ id, value: functions[name](arg) });
-  });
 }

@@ -1,0 +1,4 @@
+import { worker } from 'workerpool';
+import { functions } from './work.js';
+
+worker(functions);
