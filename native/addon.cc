@@ -12,12 +12,14 @@
 #include "leave.h"
 #include "loop_end.h"
 #include "node_internals.h"
+#include "poll_set.h"
 #include "poller.h"
 #include "precompile.h"
 #include "result.h"
 #include "semaphores.h"
 #include "shared_memory.h"
 #include "signals.h"
+#include "sockets.h"
 #include "synchronize.h"
 #include "thread_pool.h"
 #include "vm_timeout.h"
@@ -153,8 +155,10 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["hasHandle"] = Function::New<HasHandle>(env);
   RegisterAttributes(env, exports);
   RegisterDescriptors(env, exports);
+  RegisterPollSet(env, exports);
   RegisterSemaphores(env, exports);
   RegisterSharedMemory(env, exports);
+  RegisterSockets(env, exports);
   RegisterWait(env, exports);
   RegisterSynchronize(env, exports);
   Agent::Register(env, exports);

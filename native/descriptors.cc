@@ -93,6 +93,11 @@ Napi::Value Dup2(const Napi::CallbackInfo& info) {
   return Result(info.Env(), Retry([&] { return dup2(from, to); }));
 }
 
+// A second number for the same, close-on-exec.
+Napi::Value Duplicate(const Napi::CallbackInfo& info) {
+  return Result(info.Env(), fcntl(Int(info, 0), F_DUPFD_CLOEXEC, 0));
+}
+
 Napi::Value SetNonblocking(const Napi::CallbackInfo& info) {
   const int fd = Int(info, 0);
   const int flags = fcntl(fd, F_GETFL);
@@ -134,6 +139,7 @@ void RegisterDescriptors(Napi::Env env, Napi::Object exports) {
   exports["writePair"] = Napi::Function::New<WritePair>(env, "writePair");
   exports["close"] = Napi::Function::New<Close>(env, "close");
   exports["dup2"] = Napi::Function::New<Dup2>(env, "dup2");
+  exports["duplicate"] = Napi::Function::New<Duplicate>(env, "duplicate");
   exports["setNonblocking"] =
       Napi::Function::New<SetNonblocking>(env, "setNonblocking");
   exports["poll"] = Napi::Function::New<Poll>(env, "poll");

@@ -33,6 +33,9 @@ export interface Agent {
   close(): void;
 }
 
+/** The path of a Unix socket, or an IP address and a port. */
+export type SocketName = string | [host: string, port: number];
+
 /**
  * What native/ offers. Unless said otherwise a function returns what the system
  * call of its name returns, or a negative errno.
@@ -76,9 +79,39 @@ export interface Native {
   writePair(fd: number, first: Uint8Array, second: Uint8Array): number;
   close(fd: number): number;
   dup2(from: number, to: number): number;
+  /** Another number for the same, close-on-exec. */
+  duplicate(fd: number): number;
   setNonblocking(fd: number): number;
   /** Blocks the thread. Returns the events that came, 0 after the timeout (ms; negative: none). */
   poll(fd: number, events: number, timeout: number): number;
+  /** As poll(), for many: `events` are those to look for, and then those that are there. */
+  pollAll(fds: Int32Array, events: Int32Array, timeout: number): number;
+  /** A descriptor that is readable when one of those in the set is. */
+  makePollSet(): number;
+  /** -EPERM: that one is always ready. */
+  addToPollSet(set: number, fd: number): number;
+
+  // Addresses are a path, or an IP address and a port. Sockets do not block.
+  socket(host: string, port?: number): number;
+  /** -EADDRINUSE */
+  bind(fd: number, host: string, port?: number): number;
+  listen(fd: number, backlog: number): number;
+  /** -EINPROGRESS: it is done when the socket is writable: see socketError(). */
+  connect(fd: number, host: string, port?: number): number;
+  accept(fd: number): number;
+  socketError(fd: number): number;
+  getsockname(fd: number): SocketName | number | undefined;
+  getpeername(fd: number): SocketName | number | undefined;
+  isUnixSocket(fd: number): boolean;
+  /** An IPv4 address, or an error of libuv. Blocks the thread. */
+  lookUp(host: string): string | number;
+  /** sendmsg(2) of two buffers, with at most 253 descriptors. */
+  sendFds(fd: number, first: Uint8Array, second: Uint8Array, fds: Int32Array): number;
+  /**
+   * recvmsg(2). If descriptors came `out` has their number and them, or -EMFILE if there was no
+   * room for them; else it is not touched.
+   */
+  receive(fd: number, bytes: Uint8Array, offset: number, length: number, out: Int32Array): number;
 
   /** An ArrayBuffer over the mapping, or a negative errno. */
   mmap(

@@ -34,3 +34,22 @@ export function waitUntilReady(fd: number, event: number, timeout: number): bool
   const events = event === READABLE ? POLLIN : POLLOUT;
   return check(native.poll(fd, events, timeout === Infinity ? -1 : timeout), 'poll') > 0;
 }
+
+/** Something to wait for: {@link READABLE} or {@link WRITABLE}. */
+export interface Wish {
+  fd: number;
+  event: number;
+}
+
+/**
+ * poll(2) — blocks the thread until one of `wishes` is ready, has an error or is at its end.
+ *
+ * @param timeout in milliseconds; Infinity: none
+ * @returns those that are
+ */
+export function waitForAny<T extends Wish>(wishes: readonly T[], timeout: number): T[] {
+  const fds = Int32Array.from(wishes, ({ fd }) => fd);
+  const events = Int32Array.from(wishes, ({ event }) => (event === READABLE ? POLLIN : POLLOUT));
+  check(native.pollAll(fds, events, timeout === Infinity ? -1 : timeout), 'poll');
+  return wishes.filter((_, i) => events[i] !== 0);
+}
