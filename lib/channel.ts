@@ -75,6 +75,8 @@ export class Channel {
   #receivers: Receiver[] = [];
   #senders: Sender[] = [];
   readonly #onlookers = new Set<() => void>();
+  /** Called when this is closed in this process. */
+  readonly onClose: Set<() => void> = new Set();
   #burst = 0;
   #isClosed = false;
   /** Why nothing can be received, or sent, any more. */
@@ -193,6 +195,7 @@ export class Channel {
     this.#isClosed = true;
     this.#failReceivers(closedError());
     this.#wakeOnlookers();
+    for (const wake of this.onClose) wake();
     this.#closeWhenSent();
   }
 
@@ -213,6 +216,7 @@ export class Channel {
     this.#receivers = [];
     this.#senders = [];
     this.#onlookers.clear();
+    this.onClose.clear();
     this.#remains.poller?.stop();
     this.#watched = 0;
   }

@@ -3,8 +3,8 @@
  *
  * @module
  */
-export { Connection, Pipe } from './connection.js';
-export type { Directions } from './connection.js';
+export { Connection, Pipe, wait, waitSync } from './connection.js';
+export type { Directions, Waitable } from './connection.js';
 export { cpuCount } from './cpu-count.js';
 export {
   AbortError,

@@ -1,5 +1,6 @@
 // Waiting for one descriptor, with and without blocking.
-import { check } from '../errors.js';
+import { constants } from 'node:os';
+import { check, systemError } from '../errors.js';
 import { native, type Poller } from './native.js';
 
 export type { Poller };
@@ -11,6 +12,7 @@ export const WRITABLE = 2;
 // poll(2)'s, which are the same everywhere.
 const POLLIN = 1;
 const POLLOUT = 4;
+const POLLNVAL = 0x20;
 
 /** Makes a {@link Poller} of `fd`, which becomes non-blocking. */
 export function makePoller(fd: number, onready: (events: number) => void): Poller {
@@ -46,10 +48,36 @@ export interface Wish {
  *
  * @param timeout in milliseconds; Infinity: none
  * @returns those that are
+ * @throws SystemError `EBADF`
  */
 export function waitForAny<T extends Wish>(wishes: readonly T[], timeout: number): T[] {
   const fds = Int32Array.from(wishes, ({ fd }) => fd);
   const events = Int32Array.from(wishes, ({ event }) => (event === READABLE ? POLLIN : POLLOUT));
   check(native.pollAll(fds, events, timeout === Infinity ? -1 : timeout), 'poll');
+  const isClosed = events.some((event) => (event & POLLNVAL) !== 0);
+  if (isClosed) throw systemError(-constants.errno.EBADF, 'poll');
   return wishes.filter((_, i) => events[i] !== 0);
+}
+
+/** Many descriptors of which one is to become readable. Their flags stay as they are. */
+export class PollSet {
+  readonly #fd: number;
+  readonly #poller: Poller;
+
+  constructor(fds: Iterable<number>, onready: () => void) {
+    this.#fd = check(native.makePollSet(), 'epoll_create');
+    this.#poller = makePoller(this.#fd, onready);
+    try {
+      for (const fd of new Set(fds)) check(native.addToPollSet(this.#fd, fd), 'epoll_ctl');
+      startPoller(this.#poller, READABLE);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#poller.close();
+    check(native.close(this.#fd), 'close');
+  }
 }

@@ -142,11 +142,12 @@ export const scenarios: Scenarios = {
     assert.ok(sent > 0 && sent < much.length, `${sent}`);
     assert.throws(() => sendFds(a, [writer], much), failure('sendmsg', 'EAGAIN'));
     close(writer);
-    let [received, fds] = [0, [] as number[]];
+    const fds: number[] = [];
+    let received = 0;
     while (received < sent) {
       const part = recvFds(b, Buffer.alloc(100_000));
       received += part.length;
-      fds = [...fds, ...part.fds];
+      fds.push(...part.fds);
     }
     assert.equal(fds.length, 1);
     closeAll(fds);
