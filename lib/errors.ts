@@ -38,6 +38,7 @@ export function check(returned: number, syscall: string): number {
 /** What {@link ProcessError.code} can be. The names are stable, the messages are not. */
 export type ErrorCode =
   | 'ERR_TRUEFORK_ALREADY_STARTED'
+  | 'ERR_TRUEFORK_AUTHENTICATION'
   | 'ERR_TRUEFORK_BAD_LENGTH'
   | 'ERR_TRUEFORK_BAD_MESSAGE'
   | 'ERR_TRUEFORK_BROKEN_BARRIER'
@@ -106,6 +107,17 @@ export class EOFError extends ProcessError {
 
   static {
     this.prototype.name = 'EOFError';
+  }
+}
+
+/** The peer, or this process, does not have the right key, or does not keep to the protocol. */
+export class AuthenticationError extends ProcessError {
+  constructor(message: string) {
+    super('ERR_TRUEFORK_AUTHENTICATION', message);
+  }
+
+  static {
+    this.prototype.name = 'AuthenticationError';
   }
 }
 

@@ -3,11 +3,20 @@
  *
  * @module
  */
-export { Connection, Pipe, wait, waitSync } from './connection.js';
-export type { Directions, Waitable } from './connection.js';
+export { Client, ClientSync, Connection, Listener, Pipe, wait, waitSync } from './connection.js';
+export type {
+  Address,
+  ClientOptions,
+  Directions,
+  Family,
+  ListenerOptions,
+  SyncClientOptions,
+  Waitable,
+} from './connection.js';
 export { cpuCount } from './cpu-count.js';
 export {
   AbortError,
+  AuthenticationError,
   BrokenBarrierError,
   BufferTooShort,
   EOFError,

@@ -6,6 +6,7 @@ import { inspect, types } from 'node:util';
 import { deserialize, serialize } from 'node:v8';
 import {
   AbortError,
+  AuthenticationError,
   BufferTooShort,
   EOFError,
   ProcessError,
@@ -114,7 +115,15 @@ const BUILT_IN = [
   TypeError,
   URIError,
 ];
-const OURS = [AbortError, BufferTooShort, EOFError, ProcessError, TimeoutError, WorkerLostError];
+const OURS = [
+  AbortError,
+  AuthenticationError,
+  BufferTooShort,
+  EOFError,
+  ProcessError,
+  TimeoutError,
+  WorkerLostError,
+];
 
 /** By name: the classes of which an error comes back as an instance. */
 const PROTOTYPES = new Map<string, object>(

@@ -225,8 +225,13 @@ export class Connection {
     return this.#channel.fd;
   }
 
-  /** @internal Calls `wake` when this is closed. Returns a function that takes that back. */
-  onClose(wake: () => void): () => void {
+  /** @internal Whether there is something to know, whatever the descriptor says. */
+  get isReadyAnyway(): boolean {
+    return this.closed;
+  }
+
+  /** @internal Calls `wake` when that may have changed. Returns a function that takes that back. */
+  onReadyAnyway(wake: () => void): () => void {
     this.#channel.onClose.add(wake);
     return () => void this.#channel.onClose.delete(wake);
   }

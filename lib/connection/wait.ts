@@ -1,6 +1,6 @@
 // multiprocessing.connection.wait: many that may have something to say.
-import { onForkedChild } from '../posix/fork.js';
-import { PollSet, READABLE, waitForAny } from '../posix/poller.js';
+import { watchAll } from '../posix/own-descriptor.js';
+import { READABLE, waitForAny } from '../posix/poller.js';
 import { assertDescriptor, assertType } from '../validate.js';
 import {
   Deadline,
@@ -18,14 +18,15 @@ import {
 export type Waitable = number | { fileno(): number } | { readonly sentinel: number };
 
 /** What Connection and Listener have beside their descriptor. */
-interface Closable {
-  readonly closed: boolean;
-  onClose(wake: () => void): () => void;
+interface Whole {
+  /** Whether there is something to know, whatever the descriptor says. */
+  readonly isReadyAnyway: boolean;
+  onReadyAnyway(wake: () => void): () => void;
 }
 
-function asClosable(object: unknown): Closable | undefined {
-  const isClosable = typeof (object as Partial<Closable>).onClose === 'function';
-  return isClosable ? (object as Closable) : undefined;
+function asWhole(object: unknown): Whole | undefined {
+  const isWhole = typeof (object as Partial<Whole>).onReadyAnyway === 'function';
+  return isWhole ? (object as Whole) : undefined;
 }
 
 function descriptorOf(object: unknown): number {
@@ -59,33 +60,23 @@ function entriesFor<T>(objects: Iterable<T>): Entry<T>[] {
 
 /** Those of `entries` that are ready. What was closed meanwhile is: whoever uses it hears why. */
 function readyOf<T>(entries: readonly Entry<T>[], timeout: number): T[] {
-  const open = entries.filter(({ object }) => asClosable(object)?.closed !== true);
-  const isAnyClosed = open.length < entries.length;
-  const ready = new Set(waitForAny(open, isAnyClosed ? 0 : timeout));
-  const isOpen = new Set(open);
-  return entries.filter((entry) => ready.has(entry) || !isOpen.has(entry)).map((e) => e.object);
+  const others = entries.filter(({ object }) => asWhole(object)?.isReadyAnyway !== true);
+  const isReadyAnyway = others.length < entries.length;
+  const unready = new Set(others);
+  for (const entry of waitForAny(others, isReadyAnyway ? 0 : timeout)) unready.delete(entry);
+  return entries.filter((entry) => !unready.has(entry)).map(({ object }) => object);
 }
-
-/** The sets of this process. They are of no use to its children. */
-const sets = new Set<PollSet>();
-
-onForkedChild(() => {
-  for (const set of sets) set.close();
-  sets.clear();
-});
 
 /** Calls `wake` when one of `entries` may be ready. Returns a function that takes that back. */
 function subscribe<T>(entries: readonly Entry<T>[], wake: () => void): () => void {
-  const set = new PollSet(
+  const set = watchAll(
     entries.map(({ fd }) => fd),
     wake,
   );
-  sets.add(set);
-  const subscriptions = entries.map(({ object }) => asClosable(object)?.onClose(wake));
+  const subscriptions = entries.map(({ object }) => asWhole(object)?.onReadyAnyway(wake));
   return () => {
     for (const unsubscribe of subscriptions) unsubscribe?.();
-    // A child has closed its copy already.
-    if (sets.delete(set)) set.close();
+    set.close();
   };
 }
 

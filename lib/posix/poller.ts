@@ -58,26 +58,3 @@ export function waitForAny<T extends Wish>(wishes: readonly T[], timeout: number
   if (isClosed) throw systemError(-constants.errno.EBADF, 'poll');
   return wishes.filter((_, i) => events[i] !== 0);
 }
-
-/** Many descriptors of which one is to become readable. Their flags stay as they are. */
-export class PollSet {
-  readonly #fd: number;
-  readonly #poller: Poller;
-
-  constructor(fds: Iterable<number>, onready: () => void) {
-    this.#fd = check(native.makePollSet(), 'epoll_create');
-    this.#poller = makePoller(this.#fd, onready);
-    try {
-      for (const fd of new Set(fds)) check(native.addToPollSet(this.#fd, fd), 'epoll_ctl');
-      startPoller(this.#poller, READABLE);
-    } catch (error) {
-      this.close();
-      throw error;
-    }
-  }
-
-  close(): void {
-    this.#poller.close();
-    check(native.close(this.#fd), 'close');
-  }
-}

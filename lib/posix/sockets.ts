@@ -17,7 +17,7 @@ export type { SocketName };
 /** How many descriptors the kernel takes with one message. */
 export const MOST_DESCRIPTORS = 253;
 
-const { EAGAIN, EINPROGRESS, EMFILE, EMSGSIZE } = constants.errno;
+const { EAGAIN, EINPROGRESS, EMFILE, EMSGSIZE, ENAMETOOLONG } = constants.errno;
 const NOTHING = new Uint8Array(0);
 
 /**
@@ -131,9 +131,10 @@ function split(name: SocketName): [host: string, port?: number] {
   return typeof name === 'string' ? [name] : name;
 }
 
-/** Makes a socket, and does something with it. Closes it if that fails. */
-function socketFor(name: SocketName, use: (fd: number) => void): number {
-  const fd = check(native.socket(...split(name)), 'socket');
+/** Makes a socket, and does something with it: `syscall`. Closes it if that fails. */
+function socketFor(name: SocketName, syscall: string, use: (fd: number) => void): number {
+  const fd = native.socket(...split(name));
+  check(fd, fd === -ENAMETOOLONG ? syscall : 'socket');
   try {
     use(fd);
     return fd;
@@ -145,7 +146,7 @@ function socketFor(name: SocketName, use: (fd: number) => void): number {
 
 /** socket(2), bind(2), listen(2). The descriptor does not block. */
 export function listenOn(name: SocketName, backlog: number): number {
-  return socketFor(name, (fd) => {
+  return socketFor(name, 'bind', (fd) => {
     check(native.bind(fd, ...split(name)), 'bind');
     check(native.listen(fd, backlog), 'listen');
   });
@@ -165,7 +166,7 @@ export class Connecting {
 
   constructor(name: SocketName) {
     this.#name = name;
-    this.fd = socketFor(name, () => {});
+    this.fd = socketFor(name, 'connect', () => {});
   }
 
   /** Whether its descriptor is writable when there is something new to know. Else try again later. */

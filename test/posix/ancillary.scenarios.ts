@@ -135,7 +135,8 @@ export const scenarios: Scenarios = {
 
   async 'a partial send has sent the descriptors'() {
     const [a, b] = socketpair();
-    new Connection(a); // does not block any more
+    const connection = new Connection(a); // does not block any more
+    assert.equal(connection.fileno(), a);
     const [reader, writer] = pipe();
     const much = Buffer.alloc(4_000_000);
     const sent = sendFds(a, [writer], much);
