@@ -4,6 +4,7 @@
 // refused.
 import { inspect, types } from 'node:util';
 import { deserialize, serialize } from 'node:v8';
+import { isAuthkey } from './authkey.js';
 import {
   AbortError,
   AuthenticationError,
@@ -255,6 +256,7 @@ export function encode(value: unknown): Encoded {
     return { kind: Kind.string, body: Buffer.from(value) };
   }
   if (types.isUint8Array(value)) {
+    if (isAuthkey(value)) throw notClonable('the key of a process cannot be sent');
     return { kind: Buffer.isBuffer(value) ? Kind.buffer : Kind.uint8Array, body: value };
   }
   if (isError(value)) return new ErrorEncoder().encode(value);
