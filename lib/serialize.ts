@@ -278,6 +278,26 @@ function restore(body: Buffer): unknown {
   }
 }
 
+/** What was taken apart, be it by a peer that means no good. */
+function restoreError(body: Buffer): Error {
+  const parts = restore(body) as ErrorParts;
+  try {
+    return putTogether(parts);
+  } catch (error) {
+    // Only what failed here for a reason of its own has a code: memory that is gone, say.
+    throw (error as { code?: unknown }).code === undefined ? badMessage(error) : error;
+  }
+}
+
+/** What is somewhere else. @throws SystemError if it is not there any more */
+function byName<T>(body: Buffer, attach: (name: string) => T): T {
+  try {
+    return attach(body.toString());
+  } catch (error) {
+    throw error instanceof TypeError ? badMessage(error) : error;
+  }
+}
+
 function badMessage(cause?: unknown): ProcessError {
   const message = 'the message was not sent by send()';
   return new ProcessError('ERR_TRUEFORK_BAD_MESSAGE', message, { cause });
@@ -303,11 +323,11 @@ export function decode(message: Buffer): unknown {
     case Kind.uint8Array:
       return new Uint8Array(body.buffer, body.byteOffset, body.length);
     case Kind.sharedMemory:
-      return new SharedMemory({ name: body.toString() });
+      return byName(body, (name) => new SharedMemory({ name }));
     case Kind.shareableList:
-      return new ShareableList(undefined, { name: body.toString() });
+      return byName(body, (name) => new ShareableList(undefined, { name }));
     case Kind.error:
-      return putTogether(restore(body) as ErrorParts);
+      return restoreError(body);
     default:
       throw badMessage();
   }
