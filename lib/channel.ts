@@ -1,11 +1,13 @@
 // The inside of a connection: a descriptor, those who wait to receive from it and
 // those who wait until what they send is out.
 import { EOFError, ProcessError, TimeoutError } from './errors.js';
-import { FrameReader, type OutgoingFrame } from './frames.js';
+import { closeFds, FrameReader, type OutgoingFrame } from './frames.js';
 import { close, setNonblocking } from './posix/descriptors.js';
 import { onForkedChild } from './posix/fork.js';
 import { makePoller, READABLE, startPoller, waitUntilReady, WRITABLE } from './posix/poller.js';
 import type { Poller } from './posix/poller.js';
+import { socketKind } from './posix/sockets.js';
+import type { Carriage } from './serialize.js';
 import { Deadline, throwIfAborted, waitFor } from './waiting.js';
 
 /** Somebody who waits, and what became of it. */
@@ -15,9 +17,15 @@ interface Waiting {
   error?: unknown;
 }
 
+/** A message, and the descriptors that came with it, which are the receiver's: see `wereLost()`. */
+export interface Frame {
+  readonly bytes: Buffer;
+  readonly fds: number[];
+}
+
 interface Receiver extends Waiting {
   maxLength: number;
-  frame?: Buffer;
+  frame?: Frame;
 }
 
 interface Sender extends Waiting {
@@ -56,13 +64,20 @@ const MAX_BURST = 100;
 /** What there is to close when a channel was dropped without a close(). */
 interface Remains {
   fd: number;
+  reader: FrameReader;
   poller?: Poller;
 }
 
-const dropped = new FinalizationRegistry<Remains>(({ fd, poller }) => {
+function dispose({ fd, reader, poller }: Remains): void {
   poller?.close();
+  closeFds(reader.takeFds());
   close(fd);
-});
+}
+
+const dropped = new FinalizationRegistry<Remains>(dispose);
+
+/** How descriptors go with what is sent. */
+const CARRIAGES = { none: 'apart', unix: 'beside', other: 'impossible' } as const;
 
 /** Those that somebody waits for. Nothing else may hold them. */
 const awaited = new Set<Channel>();
@@ -71,7 +86,9 @@ onForkedChild(() => awaited.clear());
 
 export class Channel {
   readonly fd: number;
-  readonly #reader = new FrameReader();
+  /** How descriptors go with what is sent here. */
+  readonly carriage: Carriage;
+  readonly #reader: FrameReader;
   #receivers: Receiver[] = [];
   #senders: Sender[] = [];
   readonly #onlookers = new Set<() => void>();
@@ -92,7 +109,9 @@ export class Channel {
   constructor(fd: number) {
     setNonblocking(fd);
     this.fd = fd;
-    this.#remains = { fd };
+    this.carriage = CARRIAGES[socketKind(fd)];
+    this.#reader = new FrameReader(this.carriage === 'beside');
+    this.#remains = { fd, reader: this.#reader };
     dropped.register(this, this.#remains, this);
   }
 
@@ -108,7 +127,7 @@ export class Channel {
     maxLength: number,
     timeout: number,
     signal: AbortSignal | undefined,
-  ): Promise<Buffer> {
+  ): Promise<Frame> {
     this.#enterToReceive();
     throwIfAborted(signal);
     const receiver: Receiver = { maxLength, wake: ignore, isDone: false };
@@ -128,7 +147,7 @@ export class Channel {
     return settle(receiver).frame!;
   }
 
-  receiveSync(maxLength: number, timeout: number): Buffer {
+  receiveSync(maxLength: number, timeout: number): Frame {
     this.#enterToReceive();
     const deadline = new Deadline(timeout);
     const receiver: Receiver = { maxLength, wake: ignore, isDone: false };
@@ -151,6 +170,7 @@ export class Channel {
     this.#senders.push(sender);
     this.#pumpOut();
     if (!sender.isDone) {
+      this.#keepFds(sender);
       const subscribe = (wake: () => void): (() => void) => {
         sender.wake = wake;
         this.#watch();
@@ -168,8 +188,16 @@ export class Channel {
     this.#senders.push(sender);
     this.#pumpOut();
     while (!sender.isDone && waitUntilReady(this.fd, WRITABLE, deadline.left)) this.#pumpOut();
+    if (!sender.isDone && sender.frame.isInside) this.#keepFds(sender);
     this.#giveUpSending(sender);
     settle(sender);
+  }
+
+  /** Whether a part of a message is in, or out, and the rest is not; or somebody waits for more. */
+  get isBusy(): boolean {
+    this.#enter();
+    const isWaitedFor = this.#receivers.length > 0 || this.#senders.length > 0;
+    return this.#reader.isInside || isWaitedFor;
   }
 
   /** Whether there is something to receive, or the end. Blocks the thread up to `timeout` ms. */
@@ -202,9 +230,8 @@ export class Channel {
   #closeWhenSent(): void {
     this.#watch();
     if (!this.#isClosed || this.#senders.length > 0) return;
-    this.#remains.poller?.close();
     dropped.unregister(this);
-    close(this.fd);
+    dispose(this.#remains);
   }
 
   /** In a forked child those who wait are the parent's, and a half-read message is, too. */
@@ -214,7 +241,8 @@ export class Channel {
     if (this.#reader.isInside) this.#receiveFailure ??= tornError();
     if (this.#senders[0]?.frame.isInside) this.#sendFailure ??= tornError();
     this.#receivers = [];
-    this.#senders = [];
+    for (const { frame } of this.#senders.splice(0)) frame.dropFds();
+    closeFds(this.#reader.takeFds());
     this.#onlookers.clear();
     this.onClose.clear();
     this.#remains.poller?.stop();
@@ -289,7 +317,7 @@ export class Channel {
         const frame = this.#reader.read(this.fd, receiver.maxLength);
         if (frame === undefined) return;
         this.#receivers.shift();
-        receiver.frame = frame;
+        receiver.frame = { bytes: frame, fds: this.#reader.takeFds() };
         receiver.isDone = true;
         receiver.wake();
       }
@@ -312,6 +340,7 @@ export class Channel {
     } catch (error) {
       if (this.#senders[0]!.frame.isInside) this.#sendFailure = error;
       for (const sender of this.#senders.splice(0)) {
+        sender.frame.dropFds();
         sender.error = error;
         sender.isDone = true;
         sender.wake();
@@ -319,10 +348,23 @@ export class Channel {
     }
   }
 
+  /** Until it is out what it takes along may be closed by its owner. */
+  #keepFds(sender: Sender): void {
+    try {
+      sender.frame.keepFds();
+    } catch (error) {
+      this.#giveUpSending(sender);
+      throw error;
+    }
+  }
+
   /** A message of which a part is out is sent to its end, whoever waits for that. */
   #giveUpSending(sender: Sender): void {
     sender.wake = ignore;
-    if (!sender.frame.isInside) remove(this.#senders, sender);
+    if (!sender.frame.isInside) {
+      remove(this.#senders, sender);
+      sender.frame.dropFds();
+    }
     this.#watch();
   }
 

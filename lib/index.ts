@@ -25,6 +25,7 @@ export {
   WorkerLostError,
 } from './errors.js';
 export type { ErrorCode, SystemError } from './errors.js';
+export { DupFd } from './handles.js';
 export { inChild } from './in-child.js';
 export { ParentProcess } from './parent-process.js';
 export type { ResourceUsage } from './posix/wait.js';

@@ -11,10 +11,15 @@ import {
   BufferTooShort,
   EOFError,
   ProcessError,
+  type SystemError,
   TimeoutError,
   WorkerLostError,
 } from './errors.js';
+import { closeFds } from './frames.js';
+import { type Carriage, DeliveredLuggage, OutgoingLuggage } from './luggage.js';
+import { pack, type Packed, unpack } from './packing.js';
 import { ShareableList } from './shareable-list.js';
+import { isShareable } from './shareables.js';
 import { SharedMemory } from './shared-memory.js';
 
 const Kind = {
@@ -26,7 +31,10 @@ const Kind = {
   error: 5,
   sharedMemory: 6,
   shareableList: 7,
+  shared: 8,
 } as const;
+
+export type { Carriage };
 
 /** A value as bytes. */
 export interface Encoded {
@@ -34,6 +42,8 @@ export interface Encoded {
   kind: number;
   /** The other bytes; they may be those of the value itself. */
   body: Uint8Array;
+  /** What has to go beside the bytes. They stay open. */
+  fds?: readonly number[];
 }
 
 function notClonable(message: string, cause?: unknown): ProcessError {
@@ -92,19 +102,46 @@ function findEmptied(root: unknown): object | undefined {
 // How V8 writes an object without properties: begin, end, none.
 const EMPTY_OBJECT = Buffer.from('o{\0', 'latin1');
 
-function clone(value: unknown): Buffer {
-  let bytes: Buffer;
+function notClonableObject(emptied: object): ProcessError {
+  const { name } = emptied.constructor;
+  return notClonable(`#<${name}> could not be cloned: its state is not in its properties`);
+}
+
+function clone(value: unknown, carriage: Carriage): Encoded {
+  if (isShareable(value)) return encodeShared(value, carriage)!;
+  let bytes: Buffer | undefined;
+  let failure: unknown;
   try {
     bytes = serialize(value);
   } catch (error) {
-    throw notClonable((error as Error).message, error);
+    failure = error;
   }
   // To look for them takes as long again as to write the value; where there are no
   // empty objects there are none.
-  const emptied = bytes.includes(EMPTY_OBJECT) ? findEmptied(value) : undefined;
-  if (emptied === undefined) return bytes;
-  const { name } = emptied.constructor;
-  throw notClonable(`#<${name}> could not be cloned: its state is not in its properties`);
+  if (bytes !== undefined && !bytes.includes(EMPTY_OBJECT))
+    return { kind: Kind.clone, body: bytes };
+  const shared = encodeShared(value, carriage);
+  if (shared !== undefined) return shared;
+  if (bytes === undefined) throw notClonable((failure as Error).message, failure);
+  const emptied = findEmptied(value);
+  if (emptied !== undefined) throw notClonableObject(emptied);
+  return { kind: Kind.clone, body: bytes };
+}
+
+/** A value with objects in it that are more than data; undefined if there are none. */
+function encodeShared(value: unknown, carriage: Carriage): Encoded | undefined {
+  const luggage = new OutgoingLuggage(carriage);
+  try {
+    const packed = pack(value, luggage);
+    if (packed === undefined) return undefined;
+    const { root, slots, parts } = packed;
+    const emptied = findEmptied([root, parts]);
+    if (emptied !== undefined) throw notClonableObject(emptied);
+    const body = serialize([root, slots, parts, luggage.tickets]);
+    return { kind: Kind.shared, body, fds: luggage.fds };
+  } catch (error) {
+    throw isClear(error) ? error : notClonable((error as Error).message, error);
+  }
 }
 
 const BUILT_IN = [
@@ -229,7 +266,8 @@ function putTogether(parts: ErrorParts): Error {
   if (error.name !== name) Object.defineProperty(error, 'name', hidden(name));
   Object.defineProperty(error, 'stack', hidden(stack));
   if (cause !== undefined) Object.defineProperty(error, 'cause', hidden(decode(cause)));
-  if (errors !== undefined) Object.defineProperty(error, 'errors', hidden(errors.map(decode)));
+  if (errors !== undefined)
+    Object.defineProperty(error, 'errors', hidden(errors.map((error) => decode(error))));
   for (const [key, value] of Object.entries(properties)) {
     Object.defineProperty(error, key, { ...hidden(decode(value)), enumerable: true });
   }
@@ -247,9 +285,10 @@ function encodeNumber(value: number): Encoded {
 /**
  * Bytes that {@link decode} makes an equal value of.
  *
- * @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE`
+ * @param carriage how descriptors can go along
+ * @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE`, `ERR_TRUEFORK_NOT_SHAREABLE`
  */
-export function encode(value: unknown): Encoded {
+export function encode(value: unknown, carriage: Carriage = 'apart'): Encoded {
   if (typeof value === 'number') return encodeNumber(value);
   // UTF-8 has no lone surrogates.
   if (typeof value === 'string' && value.isWellFormed()) {
@@ -266,7 +305,7 @@ export function encode(value: unknown): Encoded {
   if (value instanceof ShareableList) {
     return { kind: Kind.shareableList, body: Buffer.from(value.shm.name) };
   }
-  return { kind: Kind.clone, body: clone(value) };
+  return clone(value, carriage);
 }
 
 /** @throws ProcessError `ERR_TRUEFORK_BAD_MESSAGE` */
@@ -284,9 +323,18 @@ function restoreError(body: Buffer): Error {
   try {
     return putTogether(parts);
   } catch (error) {
-    // Only what failed here for a reason of its own has a code: memory that is gone, say.
-    throw (error as { code?: unknown }).code === undefined ? badMessage(error) : error;
+    throw withCode(error);
   }
+}
+
+/** Whether it says what is wrong with something else than the message. */
+function isClear(error: unknown): boolean {
+  const { code, syscall } = error as Partial<SystemError>;
+  return error instanceof ProcessError || (code !== undefined && syscall !== undefined);
+}
+
+function withCode(error: unknown): unknown {
+  return isClear(error) ? error : badMessage(error);
 }
 
 /** What is somewhere else. @throws SystemError if it is not there any more */
@@ -294,7 +342,7 @@ function byName<T>(body: Buffer, attach: (name: string) => T): T {
   try {
     return attach(body.toString());
   } catch (error) {
-    throw error instanceof TypeError ? badMessage(error) : error;
+    throw withCode(error);
   }
 }
 
@@ -303,13 +351,34 @@ function badMessage(cause?: unknown): ProcessError {
   return new ProcessError('ERR_TRUEFORK_BAD_MESSAGE', message, { cause });
 }
 
+function restoreShared(body: Buffer, fds: number[]): unknown {
+  const delivered = new DeliveredLuggage(fds);
+  try {
+    const [root, slots, parts, tickets] = restore(body) as [
+      unknown,
+      object[],
+      Packed['parts'],
+      unknown[],
+    ];
+    delivered.tickets = tickets;
+    return unpack({ root, slots, parts }, delivered);
+  } catch (error) {
+    throw withCode(error);
+  } finally {
+    delivered.drop();
+  }
+}
+
 /**
  * The value that was encoded. Its bytes may be those of `message`.
  *
+ * @param fds what has come beside it; those that are not needed are closed
  * @throws ProcessError `ERR_TRUEFORK_BAD_MESSAGE`
  */
-export function decode(message: Buffer): unknown {
+export function decode(message: Buffer, fds: number[] = []): unknown {
   const body = message.subarray(1);
+  if (message[0] === Kind.shared) return restoreShared(body, fds);
+  closeFds(fds);
   switch (message[0]) {
     case Kind.clone:
       return restore(body);

@@ -102,7 +102,8 @@ export interface Native {
   socketError(fd: number): number;
   getsockname(fd: number): SocketName | number | undefined;
   getpeername(fd: number): SocketName | number | undefined;
-  isUnixSocket(fd: number): boolean;
+  /** 0: no socket; 1: a Unix socket; 2: another one. */
+  socketKind(fd: number): number;
   /** An IPv4 address, or an error of libuv. Blocks the thread. */
   lookUp(host: string): string | number;
   /** sendmsg(2) of two buffers, with at most 253 descriptors. */
