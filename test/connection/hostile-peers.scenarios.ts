@@ -196,7 +196,7 @@ export const scenarios: Scenarios = {
     const before = countDescriptors();
     sendFds(stranger.fileno(), [writer, writer, writer], shortHeader(100));
     await sleep(20);
-    assert.equal(countDescriptors(), before);
+    assert.ok(countDescriptors() <= before);
     stranger.close();
     await assert.rejects(accepting, TIMEOUT);
     close(reader);
