@@ -58,6 +58,7 @@
         "native/shared_lock.cc",
         "native/shared_memory.cc",
         "native/shared_semaphore.cc",
+        "native/sharer.cc",
         "native/signals.cc",
         "native/sleeping_threads.cc",
         "native/socket_address.cc",

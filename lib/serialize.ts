@@ -20,6 +20,7 @@ import { type Carriage, DeliveredLuggage, OutgoingLuggage } from './luggage.js';
 import { pack, type Packed, unpack } from './packing.js';
 import { ShareableList } from './shareable-list.js';
 import { isShareable } from './shareables.js';
+import { revoke, type Ticket } from './sharer.js';
 import { SharedMemory } from './shared-memory.js';
 
 const Kind = {
@@ -44,6 +45,13 @@ export interface Encoded {
   body: Uint8Array;
   /** What has to go beside the bytes. They stay open. */
   fds?: readonly number[];
+  /** What was kept for the receiver to fetch: see {@link discard}. */
+  ticket?: Ticket | undefined;
+}
+
+/** To be called for what will not be sent. */
+export function discard({ ticket }: Encoded): void {
+  if (ticket !== undefined) revoke(ticket);
 }
 
 function notClonable(message: string, cause?: unknown): ProcessError {
@@ -137,9 +145,12 @@ function encodeShared(value: unknown, carriage: Carriage): Encoded | undefined {
     const { root, slots, parts } = packed;
     const emptied = findEmptied([root, parts]);
     if (emptied !== undefined) throw notClonableObject(emptied);
-    const body = serialize([root, slots, parts, luggage.tickets]);
-    return { kind: Kind.shared, body, fds: luggage.fds };
+    luggage.close();
+    const { fds, ticket } = luggage;
+    const body = serialize([root, slots, parts, ticket]);
+    return { kind: Kind.shared, body, fds, ticket };
   } catch (error) {
+    if (luggage.ticket !== undefined) revoke(luggage.ticket);
     throw isClear(error) ? error : notClonable((error as Error).message, error);
   }
 }
@@ -351,16 +362,13 @@ function badMessage(cause?: unknown): ProcessError {
   return new ProcessError('ERR_TRUEFORK_BAD_MESSAGE', message, { cause });
 }
 
+type Parts = [Packed['root'], Packed['slots'], Packed['parts']];
+
 function restoreShared(body: Buffer, fds: number[]): unknown {
   const delivered = new DeliveredLuggage(fds);
   try {
-    const [root, slots, parts, tickets] = restore(body) as [
-      unknown,
-      object[],
-      Packed['parts'],
-      unknown[],
-    ];
-    delivered.tickets = tickets;
+    const [root, slots, parts, ticket] = restore(body) as [...Parts, unknown];
+    delivered.expect(ticket);
     return unpack({ root, slots, parts }, delivered);
   } catch (error) {
     throw withCode(error);

@@ -18,6 +18,7 @@
 #include "result.h"
 #include "semaphores.h"
 #include "shared_memory.h"
+#include "sharer.h"
 #include "signals.h"
 #include "sockets.h"
 #include "synchronize.h"
@@ -158,6 +159,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   RegisterPollSet(env, exports);
   RegisterSemaphores(env, exports);
   RegisterSharedMemory(env, exports);
+  RegisterSharer(env, exports);
   RegisterSockets(env, exports);
   RegisterWait(env, exports);
   RegisterSynchronize(env, exports);

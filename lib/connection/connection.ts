@@ -2,7 +2,7 @@
 import { Channel, closedError, type Frame } from '../channel.js';
 import { BufferTooShort, EOFError, ProcessError } from '../errors.js';
 import { closeFds, OutgoingFrame } from '../frames.js';
-import { decode, encode } from '../serialize.js';
+import { decode, discard, encode } from '../serialize.js';
 import { makeShareable } from '../shareables.js';
 import { assertBytes, assertDescriptor, assertInteger } from '../validate.js';
 import {
@@ -90,16 +90,28 @@ export class Connection {
   async send(value: unknown, options: number | WaitOptions = {}): Promise<void> {
     const channel = this.#toSend();
     const { timeout, signal } = waitOptions(options);
-    const { kind, body, fds } = encode(value, channel.carriage);
-    await channel.send(new OutgoingFrame(body, kind, fds), timeout, signal);
+    const encoded = encode(value, channel.carriage);
+    const frame = new OutgoingFrame(encoded.body, encoded.kind, encoded.fds);
+    try {
+      await channel.send(frame, timeout, signal);
+    } catch (error) {
+      if (!frame.isInside) discard(encoded);
+      throw error;
+    }
   }
 
   /** As {@link send}, and blocks the thread. */
   sendSync(value: unknown, options: number | SyncWaitOptions = {}): void {
     const channel = this.#toSend();
     const { timeout } = waitOptions(options);
-    const { kind, body, fds } = encode(value, channel.carriage);
-    channel.sendSync(new OutgoingFrame(body, kind, fds), timeout);
+    const encoded = encode(value, channel.carriage);
+    const frame = new OutgoingFrame(encoded.body, encoded.kind, encoded.fds);
+    try {
+      channel.sendSync(frame, timeout);
+    } catch (error) {
+      if (!frame.isInside) discard(encoded);
+      throw error;
+    }
   }
 
   /**

@@ -114,6 +114,18 @@ export interface Native {
    */
   receive(fd: number, bytes: Uint8Array, offset: number, length: number, out: Int32Array): number;
 
+  /** The user at the other end of a Unix socket, or -1. */
+  peerUid(fd: number): number;
+  /** Starts a thread that gives what it was given to keep to those with the token. */
+  startSharer(listener: number): number;
+  keepToShare(token: Uint8Array, fds: Int32Array): number;
+  forgetToShare(token: Uint8Array): void;
+  /** Around a fork. */
+  holdSharer(): void;
+  releaseSharer(): void;
+  /** In a forked child, after holdSharer(). */
+  abandonSharer(): void;
+
   /** An ArrayBuffer over the mapping, or a negative errno. */
   mmap(
     length: number,

@@ -8,7 +8,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
-import { Client, Connection, DupFd, Listener, Pipe, Process } from 'truefork';
+import { Client, Connection, DupFd, inChild, Listener, Pipe, Process } from 'truefork';
 import { close, dup, pipe, read, socketpair, write } from 'truefork/posix';
 import { countDescriptors, until } from '../support/observe.js';
 import type { Scenarios } from '../support/scenarios.js';
@@ -242,13 +242,177 @@ export const scenarios: Scenarios = {
     assert.equal(b.recvSync(), 'next');
   },
 
-  async 'through TCP nothing can be sent, through a simplex pipe nothing that needs a socket'() {
+  async 'through TCP nothing of that can be sent'() {
     using listener = new Listener(['localhost', 0], { authkey: KEY });
     const [a, b] = await connected(listener, KEY);
     const [c] = Pipe();
     await assert.rejects(a.send(c), { ...NOT_SHAREABLE, message: /TCP/ });
     assert.throws(() => a.sendSync({ c }), { ...NOT_SHAREABLE, message: /TCP/ });
     await assertConnected(a, b);
+  },
+
+  async 'through a simplex pipe, by a thread of the sender'() {
+    const before = countDescriptors();
+    const [reader, writer] = Pipe(false);
+    const child = started(async () => {
+      reader.close();
+      const [a, b] = Pipe();
+      const [c, d] = Pipe();
+      await writer.send({ a, d });
+      writer.sendSync(c);
+      a.close();
+      d.close();
+      for (let i = 0; i < 2; i++) assert.equal(await b.recv(), i);
+      c.close();
+      await assert.rejects(b.recv(), EOF);
+    });
+    writer.close();
+    const { a, d } = (await reader.recv()) as Record<string, Connection>;
+    const c = reader.recvSync() as Connection;
+    await a!.send(0);
+    c.sendSync('to d');
+    assert.equal(d!.recvSync(), 'to d');
+    a!.sendSync(1);
+    a!.close();
+    await assertGood(child);
+    for (const end of [c, d!, reader]) end.close();
+    assert.ok(countDescriptors() <= before);
+  },
+
+  async 'the sender answers although it is busy'() {
+    const [reader, writer] = Pipe(false);
+    const child = started(() => {
+      const [a, b] = Pipe();
+      writer.sendSync(a);
+      // Blocks until the other side has it.
+      assert.equal(b.recvSync(), 'now');
+    });
+    const received = reader.recvSync() as Connection;
+    received.sendSync('now');
+    await assertGood(child);
+  },
+
+  async 'by the thread many times, with many descriptors'() {
+    const [reader, writer] = Pipe(false);
+    const [a, b] = Pipe();
+    writer.sendSync(a);
+    assert.ok(reader.recvSync() instanceof Connection);
+    const before = countDescriptors();
+    for (let i = 0; i < 200; i++) {
+      writer.sendSync([a, b]);
+      const received = (await reader.recv()) as [Connection, Connection];
+      await assertConnected(...received);
+      for (const end of received) end.close();
+    }
+    const list = Array.from({ length: 600 }, () => a);
+    writer.sendSync([a, ...list]);
+    assert.equal((reader.recvSync() as Connection[]).length, 601);
+    const pairs = Array.from({ length: 300 }, () => Pipe());
+    writer.sendSync(pairs.map(([near]) => near));
+    const received = reader.recvSync() as Connection[];
+    for (const [i, [near, far]] of pairs.entries()) {
+      far.sendSync(i);
+      assert.equal(received[i]!.recvSync(), i);
+      for (const end of [near, far, received[i]!]) end.close();
+    }
+    assert.ok(countDescriptors() <= before + 2);
+  },
+
+  async 'a sender that has ended'() {
+    const [reader, writer] = Pipe(false);
+    const child = started(() => {
+      writer.sendSync(Pipe());
+      writer.sendSync('plain');
+    });
+    await assertGood(child);
+    const lost = misuse(
+      'HANDLE_LOST',
+      'what came with this message is gone: its sender has ended, or it was received before',
+    );
+    await assert.rejects(reader.recv(), lost);
+    assert.equal(await reader.recv(), 'plain');
+    writer.sendSync(writer);
+    const bytes = reader.recvBytesSync();
+    const [a, b] = Pipe();
+    a.sendBytesSync(bytes);
+    assert.ok(b.recvSync() instanceof Connection);
+    a.sendBytesSync(bytes);
+    assert.throws(() => b.recvSync(), lost);
+  },
+
+  async 'what could not be sent is not kept'() {
+    const [reader, writer] = Pipe(false);
+    writer.sendSync(writer);
+    assert.ok(reader.recvSync() instanceof Connection);
+    const [a, b] = Pipe();
+    const before = countDescriptors();
+    for (let i = 0; i < 10; i++) {
+      assert.throws(() => writer.sendSync([a, new URL('http://localhost')]), /URL/);
+    }
+    assert.ok(countDescriptors() <= before);
+    reader.close();
+    for (let i = 0; i < 10; i++) {
+      await assert.rejects(writer.send(a), { code: 'EPIPE' });
+      assert.throws(() => writer.sendSync(a), { code: 'EPIPE' });
+    }
+    assert.ok(countDescriptors() <= before);
+    b.close();
+  },
+
+  async 'a fork while they are kept'() {
+    const [reader, writer] = Pipe(false);
+    const [a, b] = Pipe();
+    writer.sendSync(a);
+    a.close();
+    // It has no copy of what is kept here, and a thread of its own when it needs one.
+    const child = started(async () => {
+      b.close();
+      const [c, d] = Pipe();
+      const [near, far] = Pipe(false);
+      far.sendSync(c);
+      await assertConnected(near.recvSync() as Connection, d);
+      writer.sendSync('ready');
+      await new Promise((resolve) => setTimeout(resolve, 60_000));
+    });
+    const received = (await reader.recv()) as Connection;
+    assert.equal(await reader.recv(), 'ready');
+    await assertConnected(received, b);
+    received.close();
+    await assert.rejects(b.recv(), EOF);
+    child.kill();
+    await child.join();
+  },
+
+  async 'forks in a loop while others fetch'() {
+    const [reader, writer] = Pipe(false);
+    const fetching = started(() => {
+      writer.close();
+      for (;;) {
+        const received = reader.recvSync() as Connection | null;
+        if (received === null) return;
+        received.sendSync('hello');
+        received.close();
+      }
+    });
+    for (let i = 0; i < 30; i++) {
+      const [a, b] = Pipe(false);
+      writer.sendSync(b);
+      b.close();
+      const child = started(() => a.close());
+      assert.equal(await a.recv(), 'hello');
+      await assert.rejects(a.recv(), EOF);
+      await assertGood(child);
+      a.close();
+    }
+    writer.sendSync(null);
+    await assertGood(fetching);
+  },
+
+  async 'what a function in a child gives back'() {
+    const [a, b] = Pipe();
+    const connection = await inChild(() => ({ b }));
+    await assertConnected(connection.b, a);
+    assert.notEqual(connection.b, b);
   },
 
   async 'read as bytes it leaves no descriptor'() {
