@@ -2,6 +2,8 @@
 import { constants } from 'node:os';
 import { ProcessError, systemError } from './errors.js';
 import { closeFds } from './frames.js';
+import { close } from './posix/descriptors.js';
+import { descriptorOf, mapDescriptor } from './posix/memory.js';
 import { wereLost } from './posix/sockets.js';
 import type { Delivered, Luggage } from './shareables.js';
 import { entrust, isTicket, redeem, type Ticket } from './sharer.js';
@@ -14,6 +16,7 @@ export type Carriage = 'beside' | 'apart' | 'impossible';
 
 export class OutgoingLuggage implements Luggage {
   readonly #fds: number[] = [];
+  readonly #memory = new Map<ArrayBuffer, number>();
   readonly #carriage: Carriage;
   /** What goes into the message, where they go apart. */
   ticket: Ticket | undefined;
@@ -35,6 +38,20 @@ export class OutgoingLuggage implements Luggage {
     );
   }
 
+  memory(buffer: ArrayBuffer): number {
+    let number = this.#memory.get(buffer);
+    if (number !== undefined) return number;
+    const fd = descriptorOf(buffer);
+    if (fd === undefined) {
+      throw new ProcessError(
+        'ERR_TRUEFORK_NOT_SHAREABLE',
+        'this memory cannot be sent: when it was made too many descriptors were in use',
+      );
+    }
+    this.#memory.set(buffer, (number = this.descriptor(fd)));
+    return number;
+  }
+
   /** There will be no more of them. @throws SystemError */
   close(): void {
     const isApart = this.#carriage === 'apart' && this.#fds.length > 0;
@@ -50,6 +67,7 @@ export class DeliveredLuggage implements Delivered {
   /** Those that nobody has claimed; undefined where somebody has. */
   #fds: (number | undefined)[];
   #ticket: Ticket | undefined;
+  readonly #memory = new Map<unknown, ArrayBuffer>();
 
   /** @param fds this object's from now on */
   constructor(fds: readonly number[]) {
@@ -69,6 +87,20 @@ export class DeliveredLuggage implements Delivered {
     if (fd === undefined) throw badMessage();
     this.#fds[number as number] = undefined;
     return fd;
+  }
+
+  memory(number: unknown, fresh = false): ArrayBuffer {
+    const known = this.#memory.get(number);
+    if (known !== undefined) return known;
+    const fd = this.descriptor(number);
+    try {
+      const buffer = mapDescriptor(fd, fresh);
+      this.#memory.set(number, buffer);
+      return buffer;
+    } catch (error) {
+      close(fd);
+      throw error;
+    }
   }
 
   /** Closes what nobody has claimed. */

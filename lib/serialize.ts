@@ -3,7 +3,7 @@
 // whole, shared memory goes by its name, and what a clone would silently make `{}` is
 // refused.
 import { inspect, types } from 'node:util';
-import { deserialize, serialize } from 'node:v8';
+import { DefaultSerializer, deserialize } from 'node:v8';
 import { isAuthkey } from './authkey.js';
 import {
   AbortError,
@@ -110,6 +110,34 @@ function findEmptied(root: unknown): object | undefined {
 // How V8 writes an object without properties: begin, end, none.
 const EMPTY_OBJECT = Buffer.from('o{\0', 'latin1');
 
+function assertSendable(bytes: Uint8Array): void {
+  if (isAuthkey(bytes)) throw notClonable('the key of a process cannot be sent');
+}
+
+/** What V8 asks for typed arrays. @types/node does not have it. */
+interface HostObjectWriter {
+  _writeHostObject(view: ArrayBufferView): void;
+}
+
+const { _writeHostObject: writeView } = DefaultSerializer.prototype as unknown as HostObjectWriter;
+
+/** Node's serializer, which stops at what is not only bytes. */
+class Writer extends DefaultSerializer implements HostObjectWriter {
+  _writeHostObject(view: ArrayBufferView): void {
+    if (view instanceof Uint8Array) assertSendable(view);
+    if (ArrayBuffer.isView(view) && isShareable(view))
+      throw new TypeError('shared memory is not cloned');
+    writeView.call(this, view);
+  }
+}
+
+function serialize(value: unknown): Buffer {
+  const writer = new Writer();
+  writer.writeHeader();
+  writer.writeValue(value);
+  return writer.releaseBuffer();
+}
+
 function notClonableObject(emptied: object): ProcessError {
   const { name } = emptied.constructor;
   return notClonable(`#<${name}> could not be cloned: its state is not in its properties`);
@@ -130,7 +158,9 @@ function clone(value: unknown, carriage: Carriage): Encoded {
     return { kind: Kind.clone, body: bytes };
   const shared = encodeShared(value, carriage);
   if (shared !== undefined) return shared;
-  if (bytes === undefined) throw notClonable((failure as Error).message, failure);
+  if (bytes === undefined) {
+    throw isClear(failure) ? failure : notClonable((failure as Error).message, failure);
+  }
   const emptied = findEmptied(value);
   if (emptied !== undefined) throw notClonableObject(emptied);
   return { kind: Kind.clone, body: bytes };
@@ -306,7 +336,9 @@ export function encode(value: unknown, carriage: Carriage = 'apart'): Encoded {
     return { kind: Kind.string, body: Buffer.from(value) };
   }
   if (types.isUint8Array(value)) {
-    if (isAuthkey(value)) throw notClonable('the key of a process cannot be sent');
+    const isBuffer = Object.getPrototypeOf(value) === Buffer.prototype;
+    if (!isBuffer) assertSendable(value);
+    if (!isBuffer && isShareable(value)) return encodeShared(value, carriage)!;
     return { kind: Buffer.isBuffer(value) ? Kind.buffer : Kind.uint8Array, body: value };
   }
   if (isError(value)) return new ErrorEncoder().encode(value);

@@ -10,12 +10,26 @@ export interface Luggage {
    * @returns what {@link Delivered.descriptor} is to be asked for
    */
   descriptor(fd: number): number;
+  /**
+   * Sends memory of lib/heap.ts, once in a message.
+   *
+   * @returns what {@link Delivered.memory} is to be asked for
+   * @throws ProcessError `ERR_TRUEFORK_NOT_SHAREABLE` if it has no descriptor
+   */
+  memory(buffer: ArrayBuffer): number;
 }
 
 /** What has come along. */
 export interface Delivered {
   /** A descriptor, which is the caller's. @throws ProcessError `ERR_TRUEFORK_BAD_MESSAGE` */
   descriptor(number: unknown): number;
+  /**
+   * Memory: for those who ask for the same number, the same mapping.
+   *
+   * @param fresh whether it is to be another one than those that this process has of it
+   * @throws ProcessError `ERR_TRUEFORK_BAD_MESSAGE`, SystemError
+   */
+  memory(number: unknown, fresh?: boolean): ArrayBuffer;
 }
 
 /** How the objects of a class are sent. Peers may have made up the parts: check them. */
@@ -47,8 +61,19 @@ export function makeShareable<T extends object, Parts>(
   byName.set(name, entry);
 }
 
+const views = new WeakMap<object, Entry>();
+
+/** Says that this typed array, unlike others, is sent as an object of the class of that name. */
+export function makeViewShareable(view: ArrayBufferView, name: string): void {
+  views.set(view, byName.get(name)!);
+}
+
 /** How to send `object`; undefined if it is data. */
 export function entryFor(object: object): Entry | undefined {
+  if (ArrayBuffer.isView(object)) {
+    const entry = views.get(object);
+    if (entry !== undefined) return entry;
+  }
   let prototype = Object.getPrototypeOf(object) as object | null;
   while (prototype !== null) {
     const entry = byPrototype.get(prototype);
@@ -56,6 +81,14 @@ export function entryFor(object: object): Entry | undefined {
     prototype = Object.getPrototypeOf(prototype) as object | null;
   }
   return undefined;
+}
+
+/** As {@link makeShareable}, for objects of which there is no class: see {@link makeViewShareable}. */
+export function makeShareableByName<T extends object, Parts>(
+  name: string,
+  recipe: Recipe<T, Parts>,
+): void {
+  byName.set(name, { name, recipe: recipe as unknown as Recipe<object, unknown> });
 }
 
 export function entryNamed(name: unknown): Entry | undefined {

@@ -134,6 +134,12 @@ export interface Native {
     fd: number,
     offset: number,
   ): ArrayBuffer | number;
+  /** New memory, with a descriptor if there may be one more. An ArrayBuffer or a negative errno. */
+  mapShareable(length: number): ArrayBuffer | number;
+  /** -EBADF: it has none. */
+  descriptorOfMapping(buffer: ArrayBuffer): number;
+  /** Memory of mapShareable(), which may be mapped already. Takes the descriptor, unless it fails. */
+  mapDescriptor(fd: number, fresh: boolean): ArrayBuffer | number;
   /** Leaves the buffer without bytes. -EINVAL: not of mmap(), or unmapped already. */
   munmap(buffer: ArrayBuffer): number;
   shmOpen(name: string, flags: number, mode: number): number;
