@@ -41,6 +41,7 @@
         "native/descriptors.cc",
         "native/file_watchers.cc",
         "native/fork.cc",
+        "native/frames.cc",
         "native/futex.cc",
         "native/heap_pages.cc",
         "native/inherited_handles.cc",

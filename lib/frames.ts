@@ -12,6 +12,13 @@ const LONG_HEADER = 12;
 
 const NO_FDS: number[] = [];
 const NOTHING = new Uint8Array(0);
+const NO_BYTES = Buffer.alloc(0);
+
+/** A message, and the descriptors that came with it, which are the receiver's: see `wereLost()`. */
+export interface Frame {
+  readonly bytes: Buffer;
+  readonly fds: number[];
+}
 
 /** Closes descriptors that nobody wants. */
 export function closeFds(fds: readonly number[]): void {
@@ -40,6 +47,8 @@ export class FrameReader {
   #body: Buffer | undefined;
   #read = 0;
   #fds: number[] = [];
+  /** What somebody else has read, and is to be looked at first. */
+  #fed: Buffer = NO_BYTES;
 
   /** @param takesFds whether it reads from a Unix socket, and wants the descriptors that come */
   constructor(takesFds = false) {
@@ -54,9 +63,15 @@ export class FrameReader {
     return fds;
   }
 
+  /** Takes the beginning of a message that somebody else has read, and what came with it. */
+  feed({ bytes, fds }: Frame): void {
+    this.#fed = bytes;
+    this.#fds.push(...fds);
+  }
+
   /** Whether the next byte belongs to a message whose beginning has been read. */
   get isInside(): boolean {
-    return this.#body !== undefined || this.#read > 0;
+    return this.#body !== undefined || this.#read > 0 || this.#fed.length > 0;
   }
 
   /**
@@ -92,6 +107,12 @@ export class FrameReader {
   /** Reads until `buffer` holds `length` bytes. Returns whether it does. */
   #fill(fd: number, buffer: Buffer, length: number): boolean {
     while (this.#read < length) {
+      if (this.#fed.length > 0) {
+        const copied = this.#fed.copy(buffer, this.#read, 0, length - this.#read);
+        this.#fed = this.#fed.subarray(copied);
+        this.#read += copied;
+        continue;
+      }
       const count = this.#takesFds
         ? tryReceive(fd, buffer, this.#read, length - this.#read, this.#fds)
         : tryRead(fd, buffer, this.#read, length - this.#read);
@@ -112,7 +133,7 @@ export class FrameReader {
 export class OutgoingFrame {
   readonly #head: Buffer;
   readonly #body: Uint8Array;
-  #written = 0;
+  #written: number;
   /** Those that are yet to be sent. */
   #fds: readonly number[];
   #areOurs = false;
@@ -120,9 +141,11 @@ export class OutgoingFrame {
   /**
    * @param kind what precedes the body, for the receiver to see what it is
    * @param fds what goes along, through a Unix socket; they stay open
+   * @param written how many bytes of it are out
    */
-  constructor(body: Uint8Array, kind?: number, fds: readonly number[] = NO_FDS) {
+  constructor(body: Uint8Array, kind?: number, fds: readonly number[] = NO_FDS, written = 0) {
     this.#fds = fds;
+    this.#written = written;
     const prefix = kind === undefined ? 0 : 1;
     const length = prefix + body.length;
     const headerLength = length <= MAX_SHORT ? SHORT_HEADER : LONG_HEADER;

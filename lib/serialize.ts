@@ -50,7 +50,7 @@ export interface Encoded {
 }
 
 /** To be called for what will not be sent. */
-export function discard({ ticket }: Encoded): void {
+export function discard({ ticket }: Pick<Encoded, 'ticket'>): void {
   if (ticket !== undefined) revoke(ticket);
 }
 

@@ -8,6 +8,7 @@
 #include "attributes.h"
 #include "descriptors.h"
 #include "fork.h"
+#include "frames.h"
 #include "inherited_handles.h"
 #include "leave.h"
 #include "loop_end.h"
@@ -156,6 +157,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["hasHandle"] = Function::New<HasHandle>(env);
   RegisterAttributes(env, exports);
   RegisterDescriptors(env, exports);
+  RegisterFrames(env, exports);
   RegisterPollSet(env, exports);
   RegisterSemaphores(env, exports);
   RegisterSharedMemory(env, exports);

@@ -1,8 +1,8 @@
 // One end of a pipe or a socket: messages in, messages out.
-import { Channel, closedError, type Frame } from '../channel.js';
+import { Channel, closedError } from '../channel.js';
 import { BufferTooShort, EOFError, ProcessError } from '../errors.js';
-import { closeFds, OutgoingFrame } from '../frames.js';
-import { decode, discard, encode } from '../serialize.js';
+import { closeFds, type Frame } from '../frames.js';
+import { decode, encode } from '../serialize.js';
 import { makeShareable } from '../shareables.js';
 import { assertBytes, assertDescriptor, assertInteger } from '../validate.js';
 import {
@@ -90,28 +90,14 @@ export class Connection {
   async send(value: unknown, options: number | WaitOptions = {}): Promise<void> {
     const channel = this.#toSend();
     const { timeout, signal } = waitOptions(options);
-    const encoded = encode(value, channel.carriage);
-    const frame = new OutgoingFrame(encoded.body, encoded.kind, encoded.fds);
-    try {
-      await channel.send(frame, timeout, signal);
-    } catch (error) {
-      if (!frame.isInside) discard(encoded);
-      throw error;
-    }
+    await channel.send(encode(value, channel.carriage), timeout, signal);
   }
 
   /** As {@link send}, and blocks the thread. */
   sendSync(value: unknown, options: number | SyncWaitOptions = {}): void {
     const channel = this.#toSend();
     const { timeout } = waitOptions(options);
-    const encoded = encode(value, channel.carriage);
-    const frame = new OutgoingFrame(encoded.body, encoded.kind, encoded.fds);
-    try {
-      channel.sendSync(frame, timeout);
-    } catch (error) {
-      if (!frame.isInside) discard(encoded);
-      throw error;
-    }
+    channel.sendSync(encode(value, channel.carriage), timeout);
   }
 
   /**
@@ -121,13 +107,13 @@ export class Connection {
   async sendBytes(bytes: Uint8Array, options: number | WaitOptions = {}): Promise<void> {
     assertBytes(bytes, 'bytes');
     const { timeout, signal } = waitOptions(options);
-    await this.#toSend().send(new OutgoingFrame(bytes), timeout, signal);
+    await this.#toSend().send({ body: bytes }, timeout, signal);
   }
 
   /** As {@link sendBytes}, and blocks the thread. */
   sendBytesSync(bytes: Uint8Array, options: number | SyncWaitOptions = {}): void {
     assertBytes(bytes, 'bytes');
-    this.#toSend().sendSync(new OutgoingFrame(bytes), waitOptions(options).timeout);
+    this.#toSend().sendSync({ body: bytes }, waitOptions(options).timeout);
   }
 
   /**

@@ -114,6 +114,24 @@ export interface Native {
    */
   receive(fd: number, bytes: Uint8Array, offset: number, length: number, out: Int32Array): number;
 
+  /** writev(2) of the header, the kind, if it is not negative, and the bytes of a message. */
+  sendFrame(fd: number, kind: number, bytes: Uint8Array): number;
+  /**
+   * The length of a message of up to `most` bytes, which are behind the header in `bytes`. -EAGAIN: none
+   * came. -EPROTO: `out` says what was read: see native/frames.cc.
+   *
+   * @param spin microseconds
+   * @param timeout milliseconds; -1: without a limit
+   */
+  receiveFrame(
+    fd: number,
+    isSocket: boolean,
+    bytes: Uint8Array,
+    out: Int32Array,
+    most: number,
+    spin: number,
+    timeout: number,
+  ): number;
   /** The user at the other end of a Unix socket, or -1. */
   peerUid(fd: number): number;
   /** Starts a thread that gives what it was given to keep to those with the token. */
