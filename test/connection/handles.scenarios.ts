@@ -100,7 +100,7 @@ export const scenarios: Scenarios = {
     const deep: Record<string, unknown> = { connection: c };
     deep['itself'] = deep;
     const value = {
-      list: [c, d, c, , 1],
+      list: Object.assign([c, d, c], { 4: 1 }),
       map: new Map<unknown, unknown>([
         [c, 'as a key'],
         ['as a value', d],
@@ -120,7 +120,7 @@ export const scenarios: Scenarios = {
       const received = (isSync ? b.recvSync() : await b.recv()) as typeof value;
       const [one, other] = received.list as [Connection, Connection];
       assert.ok(one instanceof Connection && other instanceof Connection && one !== other);
-      assert.deepEqual(received.list, [one, other, one, , 1]);
+      assert.deepEqual(received.list, Object.assign([one, other, one], { 4: 1 }));
       assert.equal(3 in received.list, false);
       assert.deepEqual(
         [...received.map],
