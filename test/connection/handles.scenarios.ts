@@ -118,7 +118,7 @@ export const scenarios: Scenarios = {
     for (const isSync of [false, true]) {
       await send(a, value, isSync);
       const received = (isSync ? b.recvSync() : await b.recv()) as typeof value;
-      const [one, other] = received.list as [Connection, Connection];
+      const [one, other] = received.list as unknown as [Connection, Connection];
       assert.ok(one instanceof Connection && other instanceof Connection && one !== other);
       assert.deepEqual(received.list, Object.assign([one, other, one], { 4: 1 }));
       assert.equal(3 in received.list, false);
