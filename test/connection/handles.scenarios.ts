@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { Client, Connection, DupFd, inChild, Listener, Pipe, Process } from 'truefork';
-import { close, dup, pipe, read, socketpair, write } from 'truefork/posix';
+import { close, dup, pipe, read, sendFds, socketpair, write } from 'truefork/posix';
 import { countDescriptors, until } from '../support/observe.js';
 import type { Scenarios } from '../support/scenarios.js';
 import { abstractName, assertConnected, connected, KEY } from './listening.js';
@@ -443,6 +443,40 @@ export const scenarios: Scenarios = {
       else await assert.rejects(b.recv(), error);
     }
     assert.ok(countDescriptors() <= before);
+  },
+
+  async 'descriptors that are not what the message says'() {
+    const [a, b] = Pipe();
+    const [server] = await listening();
+    const socket = connect((server.address() as { port: number }).port, '127.0.0.1');
+    const [accepted] = (await once(server, 'connection')) as [Socket];
+    const bytesOf = async (value: unknown): Promise<Buffer> => {
+      a.sendSync(value);
+      return b.recvBytes();
+    };
+    const messages = [await bytesOf(server), await bytesOf(accepted)];
+    const [reader, writer] = pipe();
+    const wrong = [
+      [messages[0]!, [reader, writer, socketOf(accepted)]],
+      [messages[1]!, [reader, socketOf(server)]],
+    ] as const;
+    const before = countDescriptors();
+    for (const [message, fds] of wrong) {
+      for (const fd of fds) {
+        const frame = Buffer.alloc(4 + message.length);
+        frame.writeInt32BE(message.length);
+        message.copy(frame, 4);
+        assert.equal(sendFds(a.fileno(), [fd], frame), frame.length);
+        await assert.rejects(b.recv(), { code: 'ERR_TRUEFORK_BAD_MESSAGE' });
+      }
+    }
+    assert.ok(countDescriptors() <= before);
+    for (const end of [socket, accepted]) end.destroy();
+    server.close();
+
+    function socketOf(object: Socket | Server): number {
+      return (object as unknown as { _handle: { fd: number } })._handle.fd;
+    }
   },
 
   async 'what waits to be sent may be closed meanwhile'() {
