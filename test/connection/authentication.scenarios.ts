@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { inspect } from 'node:util';
 import { Client, ClientSync, Connection, currentProcess, Listener, Pipe, Process } from 'truefork';
-import { countDescriptors } from '../support/observe.js';
+import { countDescriptors, until } from '../support/observe.js';
 import type { Scenarios } from '../support/scenarios.js';
 import {
   abstractName,
@@ -93,7 +93,7 @@ export const scenarios: Scenarios = {
     const [a, b] = await connected(listener, KEY);
     await assertConnected(a, b);
     for (const end of [a, b, listener]) end.close();
-    assert.ok(countDescriptors() <= before);
+    await until(() => countDescriptors() <= before);
   },
 
   async 'in a loop over the connections it is not mentioned'() {
