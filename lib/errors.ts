@@ -38,6 +38,7 @@ export function check(returned: number, syscall: string): number {
 /** What {@link ProcessError.code} can be. The names are stable, the messages are not. */
 export type ErrorCode =
   | 'ERR_TRUEFORK_ALREADY_STARTED'
+  | 'ERR_TRUEFORK_AUTHENTICATION'
   | 'ERR_TRUEFORK_BAD_LENGTH'
   | 'ERR_TRUEFORK_BAD_MESSAGE'
   | 'ERR_TRUEFORK_BROKEN_BARRIER'
@@ -49,6 +50,7 @@ export type ErrorCode =
   | 'ERR_TRUEFORK_EOF'
   | 'ERR_TRUEFORK_EXITING'
   | 'ERR_TRUEFORK_FULL'
+  | 'ERR_TRUEFORK_HANDLE_LOST'
   | 'ERR_TRUEFORK_INSPECTOR'
   | 'ERR_TRUEFORK_NOT_A_CHILD'
   | 'ERR_TRUEFORK_NO_LOCK'
@@ -57,6 +59,7 @@ export type ErrorCode =
   | 'ERR_TRUEFORK_NOT_LOCKED'
   | 'ERR_TRUEFORK_NOT_OWNED'
   | 'ERR_TRUEFORK_NOT_READY'
+  | 'ERR_TRUEFORK_NOT_SHAREABLE'
   | 'ERR_TRUEFORK_NOT_STARTED'
   | 'ERR_TRUEFORK_NOT_THE_CREATOR'
   | 'ERR_TRUEFORK_POOL_BROKEN'
@@ -115,6 +118,17 @@ export class EOFError extends ProcessError {
 
   static {
     this.prototype.name = 'EOFError';
+  }
+}
+
+/** The peer, or this process, does not have the right key, or does not keep to the protocol. */
+export class AuthenticationError extends ProcessError {
+  constructor(message: string) {
+    super('ERR_TRUEFORK_AUTHENTICATION', message);
+  }
+
+  static {
+    this.prototype.name = 'AuthenticationError';
   }
 }
 

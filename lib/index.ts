@@ -3,11 +3,20 @@
  *
  * @module
  */
-export { Connection, Pipe } from './connection.js';
-export type { Directions } from './connection.js';
+export { Client, ClientSync, Connection, Listener, Pipe, wait, waitSync } from './connection.js';
+export type {
+  Address,
+  ClientOptions,
+  Directions,
+  Family,
+  ListenerOptions,
+  SyncClientOptions,
+  Waitable,
+} from './connection.js';
 export { cpuCount } from './cpu-count.js';
 export {
   AbortError,
+  AuthenticationError,
   BrokenBarrierError,
   BrokenPoolError,
   BufferTooShort,
@@ -19,6 +28,7 @@ export {
   WorkerLostError,
 } from './errors.js';
 export type { ErrorCode, SystemError } from './errors.js';
+export { DupFd } from './handles.js';
 export { inChild } from './in-child.js';
 export { ParentProcess } from './parent-process.js';
 export type { ResourceUsage } from './posix/wait.js';

@@ -7,7 +7,7 @@
  */
 export type { SystemError } from './errors.js';
 export { _exit, getppid } from './posix/attributes.js';
-export { close, dup2, pipe, read, socketpair, write } from './posix/descriptors.js';
+export { close, dup, dup2, pipe, read, socketpair, write } from './posix/descriptors.js';
 export { fork, registerAtFork } from './posix/fork.js';
 export type { AtForkHooks, ForkMessage } from './posix/fork.js';
 export {
@@ -32,6 +32,8 @@ export {
   semUnlink,
   semWait,
 } from './posix/semaphores.js';
+export { recvFds, sendFds } from './posix/sockets.js';
+export type { Received } from './posix/sockets.js';
 export {
   decodeWaitStatus,
   kill,

@@ -1,45 +1,48 @@
-// Values as bytes, for other processes. Structured clone as V8 writes it, with
-// four differences: strings, numbers, bytes and small plain data take a short cut, errors stay
-// whole, shared memory goes by its name, and what a clone would silently make `{}` is
-// refused.
+// Values as bytes, for other processes. Structured clone as V8 writes it (clone.ts), with
+// these differences: strings, numbers, bytes and small plain data take a short cut, errors stay
+// whole (error-parts.ts), and objects that are more than data go as what their classes say
+// (shareables.ts).
 import { inspect, types } from 'node:util';
-import { deserialize, serialize } from 'node:v8';
 import {
-  AbortError,
-  BufferTooShort,
-  Empty,
-  EOFError,
-  Full,
-  ProcessError,
-  TimeoutError,
-  WorkerLostError,
-} from './errors.js';
+  assertSendable,
+  assertWhole,
+  badMessage,
+  isClear,
+  mayHaveEmptied,
+  notClonable,
+  restore,
+  serialize,
+} from './clone.js';
+import { ErrorDissector, type ErrorParts, isError, putTogether } from './error-parts.js';
+import { closeFds } from './frames.js';
+import { type Carriage, DeliveredLuggage, OutgoingLuggage } from './luggage.js';
+import { pack, type Packed, unpack } from './packing.js';
 import { isPlainData } from './plain-data.js';
-import { ShareableList } from './shareable-list.js';
-import { SharedMemory } from './shared-memory.js';
+import { isShareable } from './shareables.js';
+import { revoke, type Ticket } from './sharer.js';
 
-/** What the bytes of an encoded value are. */
-export const Kind: Record<
+export type { Carriage };
+
+type KindName =
   | 'clone'
   | 'string'
   | 'number'
   | 'buffer'
   | 'uint8Array'
   | 'error'
-  | 'sharedMemory'
-  | 'shareableList'
-  | 'json',
-  number
-> = {
+  | 'json'
+  | 'shared';
+
+/** What the bytes of an encoded value are. */
+export const Kind: Record<KindName, number> = {
   clone: 0,
   string: 1,
   number: 2,
   buffer: 3,
   uint8Array: 4,
   error: 5,
-  sharedMemory: 6,
-  shareableList: 7,
-  json: 8,
+  json: 6,
+  shared: 7,
 };
 
 /** A value as bytes. */
@@ -48,215 +51,15 @@ export interface Encoded {
   kind: number;
   /** The other bytes; they may be those of the value itself. */
   body: Uint8Array;
+  /** What has to go beside the bytes. They stay open. */
+  fds?: readonly number[];
+  /** What was kept for the receiver to fetch: see {@link discard}. */
+  ticket?: Ticket | undefined;
 }
 
-function notClonable(message: string, cause?: unknown): ProcessError {
-  return new ProcessError('ERR_TRUEFORK_NOT_CLONABLE', message, { cause });
-}
-
-/** Whether V8 writes such an object in a form of its own, and not by its properties. */
-function hasFormOfItsOwn(value: object): boolean {
-  return (
-    Array.isArray(value) ||
-    ArrayBuffer.isView(value) ||
-    types.isAnyArrayBuffer(value) ||
-    types.isBoxedPrimitive(value) ||
-    types.isDate(value) ||
-    types.isMap(value) ||
-    types.isNativeError(value) ||
-    types.isRegExp(value) ||
-    types.isSet(value)
-  );
-}
-
-/**
- * Whether this is an instance of a class of which a clone would keep nothing: one
- * whose state is private, as that of URL, Blob, AbortSignal, Connection.
- */
-function wouldBeEmpty(value: object): boolean {
-  if (hasFormOfItsOwn(value) || Object.keys(value).length > 0) return false;
-  const prototype = Object.getPrototypeOf(value) as object | null;
-  return prototype !== null && Object.getPrototypeOf(prototype) !== null;
-}
-
-function* childrenOf(value: object): Iterable<unknown> {
-  if (types.isMap(value)) {
-    for (const entry of value) yield* entry;
-  } else if (types.isSet(value)) {
-    yield* value;
-  } else if (!ArrayBuffer.isView(value)) {
-    yield* Object.values(value);
-  }
-}
-
-/** Finds such an instance somewhere in `root`. */
-function findEmptied(root: unknown): object | undefined {
-  const seen = new Set<unknown>();
-  const rest = [root];
-  while (rest.length > 0) {
-    const value = rest.pop();
-    if (typeof value !== 'object' || value === null || seen.has(value)) continue;
-    seen.add(value);
-    if (wouldBeEmpty(value)) return value;
-    rest.push(...childrenOf(value));
-  }
-  return undefined;
-}
-
-// How V8 writes an object without properties: begin, end, none.
-const EMPTY_OBJECT = Buffer.from('o{\0', 'latin1');
-
-function clone(value: unknown): Buffer {
-  let bytes: Buffer;
-  try {
-    bytes = serialize(value);
-  } catch (error) {
-    throw notClonable((error as Error).message, error);
-  }
-  // To look for them takes as long again as to write the value; where there are no
-  // empty objects there are none.
-  const emptied = bytes.includes(EMPTY_OBJECT) ? findEmptied(value) : undefined;
-  if (emptied === undefined) return bytes;
-  const { name } = emptied.constructor;
-  throw notClonable(`#<${name}> could not be cloned: its state is not in its properties`);
-}
-
-const BUILT_IN = [
-  AggregateError,
-  EvalError,
-  RangeError,
-  ReferenceError,
-  SyntaxError,
-  TypeError,
-  URIError,
-];
-const OURS = [
-  AbortError,
-  BufferTooShort,
-  Empty,
-  EOFError,
-  Full,
-  ProcessError,
-  TimeoutError,
-  WorkerLostError,
-];
-
-/** By name: the classes of which an error comes back as an instance. */
-const PROTOTYPES = new Map<string, object>(
-  [...BUILT_IN, ...OURS, DOMException].map(({ name, prototype }) => [name, prototype]),
-);
-
-/** An error taken apart. */
-interface ErrorParts {
-  /** One of {@link PROTOTYPES}, if it is of such a class. */
-  className: string | undefined;
-  name: string;
-  message: string;
-  stack: string | undefined;
-  // Encoded one by one, for they may be errors too.
-  cause?: Buffer;
-  errors?: Buffer[];
-  properties: Record<string, Buffer>;
-}
-
-function isError(value: unknown): value is Error {
-  return types.isNativeError(value) || value instanceof DOMException;
-}
-
-/** Whether a value is sent whole only by itself, and not inside of another. */
-export function standsAlone(value: object): boolean {
-  return isError(value) || value instanceof SharedMemory || value instanceof ShareableList;
-}
-
-function classNameOf(error: Error): string | undefined {
-  const prototype = Object.getPrototypeOf(error) as object | null;
-  const known = [...PROTOTYPES].find(([, candidate]) => candidate === prototype);
-  // Errors of another context have other classes of the same names.
-  return known?.[0] ?? BUILT_IN.find(({ name }) => name === error.name)?.name;
-}
-
-/** Takes errors apart, each of them once: causes and properties may go in circles. */
-class ErrorEncoder {
-  readonly #seen = new Set<unknown>();
-
-  encode(error: Error): Encoded {
-    return { kind: Kind.error, body: serialize(this.#takeApart(error)) };
-  }
-
-  #takeApart(error: Error): ErrorParts {
-    // A program may have put anything there.
-    const { name, message, stack } = error as { name: unknown; message: unknown; stack: unknown };
-    const parts: ErrorParts = {
-      className: classNameOf(error),
-      name: String(name),
-      message: String(message),
-      stack: typeof stack === 'string' ? stack : undefined,
-      properties: {},
-    };
-    if (this.#seen.has(error)) return parts;
-    this.#seen.add(error);
-    parts.properties = this.#properties(error);
-    if ('cause' in error) parts.cause = this.#encodeReason(error.cause);
-    if (error instanceof AggregateError) {
-      parts.errors = error.errors.map((reason) => this.#encodeReason(reason));
-    }
-    return parts;
-  }
-
-  #properties(error: Error): Record<string, Buffer> {
-    const properties: Record<string, Buffer> = {};
-    for (const key of Object.keys(error)) {
-      if (key === 'cause' || key === 'errors') continue;
-      try {
-        properties[key] = this.#encodeReason(Reflect.get(error, key));
-      } catch {
-        // A getter that throws has no value.
-      }
-    }
-    return properties;
-  }
-
-  /** The value, or what it looks like. */
-  #encodeReason(value: unknown): Buffer {
-    if (isError(value)) return join(this.encode(value));
-    try {
-      const message = join(encode(value));
-      // V8 writes errors inside of it that are causes of each other, and cannot read them.
-      decode(message);
-      return message;
-    } catch {
-      return join(encode(inspect(value)));
-    }
-  }
-}
-
-function join({ kind, body }: Encoded): Buffer {
-  return Buffer.concat([Uint8Array.of(kind), body]);
-}
-
-/** As the properties of errors are that are not enumerated. */
-function hidden(value: unknown): PropertyDescriptor {
-  return { value, configurable: true, writable: true };
-}
-
-/**
- * An error like the one that was taken apart. Built-in classes and our own come back as
- * themselves; an error of any other class is an Error with that name.
- */
-function putTogether(parts: ErrorParts): Error {
-  const { className, name, message, stack, cause, errors, properties } = parts;
-  const isWebError = className === DOMException.name;
-  const error = isWebError ? new DOMException(message, name) : new Error(message);
-  const prototype = className === undefined ? undefined : PROTOTYPES.get(className);
-  if (prototype !== undefined && !isWebError) Object.setPrototypeOf(error, prototype);
-  if (error.name !== name) Object.defineProperty(error, 'name', hidden(name));
-  Object.defineProperty(error, 'stack', hidden(stack));
-  if (cause !== undefined) Object.defineProperty(error, 'cause', hidden(decode(cause)));
-  if (errors !== undefined) Object.defineProperty(error, 'errors', hidden(errors.map(decode)));
-  for (const [key, value] of Object.entries(properties)) {
-    Object.defineProperty(error, key, { ...hidden(decode(value)), enumerable: true });
-  }
-  return error;
+/** To be called for what will not be sent. */
+export function discard({ ticket }: Pick<Encoded, 'ticket'>): void {
+  if (ticket !== undefined) revoke(ticket);
 }
 
 /** The JSON of plain data. */
@@ -269,6 +72,71 @@ function plainText(value: unknown): string | undefined {
   }
 }
 
+function clone(value: unknown, carriage: Carriage): Encoded {
+  if (isShareable(value)) return encodeShared(value, carriage)!;
+  let bytes: Buffer | undefined;
+  let failure: unknown;
+  try {
+    bytes = serialize(value);
+  } catch (error) {
+    failure = error;
+  }
+  if (bytes !== undefined && !mayHaveEmptied(bytes)) return { kind: Kind.clone, body: bytes };
+  const shared = encodeShared(value, carriage);
+  if (shared !== undefined) return shared;
+  if (bytes === undefined) {
+    throw isClear(failure) ? failure : notClonable((failure as Error).message, failure);
+  }
+  assertWhole(value);
+  return { kind: Kind.clone, body: bytes };
+}
+
+/** A value with objects in it that are more than data; undefined if there are none. */
+function encodeShared(value: unknown, carriage: Carriage): Encoded | undefined {
+  const luggage = new OutgoingLuggage(carriage);
+  try {
+    const packed = pack(value, luggage);
+    if (packed === undefined) return undefined;
+    const { root, slots, parts } = packed;
+    assertWhole([root, parts]);
+    luggage.close();
+    const { fds, ticket } = luggage;
+    const body = serialize([root, slots, parts, ticket]);
+    return { kind: Kind.shared, body, fds, ticket };
+  } catch (error) {
+    if (luggage.ticket !== undefined) revoke(luggage.ticket);
+    throw isClear(error) ? error : notClonable((error as Error).message, error);
+  }
+}
+
+function join({ kind, body }: Encoded): Buffer {
+  return Buffer.concat([Uint8Array.of(kind), body]);
+}
+
+/** What an error has, as data: nothing goes along with it. */
+function encodeReason(value: unknown): Buffer {
+  try {
+    const encoded = encode(value, 'impossible');
+    // V8 writes errors inside of it that are causes of each other, and cannot read them.
+    if (encoded.kind === Kind.clone) restore(encoded.body as Buffer);
+    return join(encoded);
+  } catch {
+    return join(encode(inspect(value)));
+  }
+}
+
+function encodeParts(parts: ErrorParts): Encoded {
+  return { kind: Kind.error, body: serialize(parts) };
+}
+
+function encodeError(error: Error): Encoded {
+  const dissector = new ErrorDissector({
+    value: encodeReason,
+    error: (parts) => join(encodeParts(parts)),
+  });
+  return encodeParts(dissector.takeApart(error));
+}
+
 const NUMBER_SIZE = 8;
 
 function encodeNumber(value: number): Encoded {
@@ -277,39 +145,34 @@ function encodeNumber(value: number): Encoded {
   return { kind: Kind.number, body };
 }
 
+function encodeBytes(value: Uint8Array, carriage: Carriage): Encoded {
+  const isBuffer = Object.getPrototypeOf(value) === Buffer.prototype;
+  if (!isBuffer) assertSendable(value);
+  if (!isBuffer && isShareable(value)) return encodeShared(value, carriage)!;
+  return { kind: Buffer.isBuffer(value) ? Kind.buffer : Kind.uint8Array, body: value };
+}
+
 /**
  * Bytes that {@link decode} makes an equal value of.
  *
- * @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE`
+ * @param carriage how descriptors can go along
+ * @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE`, `ERR_TRUEFORK_NOT_SHAREABLE`
  */
-export function encode(value: unknown): Encoded {
+export function encode(value: unknown, carriage: Carriage = 'apart'): Encoded {
   if (typeof value === 'number') return encodeNumber(value);
   // UTF-8 has no lone surrogates.
   if (typeof value === 'string' && value.isWellFormed()) {
     return { kind: Kind.string, body: Buffer.from(value) };
   }
-  if (types.isUint8Array(value)) {
-    return { kind: Buffer.isBuffer(value) ? Kind.buffer : Kind.uint8Array, body: value };
-  }
-  if (isError(value)) return new ErrorEncoder().encode(value);
-  if (value instanceof SharedMemory) {
-    return { kind: Kind.sharedMemory, body: Buffer.from(value.name) };
-  }
-  if (value instanceof ShareableList) {
-    return { kind: Kind.shareableList, body: Buffer.from(value.shm.name) };
-  }
+  if (types.isUint8Array(value)) return encodeBytes(value, carriage);
+  if (isError(value)) return encodeError(value);
   const text = plainText(value);
   if (text !== undefined) return { kind: Kind.json, body: Buffer.from(text) };
-  return { kind: Kind.clone, body: clone(value) };
+  return clone(value, carriage);
 }
 
-/** @throws ProcessError `ERR_TRUEFORK_BAD_MESSAGE` */
-function restore(body: Buffer): unknown {
-  try {
-    return deserialize(body);
-  } catch (cause) {
-    throw badMessage(cause);
-  }
+function withCode(error: unknown): unknown {
+  return isClear(error) ? error : badMessage(error);
 }
 
 /** @throws ProcessError `ERR_TRUEFORK_BAD_MESSAGE` */
@@ -321,22 +184,45 @@ function parse(body: Buffer): unknown {
   }
 }
 
-function badMessage(cause?: unknown): ProcessError {
-  const message = 'the message was not sent by send()';
-  return new ProcessError('ERR_TRUEFORK_BAD_MESSAGE', message, { cause });
+/** What was taken apart, be it by a peer that means no good. */
+function restoreError(body: Buffer): Error {
+  const parts = restore(body) as ErrorParts;
+  try {
+    return putTogether(parts, (bytes) => decode(bytes));
+  } catch (error) {
+    throw withCode(error);
+  }
+}
+
+type Parts = [Packed['root'], Packed['slots'], Packed['parts']];
+
+function restoreShared(body: Buffer, fds: number[]): unknown {
+  const delivered = new DeliveredLuggage(fds);
+  try {
+    const [root, slots, parts, ticket] = restore(body) as [...Parts, unknown];
+    delivered.expect(ticket);
+    return unpack({ root, slots, parts }, delivered);
+  } catch (error) {
+    throw withCode(error);
+  } finally {
+    delivered.drop();
+  }
 }
 
 /**
  * The value that was encoded. Its bytes may be those of `message`.
  *
- * @throws ProcessError `ERR_TRUEFORK_BAD_MESSAGE`
+ * @param fds what has come beside it; those that are not needed are closed
+ * @throws ProcessError `ERR_TRUEFORK_BAD_MESSAGE`, `ERR_TRUEFORK_HANDLE_LOST`; SystemError
  */
-export function decode(message: Buffer): unknown {
-  return decodeBody(message[0], message.subarray(1));
+export function decode(message: Buffer, fds: number[] = []): unknown {
+  return decodeBody(message[0], message.subarray(1), fds);
 }
 
 /** As {@link decode}, of a message that is in two parts. */
-export function decodeBody(kind: number | undefined, body: Buffer): unknown {
+export function decodeBody(kind: number | undefined, body: Buffer, fds: number[] = []): unknown {
+  if (kind === Kind.shared) return restoreShared(body, fds);
+  closeFds(fds);
   switch (kind) {
     case Kind.clone:
       return restore(body);
@@ -351,12 +237,8 @@ export function decodeBody(kind: number | undefined, body: Buffer): unknown {
       return body;
     case Kind.uint8Array:
       return new Uint8Array(body.buffer, body.byteOffset, body.length);
-    case Kind.sharedMemory:
-      return new SharedMemory({ name: body.toString() });
-    case Kind.shareableList:
-      return new ShareableList(undefined, { name: body.toString() });
     case Kind.error:
-      return putTogether(restore(body) as ErrorParts);
+      return restoreError(body);
     default:
       throw badMessage();
   }

@@ -7,6 +7,7 @@
 //   n bytes                 what Python makes of it: 0 itself, 1 str, 2 bytes, 3 None
 import { inspect } from 'node:util';
 import { ProcessError } from './errors.js';
+import { makeShareable } from './shareables.js';
 import { SharedMemory } from './shared-memory.js';
 import { assertBigInt, assertInteger, assertType, outOfRange } from './validate.js';
 
@@ -304,5 +305,9 @@ export class ShareableList {
     function describe(this: ShareableList): string {
       return `ShareableList(${inspect([...this])}, name=${inspect(this.#shm.name)})`;
     }
+    makeShareable<ShareableList, string>('ShareableList', ShareableList, {
+      takeApart: ({ shm }) => shm.name,
+      putTogether: (name) => new ShareableList(undefined, { name }),
+    });
   }
 }

@@ -16,6 +16,7 @@ import {
   shmUnlink,
 } from './posix/memory.js';
 import { isTracked, track, untrack } from './segment-tracker.js';
+import { makeShareable } from './shareables.js';
 import { assertCString, assertInteger, assertType } from './validate.js';
 
 const { O_CREAT, O_EXCL, O_RDWR } = flags;
@@ -252,5 +253,12 @@ export class SharedMemory {
     function describe(this: SharedMemory): string {
       return `SharedMemory(${inspect(this.name)}, size=${this.size})`;
     }
+  }
+
+  static {
+    makeShareable<SharedMemory, string>('SharedMemory', SharedMemory, {
+      takeApart: ({ name }) => name,
+      putTogether: (name) => new SharedMemory({ name }),
+    });
   }
 }

@@ -8,17 +8,21 @@
 #include "attributes.h"
 #include "descriptors.h"
 #include "fork.h"
+#include "frames.h"
 #include "inherited_handles.h"
 #include "leave.h"
 #include "loop_end.h"
 #include "node_internals.h"
+#include "poll_set.h"
 #include "poller.h"
 #include "precompile.h"
 #include "result.h"
 #include "ring_object.h"
 #include "semaphores.h"
 #include "shared_memory.h"
+#include "sharer.h"
 #include "signals.h"
+#include "sockets.h"
 #include "synchronize.h"
 #include "thread_pool.h"
 #include "vm_timeout.h"
@@ -154,8 +158,12 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["hasHandle"] = Function::New<HasHandle>(env);
   RegisterAttributes(env, exports);
   RegisterDescriptors(env, exports);
+  RegisterFrames(env, exports);
+  RegisterPollSet(env, exports);
   RegisterSemaphores(env, exports);
   RegisterSharedMemory(env, exports);
+  RegisterSharer(env, exports);
+  RegisterSockets(env, exports);
   RegisterWait(env, exports);
   RegisterSynchronize(env, exports);
   Agent::Register(env, exports);

@@ -93,6 +93,11 @@ Napi::Value Dup2(const Napi::CallbackInfo& info) {
   return Result(info.Env(), Retry([&] { return dup2(from, to); }));
 }
 
+// A second number for the same, close-on-exec.
+Napi::Value Duplicate(const Napi::CallbackInfo& info) {
+  return Result(info.Env(), fcntl(Int(info, 0), F_DUPFD_CLOEXEC, 0));
+}
+
 Napi::Value SetNonblocking(const Napi::CallbackInfo& info) {
   const int fd = Int(info, 0);
   const int flags = fcntl(fd, F_GETFL);
@@ -124,28 +129,6 @@ Napi::Value Poll(const Napi::CallbackInfo& info) {
   return Result(info.Env(), ready > 0 ? entry.revents : ready);
 }
 
-// pollAll(Int32Array of descriptors, Int32Array events, timeout): the same for
-// many, each with events of its own, which become those that came. Gives how
-// many are ready.
-Napi::Value PollAll(const Napi::CallbackInfo& info) {
-  auto fds = info[0].As<Napi::Int32Array>();
-  auto events = info[1].As<Napi::Int32Array>();
-  std::vector<pollfd> entries(fds.ElementLength());
-  for (size_t i = 0; i < entries.size(); i++)
-    entries[i] = {fds[i], static_cast<int16_t>(events[i]), 0};
-  const int64_t timeout = info[2].As<Napi::Number>().Int64Value();
-  const int64_t deadline = timeout < 0 ? INT64_MAX : NowMs() + timeout;
-  int ready = 0;
-  do {
-    const int64_t left =
-        timeout < 0 ? -1 : std::max(deadline - NowMs(), int64_t{0});
-    ready = poll(entries.data(), static_cast<nfds_t>(entries.size()),
-                 static_cast<int>(std::min(left, int64_t{INT_MAX})));
-  } while ((ready < 0 && errno == EINTR) || (ready == 0 && NowMs() < deadline));
-  for (size_t i = 0; i < entries.size(); i++) events[i] = entries[i].revents;
-  return Result(info.Env(), ready);
-}
-
 }  // namespace
 
 void RegisterDescriptors(Napi::Env env, Napi::Object exports) {
@@ -156,10 +139,10 @@ void RegisterDescriptors(Napi::Env env, Napi::Object exports) {
   exports["writePair"] = Napi::Function::New<WritePair>(env, "writePair");
   exports["close"] = Napi::Function::New<Close>(env, "close");
   exports["dup2"] = Napi::Function::New<Dup2>(env, "dup2");
+  exports["duplicate"] = Napi::Function::New<Duplicate>(env, "duplicate");
   exports["setNonblocking"] =
       Napi::Function::New<SetNonblocking>(env, "setNonblocking");
   exports["poll"] = Napi::Function::New<Poll>(env, "poll");
-  exports["pollAll"] = Napi::Function::New<PollAll>(env, "pollAll");
 }
 
 }  // namespace truefork

@@ -1,6 +1,6 @@
 // The workers of a pool, and who of them gets what.
 import { BrokenPoolError, ProcessError, TimeoutError } from '../errors.js';
-import { waitUntilAnyReady } from '../posix/poller.js';
+import { waitForAny } from '../posix/poller.js';
 import { waitFor, type Deadline } from '../waiting.js';
 import { Agenda } from './agenda.js';
 import { Callers } from './callers.js';
@@ -198,15 +198,11 @@ export class Crew implements JobEvents, WorkerEvents {
       this.#turn();
       if (isDone()) return true;
       if (deadline.isOver) return false;
-      const watched = this.workers.flatMap((worker) =>
-        worker.descriptors.map(({ fd, wanted }) => ({ worker, fd, wanted })),
+      const wishes = this.workers.flatMap((worker) =>
+        worker.wishes.map((wish) => ({ ...wish, worker })),
       );
-      const ready = waitUntilAnyReady(
-        watched.map(({ fd }) => fd),
-        watched.map(({ wanted }) => wanted),
-        Math.min(SLICE, deadline.left, this.#agenda.left),
-      );
-      for (const [index, { worker }] of watched.entries()) if (ready[index]) worker.look();
+      const patience = Math.min(SLICE, deadline.left, this.#agenda.left);
+      for (const { worker } of waitForAny(wishes, patience)) worker.look();
       this.#agenda.runDue();
     }
   }

@@ -2,7 +2,8 @@
 // What is whole only by itself, as an error, and what would only be copied, as a big buffer,
 // stands behind it.
 import { types } from 'node:util';
-import { decode, encode, standsAlone } from '../serialize.js';
+import { isError } from '../error-parts.js';
+import { decode, encode } from '../serialize.js';
 
 /** Bytes that are so many are not copied into the clone. */
 const BIG = 2 ** 14;
@@ -19,8 +20,7 @@ const HEAD = 5;
 type Place = [index: number, inner: number, length: number];
 
 function isApart(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  return (types.isUint8Array(value) && value.length >= BIG) || standsAlone(value);
+  return (types.isUint8Array(value) && value.length >= BIG) || isError(value);
 }
 
 function packOne(value: unknown): Uint8Array[] {

@@ -1,7 +1,7 @@
 // A worker as its pool sees it: what it has in hand, and the line to it.
 import { socketpair } from '../posix/descriptors.js';
 import { onForkedChild } from '../posix/fork.js';
-import { makePoller, READABLE, startPoller, WRITABLE, type Poller } from '../posix/poller.js';
+import { makePoller, READABLE, startPoller, WRITABLE, type Poller, type Wish } from '../posix/poller.js';
 import { ForkPoolWorker } from './fork-pool-worker.js';
 import type { Job, Runner, Task } from './job.js';
 import { distance, Ledger, numberAfter } from './ledger.js';
@@ -153,13 +153,9 @@ export class Worker implements Runner {
   }
 
   /** For those who wait without the event loop. */
-  get descriptors(): { fd: number; wanted: number }[] {
-    const { sentinel } = this.process;
-    if (this.#wire.hasEnded) return [{ fd: sentinel, wanted: READABLE }];
-    return [
-      { fd: this.#wire.fd, wanted: this.#wanted() },
-      { fd: sentinel, wanted: READABLE },
-    ];
+  get wishes(): Wish[] {
+    const end: Wish = { fd: this.process.sentinel, event: READABLE };
+    return this.#wire.hasEnded ? [end] : [{ fd: this.#wire.fd, event: this.#wanted() }, end];
   }
 
   /** How many tasks it may have in hand. */

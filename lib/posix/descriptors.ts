@@ -74,6 +74,16 @@ export function close(fd: number): void {
 }
 
 /**
+ * dup(2) — another number for what `fd` stands for, close-on-exec.
+ *
+ * @throws SystemError `EBADF`, `EMFILE`
+ */
+export function dup(fd: number): number {
+  assertDescriptor(fd);
+  return check(native.duplicate(fd), 'dup');
+}
+
+/**
  * dup2(2) — makes `newFd` another number for what `oldFd` stands for, closing
  * what `newFd` was before. As POSIX says, `newFd` stays open in executed programs.
  *

@@ -82,6 +82,8 @@ export interface Ring {
   writeOffTasks(): number;
   isEmpty(): boolean;
 }
+/** The path of a Unix socket, or an IP address and a port. */
+export type SocketName = string | [host: string, port: number];
 
 /**
  * What native/ offers. Unless said otherwise a function returns what the system
@@ -126,11 +128,72 @@ export interface Native {
   writePair(fd: number, first: Uint8Array, second: Uint8Array): number;
   close(fd: number): number;
   dup2(from: number, to: number): number;
+  /** Another number for the same, close-on-exec. */
+  duplicate(fd: number): number;
   setNonblocking(fd: number): number;
   /** Blocks the thread. Returns the events that came, 0 after the timeout (ms; negative: none). */
   poll(fd: number, events: number, timeout: number): number;
   /** As poll(), for many: `events` are those to look for, and then those that are there. */
   pollAll(fds: Int32Array, events: Int32Array, timeout: number): number;
+  /** A descriptor that is readable when one of those in the set is. */
+  makePollSet(): number;
+  /** -EPERM: that one is always ready. */
+  addToPollSet(set: number, fd: number): number;
+
+  // Addresses are a path, or an IP address and a port. Sockets do not block.
+  socket(host: string, port?: number): number;
+  /** -EADDRINUSE */
+  bind(fd: number, host: string, port?: number): number;
+  listen(fd: number, backlog: number): number;
+  /** -EINPROGRESS: it is done when the socket is writable: see socketError(). */
+  connect(fd: number, host: string, port?: number): number;
+  accept(fd: number): number;
+  socketError(fd: number): number;
+  getsockname(fd: number): SocketName | number | undefined;
+  getpeername(fd: number): SocketName | number | undefined;
+  /** 0: no socket; 1: a Unix socket; 2: another one. */
+  socketKind(fd: number): number;
+  /** Whether it is a socket that listens. */
+  isListening(fd: number): boolean;
+  /** An IPv4 address, or an error of libuv. Blocks the thread. */
+  lookUp(host: string): string | number;
+  /** sendmsg(2) of two buffers, with at most 253 descriptors. */
+  sendFds(fd: number, first: Uint8Array, second: Uint8Array, fds: Int32Array): number;
+  /**
+   * recvmsg(2). If descriptors came `out` has their number and them, or -EMFILE if there was no
+   * room for them; else it is not touched.
+   */
+  receive(fd: number, bytes: Uint8Array, offset: number, length: number, out: Int32Array): number;
+
+  /** writev(2) of the header, the kind, if it is not negative, and the bytes of a message. */
+  sendFrame(fd: number, kind: number, bytes: Uint8Array): number;
+  /**
+   * The length of a message of up to `most` bytes, which are behind the header in `bytes`. -EAGAIN: none
+   * came. -EPROTO: `out` says what was read: see native/frames.cc.
+   *
+   * @param spin microseconds
+   * @param timeout milliseconds; -1: without a limit
+   */
+  receiveFrame(
+    fd: number,
+    isSocket: boolean,
+    bytes: Uint8Array,
+    out: Int32Array,
+    most: number,
+    spin: number,
+    timeout: number,
+  ): number;
+  /** The user at the other end of a Unix socket, or -1. */
+  peerUid(fd: number): number;
+  /** Starts a thread that gives what it was given to keep to those with the token. */
+  startSharer(listener: number): number;
+  keepToShare(token: Uint8Array, fds: Int32Array): number;
+  forgetToShare(token: Uint8Array): void;
+  /** Around a fork. */
+  holdSharer(): void;
+  releaseSharer(): void;
+  /** In a forked child, after holdSharer(). */
+  abandonSharer(): void;
 
   /** An ArrayBuffer over the mapping, or a negative errno. */
   mmap(
@@ -140,6 +203,12 @@ export interface Native {
     fd: number,
     offset: number,
   ): ArrayBuffer | number;
+  /** New memory, with a descriptor if there may be one more. An ArrayBuffer or a negative errno. */
+  mapShareable(length: number): ArrayBuffer | number;
+  /** -EBADF: it has none. */
+  descriptorOfMapping(buffer: ArrayBuffer): number;
+  /** Memory of mapShareable(), which may be mapped already. Takes the descriptor, unless it fails. */
+  mapDescriptor(fd: number, fresh: boolean): ArrayBuffer | number;
   /** Leaves the buffer without bytes. -EINVAL: not of mmap(), or unmapped already. */
   munmap(buffer: ArrayBuffer): number;
   shmOpen(name: string, flags: number, mode: number): number;

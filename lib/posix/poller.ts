@@ -1,5 +1,6 @@
 // Waiting for one descriptor, with and without blocking.
-import { check } from '../errors.js';
+import { constants } from 'node:os';
+import { check, systemError } from '../errors.js';
 import { native, type Poller } from './native.js';
 
 export type { Poller };
@@ -11,6 +12,7 @@ export const WRITABLE = 2;
 // poll(2)'s, which are the same everywhere.
 const POLLIN = 1;
 const POLLOUT = 4;
+const POLLNVAL = 0x20;
 
 /** Makes a {@link Poller} of `fd`, which becomes non-blocking. */
 export function makePoller(fd: number, onready: (events: number) => void): Poller {
@@ -24,6 +26,10 @@ export function startPoller(poller: Poller, events: number): void {
   check(poller.start(events), 'epoll_ctl');
 }
 
+function forPoll(event: number): number {
+  return (event & READABLE ? POLLIN : 0) | (event & WRITABLE ? POLLOUT : 0);
+}
+
 /**
  * poll(2) — blocks the thread until `fd` is ready, has an error or is at its end.
  *
@@ -31,27 +37,27 @@ export function startPoller(poller: Poller, events: number): void {
  * @returns false after the timeout
  */
 export function waitUntilReady(fd: number, event: number, timeout: number): boolean {
-  const events = event === READABLE ? POLLIN : POLLOUT;
-  return check(native.poll(fd, events, timeout === Infinity ? -1 : timeout), 'poll') > 0;
+  return check(native.poll(fd, forPoll(event), timeout === Infinity ? -1 : timeout), 'poll') > 0;
+}
+
+/** Something to wait for: {@link READABLE}, {@link WRITABLE}, or either: their sum. */
+export interface Wish {
+  fd: number;
+  event: number;
 }
 
 /**
- * poll(2) of many — blocks the thread until one of `fds` is ready, has an error or is at its
- * end.
+ * poll(2) — blocks the thread until one of `wishes` is ready, has an error or is at its end.
  *
- * @param wanted READABLE | WRITABLE for each of them
  * @param timeout in milliseconds; Infinity: none
- * @returns for each of them whether it is ready
+ * @returns those that are
+ * @throws SystemError `EBADF`
  */
-export function waitUntilAnyReady(
-  fds: readonly number[],
-  wanted: readonly number[],
-  timeout: number,
-): boolean[] {
-  const events = Int32Array.from(
-    wanted,
-    (event) => (event & READABLE ? POLLIN : 0) | (event & WRITABLE ? POLLOUT : 0),
-  );
-  check(native.pollAll(Int32Array.from(fds), events, timeout === Infinity ? -1 : timeout), 'poll');
-  return Array.from(events, (event) => event !== 0);
+export function waitForAny<T extends Wish>(wishes: readonly T[], timeout: number): T[] {
+  const fds = Int32Array.from(wishes, ({ fd }) => fd);
+  const events = Int32Array.from(wishes, (wish) => forPoll(wish.event));
+  check(native.pollAll(fds, events, timeout === Infinity ? -1 : timeout), 'poll');
+  const isClosed = events.some((event) => (event & POLLNVAL) !== 0);
+  if (isClosed) throw systemError(-constants.errno.EBADF, 'poll');
+  return wishes.filter((_, i) => events[i] !== 0);
 }

@@ -1,0 +1,456 @@
+// multiprocessing.connection.Listener.
+import { unlinkSync } from 'node:fs';
+import { inspect } from 'node:util';
+import { AuthenticationError, ProcessError, type SystemError, TimeoutError } from '../errors.js';
+import { close } from '../posix/descriptors.js';
+import { OwnDescriptor } from '../posix/own-descriptor.js';
+import { makePoller, type Poller, READABLE, startPoller, waitForAny } from '../posix/poller.js';
+import { getpeername, getsockname, listenOn, tryAccept } from '../posix/sockets.js';
+import { assertBytes, assertInteger, assertType } from '../validate.js';
+import {
+  Deadline,
+  type SyncWaitOptions,
+  throwIfAborted,
+  waitFor,
+  type WaitOptions,
+  waitOptions,
+} from '../waiting.js';
+import { type Address, type Family, familyOf, PrivateDirectory, resolveSync } from './address.js';
+import { Candidates } from './candidates.js';
+import { Connection } from './connection.js';
+
+/** How to listen. */
+export interface ListenerOptions {
+  /** Default: that of the address; without one `'AF_UNIX'`. */
+  family?: Family | undefined;
+  /** How many may have connected and wait to be accepted. Default: 128. */
+  backlog?: number | undefined;
+  /** What a peer must know. Default: none, and everybody is accepted who can connect. */
+  authkey?: Uint8Array | undefined;
+}
+
+const MAX_BACKLOG = 2 ** 31 - 1;
+/** As Node and the kernel have it, and not Python's 1. */
+const BACKLOG = 128;
+
+/** Errors of accept(2) that say something about one peer only. */
+const OF_A_PEER = new Set(['ECONNABORTED', 'EPROTO', 'EPERM']);
+const NO_ROOM = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
+
+function closedError(): ProcessError {
+  return new ProcessError('ERR_TRUEFORK_CLOSED', 'listener is closed');
+}
+
+/** Somebody who waits for a connection. */
+interface Waiting {
+  wake: () => void;
+  accepted?: OwnDescriptor;
+  error?: unknown;
+}
+
+function isDone({ accepted, error }: Waiting): boolean {
+  return accepted !== undefined || error !== undefined;
+}
+
+/** What is in the file system and must not stay there. */
+interface Trace {
+  owner: number;
+  remove(): void;
+}
+
+const traces = new Set<Trace>();
+
+function removeTrace(trace: Trace): void {
+  if (!traces.delete(trace) || trace.owner !== process.pid) return;
+  trace.remove();
+}
+
+function removeTraces(): void {
+  for (const trace of traces) removeTrace(trace);
+}
+
+function leaveTrace(remove: () => void): Trace {
+  const trace = { owner: process.pid, remove };
+  traces.add(trace);
+  if (!process.listeners('exit').includes(removeTraces)) process.on('exit', removeTraces);
+  return trace;
+}
+
+function unlinkIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if ((error as SystemError).code !== 'ENOENT') throw error;
+  }
+}
+
+/** What there is to close when a listener was dropped without a close(). */
+interface Remains {
+  fd: number;
+  /** Those who are to be accepted when somebody asks. */
+  admitted: OwnDescriptor[];
+  trace: Trace | undefined;
+  poller?: Poller;
+}
+
+const dropped = new FinalizationRegistry<Remains>(dispose);
+
+function dispose({ fd, admitted, trace, poller }: Remains): void {
+  for (const descriptor of admitted) descriptor.close();
+  poller?.close();
+  close(fd);
+  if (trace !== undefined) removeTrace(trace);
+}
+
+/** Those that somebody waits for. Nothing else may hold them. */
+const awaited = new Set<Listener>();
+
+type Listening = Pick<Remains, 'fd' | 'trace'>;
+
+/** Listens at an address. */
+function open(address: Address | null | undefined, family: Family, backlog: number): Listening {
+  if (address !== undefined && address !== null) {
+    const fd = listenOn(resolveSync(address), backlog);
+    const isFile = typeof address === 'string' && !address.startsWith('\0');
+    return { fd, trace: isFile ? leaveTrace(() => unlinkIfThere(address)) : undefined };
+  }
+  if (family === 'AF_INET') return { fd: listenOn(['127.0.0.1', 0], backlog), trace: undefined };
+  const directory = new PrivateDirectory();
+  try {
+    const fd = listenOn(directory.socketPath, backlog);
+    return { fd, trace: leaveTrace(() => directory.remove()) };
+  } catch (error) {
+    directory.remove();
+    throw error;
+  }
+}
+
+/**
+ * A socket that others connect to with {@link Client}, also those of other programs, other machines, and
+ * Python's `multiprocessing`. As Python's `multiprocessing.connection.Listener`.
+ *
+ * With an `authkey` only those are accepted who know it, and to whom this process has shown that it does,
+ * too. It encrypts nothing. All handshakes are done at the same time, while somebody waits in `accept()`; each has ten
+ * seconds, and messages of 256 bytes at most; whoever goes away or is too slow is dropped, and nobody else
+ * waits for that. What comes from a peer before the end of its handshake is never taken for a value.
+ * **A peer that knows the key can send data, and never code.**
+ *
+ * In a forked child a listener works as it does in the parent: each who connects is accepted by one of
+ * them.
+ *
+ * @example
+ * ```ts
+ * using listener = new Listener(['localhost', 6000], { authkey: Buffer.from('secret') });
+ * for await (const connection of listener) {
+ *   await connection.send({ hello: listener.lastAccepted });
+ *   connection.close();
+ * }
+ * ```
+ */
+export class Listener {
+  readonly #remains: Remains;
+  readonly #address: Address;
+  readonly #candidates: Candidates | undefined;
+  #lastAccepted: Address | null = null;
+  #waiting: Waiting[] = [];
+  #isClosed = false;
+  #isWatched = false;
+  /** The process that those who wait belong to. */
+  #owner = process.pid;
+  readonly #onlookers = new Set<() => void>();
+
+  /**
+   * @param address a path, which is removed by {@link close}, or when this process exits; `[host, port]`, where port 0 is
+   *   one that is free; or, on Linux, NUL and a name. Default: a socket in a directory of
+   *   its own that only this user can enter; for `'AF_INET'` a port of the loopback interface.
+   * @throws SystemError `EADDRINUSE`, `EACCES`, `ENOENT`, `ENAMETOOLONG`, `ENOTFOUND` …
+   * @throws TypeError `ERR_INVALID_ARG_TYPE`, RangeError `ERR_OUT_OF_RANGE`
+   */
+  constructor(address?: Address | null, options: ListenerOptions = {}) {
+    assertType(typeof options === 'object' && options !== null, 'options', 'an object', options);
+    const { family, backlog = BACKLOG, authkey } = options;
+    const found = familyOf(address, family);
+    assertInteger(backlog, 'backlog', 0, MAX_BACKLOG);
+    if (authkey !== undefined) {
+      assertBytes(authkey, 'authkey');
+      this.#candidates = new Candidates(Buffer.from(authkey), {
+        accept: (fd) => this.#admit(fd),
+        refuse: (error) => this.#refuse(error),
+      });
+    }
+    this.#remains = { ...open(address, found, backlog), admitted: [] };
+    this.#address = getsockname(this.#remains.fd);
+    dropped.register(this, this.#remains, this);
+  }
+
+  /**
+   * Waits for a connection. Those who wait are served in the order in which they came.
+   *
+   * @throws AuthenticationError if somebody has tried to connect with a wrong key; accept again
+   * @throws ProcessError `ERR_TRUEFORK_CLOSED`
+   * @throws SystemError `EMFILE`
+   * @throws TimeoutError, AbortError
+   */
+  async accept(options: number | WaitOptions = {}): Promise<Connection> {
+    const { timeout, signal } = waitOptions(options);
+    this.#enter();
+    throwIfAborted(signal);
+    const waiting: Waiting = { wake: () => {} };
+    this.#waiting.push(waiting);
+    this.#serve();
+    if (!isDone(waiting)) {
+      const subscribe = (wake: () => void): (() => void) => {
+        waiting.wake = wake;
+        this.#watch();
+        return () => this.#forget(waiting);
+      };
+      await waitFor(subscribe, timeout, signal);
+    }
+    return this.#settle(waiting);
+  }
+
+  /** As {@link accept}, and blocks the thread. */
+  acceptSync(options: number | SyncWaitOptions = {}): Connection {
+    const deadline = new Deadline(waitOptions(options).timeout);
+    this.#enter();
+    const waiting: Waiting = { wake: () => {} };
+    this.#waiting.push(waiting);
+    try {
+      this.#serve();
+      while (!isDone(waiting) && !deadline.isOver) {
+        this.#sleep(deadline.left);
+        this.#serve();
+      }
+    } finally {
+      this.#forget(waiting);
+    }
+    return this.#settle(waiting);
+  }
+
+  /** Those who connect, until {@link close}. Who has a wrong key is refused, and not mentioned. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Connection, void, undefined> {
+    while (!this.#isClosed) {
+      let connection: Connection;
+      try {
+        connection = await this.accept();
+      } catch (error) {
+        if (error instanceof AuthenticationError) continue;
+        if (this.#isClosed) return;
+        throw error;
+      }
+      yield connection;
+    }
+  }
+
+  /**
+   * Does not listen any more, in this process. Who is not accepted yet is turned away. Removes the path, if this process has
+   * made it. May be called twice.
+   */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#disown();
+    this.#isClosed = true;
+    for (const waiting of this.#waiting.splice(0)) this.#fail(waiting, closedError());
+    this.#dropGuests();
+    awaited.delete(this);
+    dropped.unregister(this);
+    dispose(this.#remains);
+    this.#wakeOnlookers();
+  }
+
+  /** For `using`: {@link close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Where it listens: a path, or the IP address and the port. */
+  get address(): Address {
+    return this.#address;
+  }
+
+  /**
+   * Where the connection came from that was accepted last: the IP address and the port, or the path of
+   * its socket, which is empty if it has none. null before.
+   */
+  get lastAccepted(): Address | null {
+    return this.#lastAccepted;
+  }
+
+  /** Whether {@link close} was called in this process. */
+  get closed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** The descriptor. @throws ProcessError `ERR_TRUEFORK_CLOSED` */
+  fileno(): number {
+    if (this.#isClosed) throw closedError();
+    return this.#remains.fd;
+  }
+
+  /** @internal Whether there is something to know, whatever the descriptor says. */
+  get isReadyAnyway(): boolean {
+    return this.#isClosed || this.#remains.admitted.length > 0;
+  }
+
+  /** @internal Calls `wake` when that may have changed. Returns a function that takes that back. */
+  onReadyAnyway(wake: () => void): () => void {
+    this.#onlookers.add(wake);
+    return () => void this.#onlookers.delete(wake);
+  }
+
+  static {
+    Object.defineProperty(this.prototype, inspect.custom, { value: describe });
+    function describe(this: Listener): string {
+      return `Listener(${this.closed ? 'closed' : inspect(this.address)})`;
+    }
+  }
+
+  /** In a forked child those who wait, and those who were to be accepted, are the parent's. */
+  #disown(): void {
+    if (this.#owner === process.pid) return;
+    this.#owner = process.pid;
+    this.#waiting = [];
+    this.#onlookers.clear();
+    this.#dropGuests();
+    this.#remains.poller?.stop();
+    this.#isWatched = false;
+  }
+
+  #enter(): void {
+    this.#disown();
+    if (this.#isClosed) throw closedError();
+  }
+
+  #dropGuests(): void {
+    this.#candidates?.dropAll();
+    for (const descriptor of this.#remains.admitted.splice(0)) descriptor.close();
+  }
+
+  #settle({ accepted, error }: Waiting): Connection {
+    if (error !== undefined) throw error;
+    if (accepted === undefined) throw new TimeoutError('nobody has connected in time');
+    const fd = accepted.release();
+    this.#lastAccepted = peerOf(fd);
+    return new Connection(fd);
+  }
+
+  #finish(waiting: Waiting): void {
+    const index = this.#waiting.indexOf(waiting);
+    if (index >= 0) this.#waiting.splice(index, 1);
+    waiting.wake();
+  }
+
+  #fail(waiting: Waiting, error: unknown): void {
+    waiting.error = error;
+    this.#finish(waiting);
+  }
+
+  /** Gives those who wait what there is. */
+  #serve(): void {
+    this.#serveAdmitted();
+    while (this.#waiting.length > 0 && this.#acceptNext());
+  }
+
+  #serveAdmitted(): void {
+    const { admitted } = this.#remains;
+    while (this.#waiting.length > 0 && admitted.length > 0) {
+      const [first] = this.#waiting;
+      first!.accepted = admitted.shift()!;
+      this.#finish(first!);
+    }
+  }
+
+  /** @returns whether there may be more */
+  #acceptNext(): boolean {
+    let fd: number | undefined;
+    try {
+      fd = tryAccept(this.#remains.fd);
+    } catch (error) {
+      return this.#recover(error);
+    }
+    if (fd === undefined) return false;
+    if (this.#candidates === undefined) this.#admit(fd);
+    else this.#candidates.add(fd);
+    return true;
+  }
+
+  #recover(error: unknown): boolean {
+    const { code } = error as SystemError;
+    if (OF_A_PEER.has(code)) return true;
+    // Better that one who has been slow goes than that nobody can come.
+    if (NO_ROOM.has(code) && this.#candidates?.dropOldest()) return true;
+    this.#fail(this.#waiting[0]!, error);
+    return this.#waiting.length > 0;
+  }
+
+  #admit(fd: number): void {
+    this.#remains.admitted.push(new OwnDescriptor(fd));
+    this.#serveAdmitted();
+    if (this.isReadyAnyway) this.#wakeOnlookers();
+  }
+
+  #wakeOnlookers(): void {
+    for (const wake of this.#onlookers) wake();
+  }
+
+  /** Who went away, was too slow or spoke nonsense is not worth a word; who does not know the key is. */
+  #refuse(error: unknown): void {
+    const [first] = this.#waiting;
+    if (first !== undefined && error instanceof AuthenticationError) this.#fail(first, error);
+  }
+
+  /** Somebody does not wait any more. */
+  #forget(waiting: Waiting): void {
+    const index = this.#waiting.indexOf(waiting);
+    if (index >= 0) this.#waiting.splice(index, 1);
+    this.#watch();
+  }
+
+  /** Looks for those who come while somebody waits, and only then. */
+  #watch(): void {
+    if (this.#isClosed) return;
+    this.#candidates?.watch();
+    const isWanted = this.#waiting.length > 0;
+    if (isWanted) awaited.add(this);
+    else awaited.delete(this);
+    if (isWanted === this.#isWatched) return;
+    this.#isWatched = isWanted;
+    if (isWanted) startPoller((this.#remains.poller ??= this.#makePoller()), READABLE);
+    else this.#remains.poller!.stop();
+  }
+
+  #makePoller(): Poller {
+    const itself = new WeakRef<Listener>(this);
+    const poller = makePoller(this.#remains.fd, () => {
+      const listener = itself.deref();
+      if (listener === undefined) poller.stop();
+      else listener.#onReady();
+    });
+    return poller;
+  }
+
+  #onReady(): void {
+    this.#disown();
+    if (this.#isClosed) return;
+    this.#serve();
+    this.#watch();
+  }
+
+  /** Blocks the thread until there is something to do. */
+  #sleep(timeout: number): void {
+    const own = { fd: this.#remains.fd, event: READABLE };
+    const candidates = this.#candidates?.all() ?? [];
+    const patience = this.#candidates?.patience ?? Infinity;
+    const ready = waitForAny([own, ...candidates], Math.min(timeout, patience));
+    this.#candidates?.goOn(ready);
+  }
+}
+
+/** Its address, if it has not gone yet. */
+function peerOf(fd: number): Address {
+  try {
+    return getpeername(fd);
+  } catch {
+    return '';
+  }
+}
