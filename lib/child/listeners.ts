@@ -9,7 +9,7 @@ type Listener = (...args: unknown[]) => void;
 const watchers = new Set(
   (['newListener', 'removeListener'] as const)
     .flatMap((event) => process.listeners(event as 'exit') as Listener[])
-    .filter((listener) => /ListeningIfSignal$/.test(listener.name) || isOfPromises(listener)),
+    .filter((listener) => listener.name.endsWith('ListeningIfSignal') || isOfPromises(listener)),
 );
 
 function isOfPromises(listener: Listener): boolean {

@@ -32,7 +32,7 @@ export function untilIs(numbers: Int32Array, index: number, value: number): Prom
 }
 
 /** futex(2) on x64 and arm64, futex_waitv(2). */
-const FUTEX = [202, 98];
+const FUTEX = new Set([202, 98]);
 const FUTEX_WAITV = 449;
 
 function systemCall(pid: number, thread: string | number): number {
@@ -53,7 +53,7 @@ export async function untilWaiting(pid: number | null = process.pid): Promise<vo
   // V8 blocks the main thread, too, but not for long.
   let times = 0;
   await until(() => {
-    times = FUTEX.includes(systemCall(pid!, pid!)) ? times + 1 : 0;
+    times = FUTEX.has(systemCall(pid!, pid!)) ? times + 1 : 0;
     return times === 4 || hasAgentWaiting(pid!);
   });
 }
