@@ -46,21 +46,28 @@ export type ErrorCode =
   | 'ERR_TRUEFORK_CHILD_SETUP'
   | 'ERR_TRUEFORK_CLOSED'
   | 'ERR_TRUEFORK_DAEMON'
+  | 'ERR_TRUEFORK_EMPTY'
   | 'ERR_TRUEFORK_EOF'
   | 'ERR_TRUEFORK_EXITING'
+  | 'ERR_TRUEFORK_FULL'
   | 'ERR_TRUEFORK_INSPECTOR'
+  | 'ERR_TRUEFORK_MANAGER_LOST'
   | 'ERR_TRUEFORK_NOT_A_CHILD'
   | 'ERR_TRUEFORK_NO_LOCK'
   | 'ERR_TRUEFORK_NOT_CLONABLE'
+  | 'ERR_TRUEFORK_NOT_EXPOSED'
   | 'ERR_TRUEFORK_NOT_LOCKED'
   | 'ERR_TRUEFORK_NOT_OWNED'
   | 'ERR_TRUEFORK_NOT_STARTED'
+  | 'ERR_TRUEFORK_NO_SUCH_OBJECT'
+  | 'ERR_TRUEFORK_NO_SUCH_TYPE'
   | 'ERR_TRUEFORK_NOT_THE_CREATOR'
   | 'ERR_TRUEFORK_PROCESS_CLOSED'
   | 'ERR_TRUEFORK_PROFILER'
   | 'ERR_TRUEFORK_READ_ONLY'
   | 'ERR_TRUEFORK_STILL_RUNNING'
   | 'ERR_TRUEFORK_TIMEOUT'
+  | 'ERR_TRUEFORK_TOO_MANY_DONE'
   | 'ERR_TRUEFORK_TOO_MANY_RELEASES'
   | 'ERR_TRUEFORK_TOO_MANY_WAITERS'
   | 'ERR_TRUEFORK_TRUNCATED'
@@ -69,6 +76,7 @@ export type ErrorCode =
   | 'ERR_TRUEFORK_WORKER_LOST'
   | 'ERR_TRUEFORK_WORKER_THREAD'
   | 'ERR_TRUEFORK_WORKERS_BUSY'
+  | 'ERR_TRUEFORK_WOULD_BLOCK'
   | 'ERR_TRUEFORK_WRITE_ONLY';
 
 /**
@@ -147,6 +155,28 @@ export class BrokenBarrierError extends ProcessError {
 
   static {
     this.prototype.name = 'BrokenBarrierError';
+  }
+}
+
+/** Nothing was in the queue, or nothing came in time. */
+export class Empty extends ProcessError {
+  constructor() {
+    super('ERR_TRUEFORK_EMPTY', 'the queue is empty');
+  }
+
+  static {
+    this.prototype.name = 'Empty';
+  }
+}
+
+/** There was no room in the queue, or there was none in time. */
+export class Full extends ProcessError {
+  constructor() {
+    super('ERR_TRUEFORK_FULL', 'the queue is full');
+  }
+
+  static {
+    this.prototype.name = 'Full';
   }
 }
 

@@ -19,13 +19,33 @@ export {
   AuthenticationError,
   BrokenBarrierError,
   BufferTooShort,
+  Empty,
   EOFError,
+  Full,
   ProcessError,
   TimeoutError,
   WorkerLostError,
 } from './errors.js';
 export type { ErrorCode, SystemError } from './errors.js';
 export { inChild } from './in-child.js';
+export {
+  asyncProxy,
+  BaseManager,
+  BaseProxy,
+  callMethod,
+  getValue,
+  Manager,
+  SyncManager,
+} from './managers.js';
+export type {
+  Async,
+  AsyncDict,
+  AsyncList,
+  AsyncProxy,
+  ManagerOptions,
+  ManagerServer,
+  RegisterOptions,
+} from './managers.js';
 export { ParentProcess } from './parent-process.js';
 export type { ResourceUsage } from './posix/wait.js';
 export { activeChildren, currentProcess, parentProcess, Process, reap } from './process.js';

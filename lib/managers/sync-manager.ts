@@ -1,0 +1,113 @@
+// multiprocessing.Manager, and what it can make.
+import type { SharedArray, ArrayInit } from '../shared-array.js';
+import type { RawValue } from '../sharedctypes.js';
+import type { TypeCode, ValueOf } from '../type-codes.js';
+import { BaseManager } from './base-manager.js';
+import { RawValue as CellInServer, SharedArray as ArrayInServer } from './referents/cells.js';
+import {
+  Dict,
+  List,
+  ManagedMap,
+  ManagedSet,
+  Namespace,
+  RemoteIterator,
+} from './referents/containers.js';
+import './proxies/auto.js';
+import './proxies/collections.js';
+import './proxies/dict.js';
+import './proxies/list.js';
+
+/**
+ * A manager for the types that programs need most: see {@link Manager}. As Python's `SyncManager`.
+ *
+ * Each access to a proxy is one call of the server, which blocks the thread until it is done; use
+ * {@link asyncProxy} to leave the event loop free. What is stored is a copy: to change what is inside of a
+ * value, store it again, or store a proxy there.
+ */
+export class SyncManager extends BaseManager {
+  /**
+   * An object whose properties all processes share: `d.count -= 1`, `'k' in d`, `delete d.k`,
+   * `Object.keys(d)`. It has no methods, so that every name is free.
+   */
+  dict<T extends object = Record<string, any>>(init?: T | Iterable<[string, T[keyof T]]>): T {
+    return this.create('dict', ...given(init)) as T;
+  }
+
+  /** A list, which reads like an array. `for … of` goes over the elements as they are at its beginning. */
+  list<T = any>(init?: Iterable<T>): T[] {
+    return this.create('list', ...given(init && [...init])) as T[];
+  }
+
+  /** A Map, of keys that are not objects. */
+  map<Key = any, T = any>(init?: Iterable<readonly [Key, T]>): Map<Key, T> {
+    return this.create('map', ...given(init && [...init])) as Map<Key, T>;
+  }
+
+  /** A Set, of values that are not objects. */
+  set<T = any>(init?: Iterable<T>): Set<T> {
+    return this.create('set', ...given(init && [...init])) as Set<T>;
+  }
+
+  /** As {@link dict}; names that begin with `_` stay in the process. */
+  Namespace<T extends object = Record<string, any>>(init?: T): T {
+    return this.create('Namespace', ...given(init)) as T;
+  }
+
+  /** A value with a type: see `Value`. */
+  Value<Code extends TypeCode>(
+    typecode: Code,
+    initial?: ValueOf<Code>,
+  ): Omit<RawValue<Code>, 'close'> & { get(): ValueOf<Code>; set(value: ValueOf<Code>): void } {
+    return this.create('Value', typecode, ...given(initial)) as never;
+  }
+
+  /** An array of a fixed length, with a type: see `SharedArray`. Every element is checked. */
+  Array<Code extends TypeCode>(
+    typecode: Code,
+    init: ArrayInit<Code>,
+  ): Omit<SharedArray<Code>, 'getLock' | 'with' | 'withSync' | 'close'> {
+    const elements = typeof init === 'number' ? init : [...init];
+    return this.create('Array', typecode, elements) as never;
+  }
+}
+
+function given(init: unknown): unknown[] {
+  return init === undefined ? [] : [init];
+}
+
+const TYPES: Record<string, (...args: never[]) => object> = {
+  dict: (init?: object) => new Dict(init),
+  list: (init?: Iterable<unknown>) => new List(init),
+  map: (init?: Iterable<[unknown, unknown]>) => new ManagedMap(init),
+  set: (init?: Iterable<unknown>) => new ManagedSet(init),
+  Namespace: (init?: object) => new Namespace(init),
+  Value: (typecode: 'i', initial?: number) => new CellInServer(typecode, initial),
+  Array: (typecode: 'i', init: number) => new ArrayInServer(typecode, init),
+  Iterator: (source: Iterable<unknown>) => new RemoteIterator(source),
+};
+
+for (const [typeid, make] of Object.entries(TYPES)) {
+  const isBase = typeid === 'Iterator';
+  (isBase ? BaseManager : SyncManager).register(typeid, make, { createMethod: false });
+}
+
+/**
+ * Starts a manager: a process that has objects for others to use, through proxies that read like the
+ * objects themselves. As Python's `multiprocessing.Manager()`.
+ *
+ * Proxies can be used in children that were forked, be sent to other processes, and be stored in other
+ * objects of a manager. An object lives as long as anybody has a proxy for it.
+ *
+ * The server ends by `shutdown()`, or with the process that has started it.
+ *
+ * @example
+ * ```ts
+ * using manager = Manager();
+ * const d = manager.dict({ count: 0 });
+ * await inChild(() => (d.count += 1));
+ * console.log(d.count); // 1
+ * ```
+ */
+export function Manager(): SyncManager {
+  return new SyncManager().start();
+}
