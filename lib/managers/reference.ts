@@ -54,6 +54,11 @@ export class Reference {
   /** Whoever calls a method keeps the proxy, for which the server keeps the object. */
   proxy: object | undefined;
 
+  /** The object itself, where it is one of this process. */
+  get referent(): unknown {
+    return undefined;
+  }
+
   constructor(target: Target, { id, typeid, kind, shape }: Token) {
     this.target = target;
     this.id = id;

@@ -483,4 +483,8 @@ class LocalReference extends Reference {
     super(target, token);
     this.object = object;
   }
+
+  override get referent(): unknown {
+    return this.object.referent;
+  }
 }

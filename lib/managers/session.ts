@@ -1,5 +1,4 @@
 // What a server knows of its clients.
-import { AbortError } from '../errors.js';
 import type { StoredObject } from './store.js';
 
 /** Something that a client can hold, and that must not be lost with it. */
@@ -55,12 +54,14 @@ export class Caller {
     return this.#controller.signal;
   }
 
+  /** For what has to be done to its end. */
+  withoutAbort(): Caller {
+    return new Caller(this.session);
+  }
+
   abort(): void {
     this.#isAborted = true;
     this.#controller?.abort();
   }
 
-  throwIfAborted(): void {
-    if (this.#isAborted) throw new AbortError(this.signal);
-  }
 }

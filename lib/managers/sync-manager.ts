@@ -1,6 +1,7 @@
 // multiprocessing.Manager, and what it can make.
 import type { SharedArray, ArrayInit } from '../shared-array.js';
 import type { RawValue } from '../sharedctypes.js';
+import { type SyncWaitOptions, waitOptions } from '../waiting.js';
 import type { TypeCode, ValueOf } from '../type-codes.js';
 import { BaseManager } from './base-manager.js';
 import { RawValue as CellInServer, SharedArray as ArrayInServer } from './referents/cells.js';
@@ -16,6 +17,24 @@ import './proxies/auto.js';
 import './proxies/collections.js';
 import './proxies/dict.js';
 import './proxies/list.js';
+import type {
+  BarrierProxy,
+  ConditionProxy,
+  EventProxy,
+  JoinableQueueProxy,
+  LockProxy,
+  QueueProxy,
+  SemaphoreProxy,
+} from './proxies/synchronize.js';
+import './proxies/synchronize.js';
+import { ManagedLock, ManagedRLock } from './referents/locks.js';
+import { ManagedJoinableQueue, ManagedQueue } from './referents/queues.js';
+import {
+  ManagedBarrier,
+  ManagedCondition,
+  ManagedEvent,
+  ManagedSemaphore,
+} from './referents/signals.js';
 
 /**
  * A manager for the types that programs need most: see {@link Manager}. As Python's `SyncManager`.
@@ -69,6 +88,52 @@ export class SyncManager extends BaseManager {
     const elements = typeof init === 'number' ? init : [...init];
     return this.create('Array', typecode, elements) as never;
   }
+
+  /**
+   * As `Lock`. When a process dies that has it, the next one gets it, and `recovered` is true there.
+   *
+   * Locks are slower here than those in shared memory: use them where there is no common parent.
+   */
+  Lock(): LockProxy {
+    return this.create('Lock') as LockProxy;
+  }
+
+  /** As `RLock`; the owner is a process. */
+  RLock(): LockProxy {
+    return this.create('RLock') as LockProxy;
+  }
+
+  Semaphore(value = 1): SemaphoreProxy {
+    return this.create('Semaphore', value) as SemaphoreProxy;
+  }
+
+  BoundedSemaphore(value = 1): SemaphoreProxy {
+    return this.create('BoundedSemaphore', value) as SemaphoreProxy;
+  }
+
+  /** @param lock a Lock or an RLock of this manager; default: an RLock of its own */
+  Condition(lock?: LockProxy): ConditionProxy {
+    return this.create('Condition', ...given(lock)) as ConditionProxy;
+  }
+
+  Event(): EventProxy {
+    return this.create('Event') as EventProxy;
+  }
+
+  /** As `Barrier`, without an action. */
+  Barrier(parties: number, { timeout = Infinity }: SyncWaitOptions = {}): BarrierProxy {
+    return this.create('Barrier', parties, waitOptions(timeout).timeout) as BarrierProxy;
+  }
+
+  /** A queue of any values, also of proxies. @param maxsize 0 or less, the default: no limit */
+  Queue(maxsize = 0): QueueProxy {
+    return this.create('Queue', maxsize) as QueueProxy;
+  }
+
+  /** As `JoinableQueue`. @param maxsize 0 or less, the default: no limit */
+  JoinableQueue(maxsize = 0): JoinableQueueProxy {
+    return this.create('JoinableQueue', maxsize) as JoinableQueueProxy;
+  }
 }
 
 function given(init: unknown): unknown[] {
@@ -83,6 +148,15 @@ const TYPES: Record<string, (...args: never[]) => object> = {
   Namespace: (init?: object) => new Namespace(init),
   Value: (typecode: 'i', initial?: number) => new CellInServer(typecode, initial),
   Array: (typecode: 'i', init: number) => new ArrayInServer(typecode, init),
+  Lock: () => new ManagedLock(),
+  RLock: () => new ManagedRLock(),
+  Semaphore: (value: number) => new ManagedSemaphore(value),
+  BoundedSemaphore: (value: number) => new ManagedSemaphore(value, true),
+  Condition: (lock?: object) => new ManagedCondition(lock),
+  Event: () => new ManagedEvent(),
+  Barrier: (parties: number, timeout: number) => new ManagedBarrier(parties, timeout),
+  Queue: (maxsize: number) => new ManagedQueue(maxsize),
+  JoinableQueue: (maxsize: number) => new ManagedJoinableQueue(maxsize),
   Iterator: (source: Iterable<unknown>) => new RemoteIterator(source),
 };
 

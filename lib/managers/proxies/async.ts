@@ -1,6 +1,7 @@
 // The promise form of every proxy.
-import { ITERATE } from '../names.js';
+import { GET, ITERATE } from '../names.js';
 import { type Reference, referenceOf } from '../reference.js';
+import { BaseProxy } from './base.js';
 
 type AnyFunction = (...args: never[]) => unknown;
 
@@ -89,6 +90,12 @@ function asyncIterator(reference: Reference): AsyncIterator<unknown> {
   };
 }
 
+/** The method of a proxy that returns a promise by itself, beside one that blocks. */
+function ownForm(proxy: object, key: string): unknown {
+  if (!(proxy instanceof BaseProxy) || !(`${key}Sync` in proxy)) return undefined;
+  return (Reflect.get(proxy, key) as AnyFunction).bind(proxy);
+}
+
 class AsyncHandler implements ProxyHandler<object> {
   readonly #reference: Reference;
 
@@ -101,9 +108,9 @@ class AsyncHandler implements ProxyHandler<object> {
     if (key === Symbol.asyncIterator) return () => asyncIterator(reference);
     if (typeof key === 'symbol' || NO_METHODS.has(key)) return undefined;
     if (reference.shape !== undefined && key in reference.shape.properties) {
-      return reference.callAsync(`.${key}`);
+      return reference.callAsync(GET + key);
     }
-    return (...args: unknown[]) => reference.callAsync(key, args);
+    return ownForm(reference.proxy!, key) ?? ((...args: unknown[]) => reference.callAsync(key, args));
   }
 
   set(): boolean {
