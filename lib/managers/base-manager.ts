@@ -5,7 +5,7 @@ import { ProcessError } from '../errors.js';
 import { currentProcess } from '../process.js';
 import { assertBytes, assertFunction } from '../validate.js';
 import { type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
-import { forgetLink, linkTo } from './links.js';
+import { forgetLinks, linkTo } from './links.js';
 import { Request, SERVER_ITSELF } from './protocol.js';
 import { registerProxyType } from './reference.js';
 import type { ServerLink } from './server-link.js';
@@ -235,7 +235,7 @@ export class BaseManager {
     }
     await child.join();
     await asked;
-    forgetLink(this.#address!);
+    forgetLinks(this.#address!);
   }
 
   /** As {@link shutdown}, and blocks the thread. */
@@ -248,7 +248,7 @@ export class BaseManager {
       child[resort]();
     }
     child.joinSync();
-    forgetLink(this.#address!);
+    forgetLinks(this.#address!);
   }
 
   /**

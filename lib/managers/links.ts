@@ -1,5 +1,6 @@
 // The servers that this process knows.
 import { channel } from 'node:diagnostics_channel';
+import { isDeepStrictEqual } from 'node:util';
 import type { Address } from '../connection/address.js';
 import { type ForkMessage, onForkedChild, registerAtFork } from '../posix/fork.js';
 import { currentProcess } from '../process.js';
@@ -13,7 +14,7 @@ export interface OwnServer {
   adopt(token: Token): object;
 }
 
-const links = new Map<string, ServerLink>();
+const links = new Set<ServerLink>();
 let own: OwnServer | undefined;
 
 const policy: LinkPolicy = {
@@ -26,33 +27,37 @@ export function setOwnServer(server: OwnServer | undefined): void {
   own = server;
 }
 
-function nameOf(address: Address): string {
-  return JSON.stringify(address);
+function linksTo(address: Address): ServerLink[] {
+  return [...links].filter((link) => isDeepStrictEqual(link.address, address) && !link.isLost);
 }
 
-/** @param authkey default: this process's */
-export function linkTo(address: Address, authkey?: Uint8Array): ServerLink {
-  const name = nameOf(address);
-  let link = links.get(name);
-  if (link === undefined || link.isLost) {
-    link = new ServerLink(address, authkey ?? currentProcess().authkey, policy);
-    links.set(name, link);
-    watchForks();
-  }
+function makeLink(address: Address, authkey: Uint8Array): ServerLink {
+  const link = new ServerLink(address, authkey, policy);
+  for (const each of links) if (each.isLost) links.delete(each);
+  links.add(link);
+  watchForks();
   return link;
 }
 
+/** Who has another key has another link, and cannot use that of somebody whose key is right. */
+export function linkTo(address: Address, authkey: Uint8Array): ServerLink {
+  return linksTo(address).find((link) => link.hasKey(authkey)) ?? makeLink(address, authkey);
+}
+
 /** Closes the connections to a server that is not there any more. */
-export function forgetLink(address: Address): void {
-  links.get(nameOf(address))?.close();
-  links.delete(nameOf(address));
+export function forgetLinks(address: Address): void {
+  for (const link of linksTo(address)) {
+    link.close();
+    links.delete(link);
+  }
 }
 
 /** The proxy for an object of any server, from another process. */
 export function adopt(token: Token): object {
   const { address, server } = token.home!;
   if (own?.identity === server) return own.adopt(token);
-  return linkTo(address).adopt(token);
+  const link = linksTo(address).find((each) => each.isConnected);
+  return (link ?? linkTo(address, currentProcess().authkey)).adopt(token);
 }
 
 let isWatching = false;
@@ -62,7 +67,7 @@ function watchForks(): void {
   isWatching = true;
   registerAtFork({
     before() {
-      for (const link of links.values()) {
+      for (const link of links) {
         link.noteFork(undefined);
         link.prepareFork();
       }
@@ -70,11 +75,11 @@ function watchForks(): void {
   });
   channel('truefork:fork').subscribe((message) => {
     const { pid } = message as ForkMessage;
-    for (const link of links.values()) link.noteFork(pid);
+    for (const link of links) link.noteFork(pid);
   });
 }
 
 onForkedChild(() => {
   own = undefined;
-  for (const link of links.values()) link.becomeChild();
+  for (const link of links) link.becomeChild();
 });

@@ -89,7 +89,7 @@ function arrived(error: unknown): unknown {
 
 export class ServerLink implements Target, ProxyCodec {
   readonly address: Address;
-  readonly #authkey: Uint8Array | undefined;
+  readonly #authkey: Uint8Array;
   readonly #policy: LinkPolicy;
   readonly #known: KnownProxies = new KnownProxies((id, grants) => this.#drop(id, grants));
   readonly #writer = new MessageWriter(this);
@@ -112,6 +112,15 @@ export class ServerLink implements Target, ProxyCodec {
     this.address = address;
     this.#authkey = authkey;
     this.#policy = policy;
+  }
+
+  hasKey(authkey: Uint8Array): boolean {
+    return Buffer.compare(this.#authkey, authkey) === 0;
+  }
+
+  /** Whether the server has been there, and has taken the key. */
+  get isConnected(): boolean {
+    return this.#server !== undefined && !this.isLost;
   }
 
   /** Whether it is of no use any more. */
