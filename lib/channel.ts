@@ -1,11 +1,14 @@
 // The inside of a connection: a descriptor, those who wait to receive from it and
 // those who wait until what they send is out.
 import { EOFError, ProcessError, TimeoutError } from './errors.js';
-import { FrameReader, type OutgoingFrame } from './frames.js';
+import { closeFds, type Frame, FrameReader, OutgoingFrame } from './frames.js';
 import { close, setNonblocking } from './posix/descriptors.js';
 import { onForkedChild } from './posix/fork.js';
 import { makePoller, READABLE, startPoller, waitUntilReady, WRITABLE } from './posix/poller.js';
 import type { Poller } from './posix/poller.js';
+import { socketKind } from './posix/sockets.js';
+import { type Carriage, discard, type Encoded } from './serialize.js';
+import { Hope, NOTHING, receiveShort, sendShort, sizeOf } from './short-frames.js';
 import { Deadline, throwIfAborted, waitFor } from './waiting.js';
 
 /** Somebody who waits, and what became of it. */
@@ -17,7 +20,7 @@ interface Waiting {
 
 interface Receiver extends Waiting {
   maxLength: number;
-  frame?: Buffer;
+  frame?: Frame;
 }
 
 interface Sender extends Waiting {
@@ -50,19 +53,32 @@ function tornError(): ProcessError {
   );
 }
 
+/** What is sent: bytes alone, or a value as bytes. */
+export type Message = Omit<Encoded, 'kind'> & { kind?: number };
+
+/** What has at most so many bytes goes out with one call, or its first part does. */
+const MAX_SHORT = 2 ** 30;
+
 /** How many messages in a row to receive without giving way to the event loop. */
 const MAX_BURST = 100;
 
 /** What there is to close when a channel was dropped without a close(). */
 interface Remains {
   fd: number;
+  reader: FrameReader;
   poller?: Poller;
 }
 
-const dropped = new FinalizationRegistry<Remains>(({ fd, poller }) => {
+function dispose({ fd, reader, poller }: Remains): void {
   poller?.close();
+  closeFds(reader.takeFds());
   close(fd);
-});
+}
+
+const dropped = new FinalizationRegistry<Remains>(dispose);
+
+/** How descriptors go with what is sent. */
+const CARRIAGES = { none: 'apart', unix: 'beside', other: 'impossible' } as const;
 
 /** Those that somebody waits for. Nothing else may hold them. */
 const awaited = new Set<Channel>();
@@ -71,7 +87,10 @@ onForkedChild(() => awaited.clear());
 
 export class Channel {
   readonly fd: number;
-  readonly #reader = new FrameReader();
+  /** How descriptors go with what is sent here. */
+  readonly carriage: Carriage;
+  readonly #reader: FrameReader;
+  readonly #hope = new Hope();
   #receivers: Receiver[] = [];
   #senders: Sender[] = [];
   readonly #onlookers = new Set<() => void>();
@@ -92,7 +111,9 @@ export class Channel {
   constructor(fd: number) {
     setNonblocking(fd);
     this.fd = fd;
-    this.#remains = { fd };
+    this.carriage = CARRIAGES[socketKind(fd)];
+    this.#reader = new FrameReader(this.carriage === 'beside');
+    this.#remains = { fd, reader: this.#reader };
     dropped.register(this, this.#remains, this);
   }
 
@@ -108,12 +129,18 @@ export class Channel {
     maxLength: number,
     timeout: number,
     signal: AbortSignal | undefined,
-  ): Promise<Buffer> {
+  ): Promise<Frame> {
     this.#enterToReceive();
     throwIfAborted(signal);
+    const isFirst = this.#receivers.length === 0;
+    const mayLook = this.#burst++ < MAX_BURST;
+    if (isFirst && mayLook) {
+      const frame = this.#receiveNow(maxLength, timeout === 0 ? undefined : this.#hope, 0);
+      if (frame !== undefined) return frame;
+    }
     const receiver: Receiver = { maxLength, wake: ignore, isDone: false };
     this.#receivers.push(receiver);
-    if (this.#burst++ < MAX_BURST) this.#pumpIn();
+    if (!isFirst && mayLook) this.#pumpIn();
     if (!receiver.isDone) {
       const subscribe = (wake: () => void): (() => void) => {
         receiver.wake = wake;
@@ -128,9 +155,14 @@ export class Channel {
     return settle(receiver).frame!;
   }
 
-  receiveSync(maxLength: number, timeout: number): Buffer {
+  receiveSync(maxLength: number, timeout: number): Frame {
     this.#enterToReceive();
     const deadline = new Deadline(timeout);
+    if (this.#receivers.length === 0) {
+      const hope = timeout === 0 ? undefined : this.#hope;
+      const frame = this.#receiveNow(maxLength, hope, timeout);
+      if (frame !== undefined) return frame;
+    }
     const receiver: Receiver = { maxLength, wake: ignore, isDone: false };
     this.#receivers.push(receiver);
     this.#pumpIn();
@@ -140,36 +172,100 @@ export class Channel {
     return settle(receiver).frame!;
   }
 
-  async send(
-    frame: OutgoingFrame,
-    timeout: number,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
+  async send(message: Message, timeout: number, signal: AbortSignal | undefined): Promise<void> {
     this.#enterToSend();
     throwIfAborted(signal);
+    const frame = this.#begin(message);
+    if (frame === undefined) return;
     const sender: Sender = { frame, wake: ignore, isDone: false };
     this.#senders.push(sender);
-    this.#pumpOut();
-    if (!sender.isDone) {
-      const subscribe = (wake: () => void): (() => void) => {
-        sender.wake = wake;
-        this.#watch();
-        return () => this.#giveUpSending(sender);
-      };
-      await waitFor(subscribe, timeout, signal);
+    try {
+      this.#pumpOut();
+      if (!sender.isDone) {
+        this.#keepFds(sender);
+        const subscribe = (wake: () => void): (() => void) => {
+          sender.wake = wake;
+          this.#watch();
+          return () => this.#giveUpSending(sender);
+        };
+        await waitFor(subscribe, timeout, signal);
+      }
+      settle(sender);
+    } catch (error) {
+      if (!frame.isInside) discard(message);
+      throw error;
     }
-    settle(sender);
   }
 
-  sendSync(frame: OutgoingFrame, timeout: number): void {
+  sendSync(message: Message, timeout: number): void {
     this.#enterToSend();
+    const frame = this.#begin(message);
+    if (frame === undefined) return;
     const deadline = new Deadline(timeout);
     const sender: Sender = { frame, wake: ignore, isDone: false };
     this.#senders.push(sender);
-    this.#pumpOut();
-    while (!sender.isDone && waitUntilReady(this.fd, WRITABLE, deadline.left)) this.#pumpOut();
-    this.#giveUpSending(sender);
-    settle(sender);
+    try {
+      this.#pumpOut();
+      while (!sender.isDone && waitUntilReady(this.fd, WRITABLE, deadline.left)) this.#pumpOut();
+      if (!sender.isDone && sender.frame.isInside) this.#keepFds(sender);
+      this.#giveUpSending(sender);
+      settle(sender);
+    } catch (error) {
+      if (!frame.isInside) discard(message);
+      throw error;
+    }
+  }
+
+  /** Sends what there is room for, if nobody else is sending. Returns undefined if that was all. */
+  #begin(message: Message): OutgoingFrame | undefined {
+    const { kind, body, fds = [] } = message;
+    const isSimple = this.#senders.length === 0 && fds.length === 0 && body.length <= MAX_SHORT;
+    if (!isSimple) return new OutgoingFrame(body, kind, fds);
+    try {
+      const written = sendShort(this.fd, kind, body);
+      if (written === sizeOf(kind, body)) return undefined;
+      return new OutgoingFrame(body, kind, [], written);
+    } catch (error) {
+      discard(message);
+      throw error;
+    }
+  }
+
+  /** A message that is there, or comes within `timeout` ms, for which it blocks the thread. */
+  #receiveNow(maxLength: number, hope: Hope | undefined, timeout: number): Frame | undefined {
+    try {
+      return this.#readFrame(maxLength, hope, timeout);
+    } catch (error) {
+      this.#noteFailure(error);
+      throw error;
+    }
+  }
+
+  #readFrame(maxLength: number, hope: Hope | undefined, timeout: number): Frame | undefined {
+    if (!this.#reader.isInside) {
+      const takesFds = this.carriage === 'beside';
+      const received = receiveShort(this.fd, takesFds, maxLength, hope, timeout);
+      if (received === NOTHING) return undefined;
+      if (!('beginning' in received)) return received;
+      this.#reader.feed(received.beginning);
+    }
+    const bytes = this.#reader.read(this.fd, maxLength);
+    return bytes && { bytes, fds: this.#reader.takeFds() };
+  }
+
+  /**
+   * After the end of file there is the end of file again; after anything else nobody knows where a message
+   * begins.
+   */
+  #noteFailure(error: unknown): void {
+    if (!(error instanceof EOFError)) this.#receiveFailure = error;
+  }
+
+  /** Whether a part of a message is in, or out, and the rest is not; or somebody waits for more. */
+  get isBusy(): boolean {
+    this.#enter();
+    const isWaitedFor = this.#receivers.length > 0 || this.#senders.length > 0;
+    return this.#reader.isInside || isWaitedFor;
   }
 
   /** Whether there is something to receive, or the end. Blocks the thread up to `timeout` ms. */
@@ -202,9 +298,8 @@ export class Channel {
   #closeWhenSent(): void {
     this.#watch();
     if (!this.#isClosed || this.#senders.length > 0) return;
-    this.#remains.poller?.close();
     dropped.unregister(this);
-    close(this.fd);
+    dispose(this.#remains);
   }
 
   /** In a forked child those who wait are the parent's, and a half-read message is, too. */
@@ -214,7 +309,8 @@ export class Channel {
     if (this.#reader.isInside) this.#receiveFailure ??= tornError();
     if (this.#senders[0]?.frame.isInside) this.#sendFailure ??= tornError();
     this.#receivers = [];
-    this.#senders = [];
+    for (const { frame } of this.#senders.splice(0)) frame.dropFds();
+    closeFds(this.#reader.takeFds());
     this.#onlookers.clear();
     this.onClose.clear();
     this.#remains.poller?.stop();
@@ -286,7 +382,7 @@ export class Channel {
   #pumpIn(): void {
     try {
       for (let receiver = this.#receivers[0]; receiver; receiver = this.#receivers[0]) {
-        const frame = this.#reader.read(this.fd, receiver.maxLength);
+        const frame = this.#readFrame(receiver.maxLength, undefined, 0);
         if (frame === undefined) return;
         this.#receivers.shift();
         receiver.frame = frame;
@@ -294,9 +390,7 @@ export class Channel {
         receiver.wake();
       }
     } catch (error) {
-      // After the end of file there is the end of file again; after anything else
-      // nobody knows where a message begins.
-      if (!(error instanceof EOFError)) this.#receiveFailure = error;
+      this.#noteFailure(error);
       this.#failReceivers(error);
     }
   }
@@ -312,6 +406,7 @@ export class Channel {
     } catch (error) {
       if (this.#senders[0]!.frame.isInside) this.#sendFailure = error;
       for (const sender of this.#senders.splice(0)) {
+        sender.frame.dropFds();
         sender.error = error;
         sender.isDone = true;
         sender.wake();
@@ -319,10 +414,23 @@ export class Channel {
     }
   }
 
+  /** Until it is out what it takes along may be closed by its owner. */
+  #keepFds(sender: Sender): void {
+    try {
+      sender.frame.keepFds();
+    } catch (error) {
+      this.#giveUpSending(sender);
+      throw error;
+    }
+  }
+
   /** A message of which a part is out is sent to its end, whoever waits for that. */
   #giveUpSending(sender: Sender): void {
     sender.wake = ignore;
-    if (!sender.frame.isInside) remove(this.#senders, sender);
+    if (!sender.frame.isInside) {
+      remove(this.#senders, sender);
+      sender.frame.dropFds();
+    }
     this.#watch();
   }
 

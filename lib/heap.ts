@@ -1,8 +1,9 @@
 // Small pieces of the memory that a process shares with the children it forks: many of
 // them to a mapping, for the kernel allows a process some 65,000.
 import { onForkedChild, registerAtFork } from './posix/fork.js';
-import { mmap, munmap } from './posix/memory.js';
-import { assertInteger } from './validate.js';
+import { mapShareable, munmap } from './posix/memory.js';
+import type { Delivered, Luggage } from './shareables.js';
+import { assertInteger, outOfRange } from './validate.js';
 
 /** In bytes. Of a mapping only the pages that are used take memory. */
 const ARENA_SIZE = 2 ** 18;
@@ -32,7 +33,7 @@ function lengthFor(size: number): number {
 
 /** A mapping, handed out from its beginning to its end, and then where it was given back. */
 class Arena {
-  readonly buffer: ArrayBuffer = mmap(ARENA_SIZE);
+  readonly buffer: ArrayBuffer = mapShareable(ARENA_SIZE);
   /** What is behind has never been used. */
   #end = 0;
 
@@ -45,9 +46,18 @@ class Arena {
   }
 }
 
-/** An arena whose blocks are given back one by one. */
-class BlockArena extends Arena {
+/** A mapping that is unmapped when none of its blocks is in use any more. */
+interface Counted {
+  readonly buffer: ArrayBuffer;
   /** How many blocks are in use. */
+  live: number;
+}
+
+/** Those of this process. */
+const counted = new WeakMap<ArrayBuffer, Counted>();
+
+/** An arena whose blocks are given back one by one. */
+class BlockArena extends Arena implements Counted {
   live = 0;
   /** Offsets of free spaces, by length. */
   readonly free = new Map<number, number[]>();
@@ -68,8 +78,7 @@ class Heap {
 
   /** @param isReusable whether nobody else may know the space */
   free(arena: BlockArena, offset: number, byteLength: number, isReusable: boolean): void {
-    arena.live--;
-    if (arena.live === 0) this.#unmap(arena);
+    if (--arena.live === 0) this.unmap(arena);
     else if (isReusable) this.#addFree(arena, offset, lengthFor(byteLength));
   }
 
@@ -77,6 +86,7 @@ class Heap {
     let offset = this.#current?.takeNew(length);
     if (offset === undefined) {
       this.#current = new BlockArena();
+      counted.set(this.#current.buffer, this.#current);
       offset = this.#current.takeNew(length)!;
     }
     return [this.#current!, offset];
@@ -104,7 +114,7 @@ class Heap {
     else arenas.add(arena);
   }
 
-  #unmap(arena: BlockArena): void {
+  unmap(arena: BlockArena): void {
     if (this.#current === arena) this.#current = undefined;
     for (const length of arena.free.keys()) this.#withFree.get(length)?.delete(arena);
     munmap(arena.buffer);
@@ -121,13 +131,19 @@ export interface Block {
   readonly byteLength: number;
   /** Gives it back, in this process. The owner does not touch it any more. */
   free(): void;
+  /** Another process may have it from here on. */
+  share(): void;
+  /** Whether it was there before, and may hold something. */
+  readonly isReceived: boolean;
 }
 
 class SmallBlock implements Block {
+  readonly isReceived = false;
   readonly byteOffset: number;
   readonly byteLength: number;
   readonly #arena: BlockArena;
   readonly #forks = forks;
+  #isShared = false;
   #isFree = false;
 
   constructor(arena: BlockArena, byteOffset: number, byteLength: number) {
@@ -140,34 +156,70 @@ class SmallBlock implements Block {
     return this.#arena.buffer;
   }
 
+  share(): void {
+    this.#isShared = true;
+  }
+
   free(): void {
     if (this.#isFree) return;
     this.#isFree = true;
-    // A child that has it may go on with it as long as it likes.
-    const isReusable = this.#forks === forks;
+    // A child, or another process, that has it may go on with it as long as it likes.
+    const isReusable = this.#forks === forks && !this.#isShared;
     heap.free(this.#arena, this.byteOffset, this.byteLength, isReusable);
   }
 }
 
-class LargeBlock implements Block {
-  readonly buffer: ArrayBuffer;
-  readonly byteOffset = 0;
+/** What has a mapping of its own, or was made by another process, or is in use here a second time. */
+class CountedBlock implements Block {
+  readonly byteOffset: number;
   readonly byteLength: number;
+  readonly isReceived: boolean;
+  readonly #mapping: Counted;
   #isFree = false;
 
-  constructor(byteLength: number) {
-    this.buffer = mmap(byteLength);
+  constructor(mapping: Counted, byteOffset: number, byteLength: number, isReceived: boolean) {
+    this.#mapping = mapping;
+    this.isReceived = isReceived;
+    this.byteOffset = byteOffset;
     this.byteLength = byteLength;
+    mapping.live++;
   }
+
+  get buffer(): ArrayBuffer {
+    return this.#mapping.buffer;
+  }
+
+  share(): void {}
 
   free(): void {
     if (this.#isFree) return;
     this.#isFree = true;
-    munmap(this.buffer);
+    if (--this.#mapping.live > 0) return;
+    if (this.#mapping instanceof BlockArena) heap.unmap(this.#mapping);
+    else munmap(this.buffer);
   }
 }
 
+function largeBlock(byteLength: number): Block {
+  const mapping: Counted = { buffer: mapShareable(byteLength), live: 0 };
+  counted.set(mapping.buffer, mapping);
+  return new CountedBlock(mapping, 0, byteLength, false);
+}
+
 let heap = new Heap();
+
+/** What is there already for what is to be allocated next. */
+let received: Block[] = [];
+
+/** Makes an object over memory that is there, instead of that which its constructor allocates. */
+export function makeOver<T>(blocks: readonly Block[], make: () => T): T {
+  received = [...blocks];
+  try {
+    return make();
+  } finally {
+    received = [];
+  }
+}
 
 /**
  * Shared memory, all zeros, for an owner that gives it back: nobody but the owner may
@@ -181,8 +233,10 @@ let heap = new Heap();
  * @throws SystemError `ENOMEM`
  */
 export function allocate(byteLength: number): Block {
+  const given = received.shift();
+  if (given !== undefined) return given;
   assertInteger(byteLength, 'byteLength', 0);
-  return byteLength > LONGEST ? new LargeBlock(byteLength) : heap.allocate(byteLength);
+  return byteLength > LONGEST ? largeBlock(byteLength) : heap.allocate(byteLength);
 }
 
 /** What {@link allocateForViews} gives. */
@@ -195,6 +249,10 @@ export interface Space {
 
 let spaces: Arena | undefined;
 
+function wholeSpace(buffer: ArrayBuffer): Space {
+  return { buffer, byteOffset: 0, isWhole: true };
+}
+
 /**
  * Shared memory, all zeros, that views of all kinds may outlive: it is never used for anything
  * else. Its mapping is unmapped when the last view of it is collected, as is the
@@ -203,7 +261,7 @@ let spaces: Arena | undefined;
  * @throws SystemError `ENOMEM`
  */
 export function allocateForViews(byteLength: number): Space {
-  if (byteLength > LONGEST) return { buffer: mmap(byteLength), byteOffset: 0, isWhole: true };
+  if (byteLength > LONGEST) return wholeSpace(mapShareable(byteLength));
   const length = lengthFor(byteLength);
   let byteOffset = spaces?.takeNew(length);
   if (byteOffset === undefined) {
@@ -211,6 +269,61 @@ export function allocateForViews(byteLength: number): Space {
     byteOffset = spaces.takeNew(length)!;
   }
   return { buffer: spaces!.buffer, byteOffset, isWhole: false };
+}
+
+/** A place in memory, for another process. */
+export interface PlaceParts {
+  memory: number;
+  byteOffset: number;
+  byteLength: number;
+}
+
+/** @throws ProcessError `ERR_TRUEFORK_NOT_SHAREABLE` */
+export function sendBlock(block: Block, luggage: Luggage): PlaceParts {
+  const { buffer, byteOffset, byteLength } = block;
+  const parts = { memory: luggage.memory(buffer), byteOffset, byteLength };
+  block.share();
+  return parts;
+}
+
+function assertPlace(
+  buffer: ArrayBuffer,
+  { byteOffset, byteLength }: PlaceParts,
+  unit: number,
+): void {
+  assertInteger(byteOffset, 'byteOffset', 0, buffer.byteLength);
+  assertInteger(byteLength, 'byteLength', 0, buffer.byteLength - byteOffset);
+  if (byteOffset % unit !== 0) throw outOfRange('byteOffset', `a multiple of ${unit}`, byteOffset);
+}
+
+/**
+ * The block that another process, or this one, has sent. A part of memory that this process has mapped is in
+ * that mapping.
+ *
+ * @param byteLength how long it must be
+ */
+export function receiveBlock(parts: PlaceParts, byteLength: number, delivered: Delivered): Block {
+  const buffer = delivered.memory(parts.memory);
+  assertPlace(buffer, parts, WORD);
+  assertInteger(parts.byteLength, 'byteLength', byteLength, byteLength);
+  // What was made elsewhere is unmapped when nobody has its buffer any more.
+  const mapping = counted.get(buffer) ?? { buffer, live: 1 };
+  return new CountedBlock(mapping, parts.byteOffset, byteLength, true);
+}
+
+/** As {@link sendBlock}, of memory from {@link allocateForViews}. */
+export function sendSpace(space: Space, byteLength: number, luggage: Luggage): PlaceParts {
+  const { buffer, byteOffset } = space;
+  return { memory: luggage.memory(buffer), byteOffset, byteLength };
+}
+
+/** The space that another process, or this one, has sent. */
+export function receiveSpace(parts: PlaceParts, delivered: Delivered): Space {
+  // A mapping of its own, which its owner may unmap.
+  const isWhole = parts.byteOffset === 0 && parts.byteLength > LONGEST;
+  const buffer = delivered.memory(parts.memory, isWhole);
+  assertPlace(buffer, parts, WORD);
+  return isWhole ? wholeSpace(buffer) : { buffer, byteOffset: parts.byteOffset, isWhole };
 }
 
 /** What is free in the parent's arenas the parent will use. */

@@ -84,7 +84,8 @@ export async function inChild<Args extends unknown[], Result>(
   ...args: Args
 ): Promise<Awaited<Result>> {
   assertFunction(fn, 'fn');
-  const [reader, writer] = Pipe(false);
+  // A duplex one takes handles along; a child that has ended could not give them any more.
+  const [reader, writer] = Pipe();
   own.add(reader);
   const child = new InChild({ target: () => work(writer, () => fn(...args)) });
   try {

@@ -27,6 +27,7 @@ export {
   WorkerLostError,
 } from './errors.js';
 export type { ErrorCode, SystemError } from './errors.js';
+export { DupFd } from './handles.js';
 export { inChild } from './in-child.js';
 export {
   asyncProxy,

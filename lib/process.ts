@@ -1,6 +1,7 @@
 // Processes, and which of them this one is.
 import { randomBytes } from 'node:crypto';
 import { inspect } from 'node:util';
+import { makeAuthkey } from './authkey.js';
 import type { Inheritable } from './child/inherit.js';
 import { makeMain } from './child/main.js';
 import { ProcessError } from './errors.js';
@@ -102,7 +103,7 @@ export class Process<Args extends unknown[] = unknown[]> {
     this.#identity = creator ? [...creator.#identity, ++constructed] : [];
     this.#name = `${new.target.name}-${this.#identity.join(':')}`;
     this.#daemon = creator?.daemon ?? false;
-    this.#authkey = creator?.authkey ?? randomBytes(32);
+    this.#authkey = creator?.authkey ?? makeAuthkey(randomBytes(32));
     if (name !== undefined) this.name = name;
     if (daemon !== undefined) this.daemon = daemon;
     if (authkey !== undefined) this.authkey = authkey;
@@ -247,14 +248,18 @@ export class Process<Args extends unknown[] = unknown[]> {
     this.#daemon = daemon;
   }
 
-  /** The key for connections between processes: inherited, and never printed. */
+  /**
+   * The key for connections between processes, as {@link Listener} and `Client` take it: random bytes in the
+   * main process, and inherited by each child. When it is set children get the new one that are made
+   * from then on. `util.inspect` and `JSON.stringify` do not show it, and `send()` refuses it.
+   */
   get authkey(): Buffer {
     return this.#authkey;
   }
 
   set authkey(authkey: Uint8Array) {
     assertBytes(authkey, 'authkey');
-    this.#authkey = Buffer.from(authkey);
+    this.#authkey = makeAuthkey(authkey);
   }
 
   /** null before the start. */

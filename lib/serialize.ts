@@ -3,17 +3,24 @@
 // whole, shared memory goes by its name, and what a clone would silently make `{}` is
 // refused.
 import { inspect, types } from 'node:util';
-import { deserialize, serialize } from 'node:v8';
+import { DefaultSerializer, deserialize } from 'node:v8';
+import { isAuthkey } from './authkey.js';
 import {
   AbortError,
   AuthenticationError,
   BufferTooShort,
   EOFError,
   ProcessError,
+  type SystemError,
   TimeoutError,
   WorkerLostError,
 } from './errors.js';
+import { closeFds } from './frames.js';
+import { type Carriage, DeliveredLuggage, OutgoingLuggage } from './luggage.js';
+import { pack, type Packed, unpack } from './packing.js';
 import { ShareableList } from './shareable-list.js';
+import { isShareable } from './shareables.js';
+import { revoke, type Ticket } from './sharer.js';
 import { SharedMemory } from './shared-memory.js';
 
 const Kind = {
@@ -25,7 +32,10 @@ const Kind = {
   error: 5,
   sharedMemory: 6,
   shareableList: 7,
+  shared: 8,
 } as const;
+
+export type { Carriage };
 
 /** A value as bytes. */
 export interface Encoded {
@@ -33,6 +43,15 @@ export interface Encoded {
   kind: number;
   /** The other bytes; they may be those of the value itself. */
   body: Uint8Array;
+  /** What has to go beside the bytes. They stay open. */
+  fds?: readonly number[];
+  /** What was kept for the receiver to fetch: see {@link discard}. */
+  ticket?: Ticket | undefined;
+}
+
+/** To be called for what will not be sent. */
+export function discard({ ticket }: Pick<Encoded, 'ticket'>): void {
+  if (ticket !== undefined) revoke(ticket);
 }
 
 function notClonable(message: string, cause?: unknown): ProcessError {
@@ -91,19 +110,79 @@ function findEmptied(root: unknown): object | undefined {
 // How V8 writes an object without properties: begin, end, none.
 const EMPTY_OBJECT = Buffer.from('o{\0', 'latin1');
 
-function clone(value: unknown): Buffer {
-  let bytes: Buffer;
+function assertSendable(bytes: Uint8Array): void {
+  if (isAuthkey(bytes)) throw notClonable('the key of a process cannot be sent');
+}
+
+/** What V8 asks for typed arrays. @types/node does not have it. */
+interface HostObjectWriter {
+  _writeHostObject(view: ArrayBufferView): void;
+}
+
+const { _writeHostObject: writeView } = DefaultSerializer.prototype as unknown as HostObjectWriter;
+
+/** Node's serializer, which stops at what is not only bytes. */
+class Writer extends DefaultSerializer implements HostObjectWriter {
+  _writeHostObject(view: ArrayBufferView): void {
+    if (view instanceof Uint8Array) assertSendable(view);
+    if (ArrayBuffer.isView(view) && isShareable(view))
+      throw new TypeError('shared memory is not cloned');
+    writeView.call(this, view);
+  }
+}
+
+function serialize(value: unknown): Buffer {
+  const writer = new Writer();
+  writer.writeHeader();
+  writer.writeValue(value);
+  return writer.releaseBuffer();
+}
+
+function notClonableObject(emptied: object): ProcessError {
+  const { name } = emptied.constructor;
+  return notClonable(`#<${name}> could not be cloned: its state is not in its properties`);
+}
+
+function clone(value: unknown, carriage: Carriage): Encoded {
+  if (isShareable(value)) return encodeShared(value, carriage)!;
+  let bytes: Buffer | undefined;
+  let failure: unknown;
   try {
     bytes = serialize(value);
   } catch (error) {
-    throw notClonable((error as Error).message, error);
+    failure = error;
   }
   // To look for them takes as long again as to write the value; where there are no
   // empty objects there are none.
-  const emptied = bytes.includes(EMPTY_OBJECT) ? findEmptied(value) : undefined;
-  if (emptied === undefined) return bytes;
-  const { name } = emptied.constructor;
-  throw notClonable(`#<${name}> could not be cloned: its state is not in its properties`);
+  if (bytes !== undefined && !bytes.includes(EMPTY_OBJECT))
+    return { kind: Kind.clone, body: bytes };
+  const shared = encodeShared(value, carriage);
+  if (shared !== undefined) return shared;
+  if (bytes === undefined) {
+    throw isClear(failure) ? failure : notClonable((failure as Error).message, failure);
+  }
+  const emptied = findEmptied(value);
+  if (emptied !== undefined) throw notClonableObject(emptied);
+  return { kind: Kind.clone, body: bytes };
+}
+
+/** A value with objects in it that are more than data; undefined if there are none. */
+function encodeShared(value: unknown, carriage: Carriage): Encoded | undefined {
+  const luggage = new OutgoingLuggage(carriage);
+  try {
+    const packed = pack(value, luggage);
+    if (packed === undefined) return undefined;
+    const { root, slots, parts } = packed;
+    const emptied = findEmptied([root, parts]);
+    if (emptied !== undefined) throw notClonableObject(emptied);
+    luggage.close();
+    const { fds, ticket } = luggage;
+    const body = serialize([root, slots, parts, ticket]);
+    return { kind: Kind.shared, body, fds, ticket };
+  } catch (error) {
+    if (luggage.ticket !== undefined) revoke(luggage.ticket);
+    throw isClear(error) ? error : notClonable((error as Error).message, error);
+  }
 }
 
 const BUILT_IN = [
@@ -228,7 +307,8 @@ function putTogether(parts: ErrorParts): Error {
   if (error.name !== name) Object.defineProperty(error, 'name', hidden(name));
   Object.defineProperty(error, 'stack', hidden(stack));
   if (cause !== undefined) Object.defineProperty(error, 'cause', hidden(decode(cause)));
-  if (errors !== undefined) Object.defineProperty(error, 'errors', hidden(errors.map(decode)));
+  if (errors !== undefined)
+    Object.defineProperty(error, 'errors', hidden(errors.map((error) => decode(error))));
   for (const [key, value] of Object.entries(properties)) {
     Object.defineProperty(error, key, { ...hidden(decode(value)), enumerable: true });
   }
@@ -246,15 +326,19 @@ function encodeNumber(value: number): Encoded {
 /**
  * Bytes that {@link decode} makes an equal value of.
  *
- * @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE`
+ * @param carriage how descriptors can go along
+ * @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE`, `ERR_TRUEFORK_NOT_SHAREABLE`
  */
-export function encode(value: unknown): Encoded {
+export function encode(value: unknown, carriage: Carriage = 'apart'): Encoded {
   if (typeof value === 'number') return encodeNumber(value);
   // UTF-8 has no lone surrogates.
   if (typeof value === 'string' && value.isWellFormed()) {
     return { kind: Kind.string, body: Buffer.from(value) };
   }
   if (types.isUint8Array(value)) {
+    const isBuffer = Object.getPrototypeOf(value) === Buffer.prototype;
+    if (!isBuffer) assertSendable(value);
+    if (!isBuffer && isShareable(value)) return encodeShared(value, carriage)!;
     return { kind: Buffer.isBuffer(value) ? Kind.buffer : Kind.uint8Array, body: value };
   }
   if (isError(value)) return new ErrorEncoder().encode(value);
@@ -264,7 +348,7 @@ export function encode(value: unknown): Encoded {
   if (value instanceof ShareableList) {
     return { kind: Kind.shareableList, body: Buffer.from(value.shm.name) };
   }
-  return { kind: Kind.clone, body: clone(value) };
+  return clone(value, carriage);
 }
 
 /** @throws ProcessError `ERR_TRUEFORK_BAD_MESSAGE` */
@@ -276,18 +360,65 @@ function restore(body: Buffer): unknown {
   }
 }
 
+/** What was taken apart, be it by a peer that means no good. */
+function restoreError(body: Buffer): Error {
+  const parts = restore(body) as ErrorParts;
+  try {
+    return putTogether(parts);
+  } catch (error) {
+    throw withCode(error);
+  }
+}
+
+/** Whether it says what is wrong with something else than the message. */
+function isClear(error: unknown): boolean {
+  const { code, syscall } = error as Partial<SystemError>;
+  return error instanceof ProcessError || (code !== undefined && syscall !== undefined);
+}
+
+function withCode(error: unknown): unknown {
+  return isClear(error) ? error : badMessage(error);
+}
+
+/** What is somewhere else. @throws SystemError if it is not there any more */
+function byName<T>(body: Buffer, attach: (name: string) => T): T {
+  try {
+    return attach(body.toString());
+  } catch (error) {
+    throw withCode(error);
+  }
+}
+
 function badMessage(cause?: unknown): ProcessError {
   const message = 'the message was not sent by send()';
   return new ProcessError('ERR_TRUEFORK_BAD_MESSAGE', message, { cause });
 }
 
+type Parts = [Packed['root'], Packed['slots'], Packed['parts']];
+
+function restoreShared(body: Buffer, fds: number[]): unknown {
+  const delivered = new DeliveredLuggage(fds);
+  try {
+    const [root, slots, parts, ticket] = restore(body) as [...Parts, unknown];
+    delivered.expect(ticket);
+    return unpack({ root, slots, parts }, delivered);
+  } catch (error) {
+    throw withCode(error);
+  } finally {
+    delivered.drop();
+  }
+}
+
 /**
  * The value that was encoded. Its bytes may be those of `message`.
  *
+ * @param fds what has come beside it; those that are not needed are closed
  * @throws ProcessError `ERR_TRUEFORK_BAD_MESSAGE`
  */
-export function decode(message: Buffer): unknown {
+export function decode(message: Buffer, fds: number[] = []): unknown {
   const body = message.subarray(1);
+  if (message[0] === Kind.shared) return restoreShared(body, fds);
+  closeFds(fds);
   switch (message[0]) {
     case Kind.clone:
       return restore(body);
@@ -301,11 +432,11 @@ export function decode(message: Buffer): unknown {
     case Kind.uint8Array:
       return new Uint8Array(body.buffer, body.byteOffset, body.length);
     case Kind.sharedMemory:
-      return new SharedMemory({ name: body.toString() });
+      return byName(body, (name) => new SharedMemory({ name }));
     case Kind.shareableList:
-      return new ShareableList(undefined, { name: body.toString() });
+      return byName(body, (name) => new ShareableList(undefined, { name }));
     case Kind.error:
-      return putTogether(restore(body) as ErrorParts);
+      return restoreError(body);
     default:
       throw badMessage();
   }

@@ -1,6 +1,14 @@
 // Arrays in shared memory.
 import { assertLock, type DataLock, lockFrom, type LockOptions } from './data-lock.js';
-import { allocateForViews, type Space } from './heap.js';
+import { allocateForViews, type PlaceParts, receiveSpace, sendSpace, type Space } from './heap.js';
+import {
+  type Delivered,
+  type Luggage,
+  makeShareable,
+  makeShareableByName,
+  makeViewShareable,
+  type Recipe,
+} from './shareables.js';
 import { munmap } from './posix/memory.js';
 import {
   type ArrayClass,
@@ -48,6 +56,51 @@ function build<Made extends Uint8Array<ArrayBuffer>>(
   return array;
 }
 
+interface ArrayParts {
+  typecode: TypeCode;
+  length: number;
+  place: PlaceParts;
+  lock?: DataLock | undefined;
+}
+
+function takeApart(
+  typecode: TypeCode,
+  space: Space,
+  array: ArrayLike<unknown>,
+  luggage: Luggage,
+): ArrayParts {
+  const { length } = array;
+  const byteLength = length * typeOf(typecode).size;
+  return { typecode, length, place: sendSpace(space, byteLength, luggage) };
+}
+
+/** The space that an array of such parts needs. */
+function spaceFor({ typecode, length, place }: ArrayParts, delivered: Delivered): Space {
+  const space = receiveSpace(place, delivered);
+  assertInteger(length, 'length', 0, place.byteLength / typeOf(typecode).size);
+  return space;
+}
+
+/** The parts of RawArrays, which are typed arrays like any other. */
+const raws = new WeakMap<object, { typecode: TypeCode; space: Space }>();
+
+function makeRaw(typecode: TypeCode, space: Space, length: number): Uint8Array<ArrayBuffer> {
+  const { array: TypedArray } = typeOf(typecode);
+  const array = new TypedArray(space.buffer, space.byteOffset, length);
+  raws.set(array, { typecode, space });
+  makeViewShareable(array, 'RawArray');
+  return array;
+}
+
+makeShareableByName<Uint8Array, ArrayParts>('RawArray', {
+  takeApart(array, luggage) {
+    const { typecode, space } = raws.get(array)!;
+    return takeApart(typecode, space, array, luggage);
+  },
+  putTogether: (parts, delivered) =>
+    makeRaw(parts.typecode, spaceFor(parts, delivered), parts.length),
+});
+
 /** The type of {@link RawArray}. */
 export interface RawArrayConstructor {
   new <Code extends TypeCode>(typecode: Code, init: ArrayInit<Code>): ArrayTypes[Code];
@@ -68,13 +121,7 @@ export interface RawArrayConstructor {
  * @throws SystemError `ENOMEM`
  */
 export const RawArray: RawArrayConstructor = function (typecode: TypeCode, init: unknown) {
-  const type = typeOf(typecode);
-  const { array: TypedArray } = type;
-  return build(
-    type,
-    init,
-    ({ buffer, byteOffset }, length) => new TypedArray(buffer, byteOffset, length),
-  );
+  return build(typeOf(typecode), init, (space, length) => makeRaw(typecode, space, length));
 } as never;
 
 /** What {@link SharedArray} adds to a typed array. */
@@ -205,7 +252,33 @@ function sharedClass(Base: ArrayClass): ArrayClass {
   }
 
   Object.defineProperty(Shared, 'name', { value: 'SharedArray' });
+  makeShareable<Uint8Array<ArrayBuffer>, ArrayParts>('SharedArray', Shared, RECIPE);
   return Shared;
+}
+
+const RECIPE: Recipe<Uint8Array<ArrayBuffer>, ArrayParts> = {
+  takeApart(array, luggage) {
+    const { typecode, space, lock } = parts.get(array)!;
+    return { ...takeApart(typecode, space, array, luggage), lock };
+  },
+  putTogether(received, delivered) {
+    const { typecode, length, lock = false } = received;
+    return makeShared(typecode, spaceFor(received, delivered), length, lockFrom({ lock }));
+  },
+};
+// Before there is a class of any type.
+makeShareableByName('SharedArray', RECIPE);
+
+function makeShared(
+  typecode: TypeCode,
+  space: Space,
+  length: number,
+  lock: DataLock | undefined,
+): Uint8Array<ArrayBuffer> {
+  const type = typeOf(typecode);
+  const array = new (sharedClassOf(type))(space.buffer, space.byteOffset, length);
+  parts.set(array, { typecode, type, space, lock });
+  return array;
 }
 
 const classes = new Map<ArrayClass, ArrayClass>();
@@ -245,12 +318,7 @@ export const SharedArray: SharedArrayConstructor = function (
 ) {
   const type = typeOf(typecode);
   const lock = lockFrom(options);
-  const Shared = sharedClassOf(type);
-  return build(type, init, (space, length) => {
-    const array = new Shared(space.buffer, space.byteOffset, length);
-    parts.set(array, { typecode, type, space, lock });
-    return array;
-  });
+  return build(type, init, (space, length) => makeShared(typecode, space, length, lock));
 } as never;
 
 Object.defineProperty(SharedArray, Symbol.hasInstance, {

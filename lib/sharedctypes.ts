@@ -2,7 +2,15 @@
 import { inspect } from 'node:util';
 import { assertLock, type DataLock, lockFrom, type LockOptions } from './data-lock.js';
 import { ProcessError } from './errors.js';
-import { allocate, type Block } from './heap.js';
+import {
+  allocate,
+  type Block,
+  makeOver,
+  type PlaceParts,
+  receiveBlock,
+  sendBlock,
+} from './heap.js';
+import { type Delivered, type Luggage, makeShareable } from './shareables.js';
 import {
   CELL,
   type Cell,
@@ -37,6 +45,19 @@ function prototypeOf(base: object, type: ElementType): object {
   return prototype;
 }
 
+interface ValueParts {
+  typecode: TypeCode;
+  place: PlaceParts;
+  lock?: DataLock | undefined;
+}
+
+/** The parts of a value; set below, where they are known. */
+let takeApart: (value: RawValue, luggage: Luggage) => ValueParts;
+
+function over<T>({ typecode, place }: ValueParts, delivered: Delivered, make: () => T): T {
+  return makeOver([receiveBlock(place, typeOf(typecode).size, delivered)], make);
+}
+
 /** As if all integers were of this type: `Atomics` takes only what belongs together. */
 type IntegerCell = Int32Array<ArrayBuffer>;
 
@@ -55,8 +76,7 @@ type IntegerCell = Int32Array<ArrayBuffer>;
  * ```
  */
 export class RawValue<Code extends TypeCode = TypeCode> {
-  /** As it was given. */
-  readonly typecode: Code;
+  readonly #typecode: Code;
   /**
    * The value. Of type `'c'`: a Buffer of one byte; of `'u'`: a string of one character.
    *
@@ -79,13 +99,18 @@ export class RawValue<Code extends TypeCode = TypeCode> {
    */
   constructor(typecode: Code, initial?: ValueOf<Code>) {
     this.#type = typeOf(typecode);
-    this.typecode = typecode;
+    this.#typecode = typecode;
     const { array: ArrayClass, size } = this.#type;
     this.#block = allocate(size);
     this[CELL] = new ArrayClass(this.#block.buffer, this.#block.byteOffset, 1);
     collected.register(this, this.#block, this);
     Object.setPrototypeOf(this, prototypeOf(new.target.prototype, this.#type));
     if (initial !== undefined) this.value = initial;
+  }
+
+  /** As it was given. */
+  get typecode(): Code {
+    return this.#typecode;
   }
 
   /**
@@ -148,6 +173,14 @@ export class RawValue<Code extends TypeCode = TypeCode> {
   }
 
   static {
+    takeApart = (value, luggage) => {
+      if (value[CELL] === NOTHING) refuseClosed();
+      return { typecode: value.typecode, place: sendBlock(value.#block, luggage) };
+    };
+    makeShareable<RawValue, ValueParts>('RawValue', RawValue, {
+      takeApart,
+      putTogether: (parts, delivered) => over(parts, delivered, () => new RawValue(parts.typecode)),
+    });
     Object.defineProperty(this.prototype, inspect.custom, { value: describe });
     function describe(this: RawValue): string {
       const value = this[CELL] === NOTHING ? 'closed' : inspect(this.value);
@@ -188,5 +221,16 @@ export class Value<Code extends TypeCode = TypeCode> extends RawValue<Code> {
   /** Calls `fn` while this process holds the lock. Blocks the thread until it does. */
   withSync<Result>(fn: () => Result): Result {
     return this.getLock().withSync(fn);
+  }
+
+  static {
+    makeShareable<Value, ValueParts>('Value', Value, {
+      takeApart: (value, luggage) => ({ ...takeApart(value, luggage), lock: value.#lock }),
+      putTogether: (parts, delivered) =>
+        over(parts, delivered, () => {
+          const { typecode, lock = false } = parts;
+          return new Value(typecode, undefined, { lock });
+        }),
+    });
   }
 }

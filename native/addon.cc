@@ -8,6 +8,7 @@
 #include "attributes.h"
 #include "descriptors.h"
 #include "fork.h"
+#include "frames.h"
 #include "inherited_handles.h"
 #include "leave.h"
 #include "loop_end.h"
@@ -18,6 +19,7 @@
 #include "result.h"
 #include "semaphores.h"
 #include "shared_memory.h"
+#include "sharer.h"
 #include "signals.h"
 #include "sockets.h"
 #include "synchronize.h"
@@ -155,9 +157,11 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["hasHandle"] = Function::New<HasHandle>(env);
   RegisterAttributes(env, exports);
   RegisterDescriptors(env, exports);
+  RegisterFrames(env, exports);
   RegisterPollSet(env, exports);
   RegisterSemaphores(env, exports);
   RegisterSharedMemory(env, exports);
+  RegisterSharer(env, exports);
   RegisterSockets(env, exports);
   RegisterWait(env, exports);
   RegisterSynchronize(env, exports);

@@ -118,11 +118,12 @@ Napi::Value PeerName(const Napi::CallbackInfo& info) {
   return NameOf(info, getpeername);
 }
 
-Napi::Value IsUnixSocket(const Napi::CallbackInfo& info) {
+// socketKind(fd): 0 for what is no socket, 1 for a Unix socket, 2 for others.
+Napi::Value SocketKind(const Napi::CallbackInfo& info) {
   SocketAddress address;
   const int got = getsockname(Int(info, 0), address.data(), &address.length);
-  return Napi::Boolean::New(info.Env(),
-                            got == 0 && address.storage.ss_family == AF_UNIX);
+  const bool is_unix = address.storage.ss_family == AF_UNIX;
+  return Napi::Number::New(info.Env(), got != 0 ? 0 : (is_unix ? 1 : 2));
 }
 
 // lookUp(host name): its first IPv4 address, or an error of libuv. Blocks.
@@ -188,7 +189,7 @@ void RegisterSockets(Napi::Env env, Napi::Object exports) {
   exports["socketError"] = Function::New<SocketError>(env, "socketError");
   exports["getsockname"] = Function::New<SocketName>(env, "getsockname");
   exports["getpeername"] = Function::New<PeerName>(env, "getpeername");
-  exports["isUnixSocket"] = Function::New<IsUnixSocket>(env, "isUnixSocket");
+  exports["socketKind"] = Function::New<SocketKind>(env, "socketKind");
   exports["lookUp"] = Function::New<LookUp>(env, "lookUp");
   exports["sendFds"] = Function::New<SendFds>(env, "sendFds");
   exports["receive"] = Function::New<Receive>(env, "receive");

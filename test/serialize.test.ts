@@ -393,7 +393,6 @@ const STATEFUL: object[] = [
   new ReadableStream(),
   performance.mark('culprit'),
   new BlockList(),
-  near,
   new Process(),
 ];
 

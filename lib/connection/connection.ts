@@ -1,8 +1,9 @@
 // One end of a pipe or a socket: messages in, messages out.
 import { Channel, closedError } from '../channel.js';
 import { BufferTooShort, EOFError, ProcessError } from '../errors.js';
-import { OutgoingFrame } from '../frames.js';
+import { closeFds, type Frame } from '../frames.js';
 import { decode, encode } from '../serialize.js';
+import { makeShareable } from '../shareables.js';
 import { assertBytes, assertDescriptor, assertInteger } from '../validate.js';
 import {
   Deadline,
@@ -17,6 +18,19 @@ function copyInto(buffer: Uint8Array, offset: number, bytes: Buffer): number {
   if (bytes.length > buffer.length - offset) throw new BufferTooShort(bytes);
   buffer.set(bytes, offset);
   return bytes.length;
+}
+
+/** What is received as bytes alone. */
+function bytesOf({ bytes, fds }: Frame): Buffer {
+  closeFds(fds);
+  return bytes;
+}
+
+function busyError(): ProcessError {
+  return new ProcessError(
+    'ERR_TRUEFORK_NOT_SHAREABLE',
+    'a connection cannot be sent while somebody waits at it, or in the middle of a message',
+  );
 }
 
 function assertMaxLength(maxLength: number): void {
@@ -76,16 +90,14 @@ export class Connection {
   async send(value: unknown, options: number | WaitOptions = {}): Promise<void> {
     const channel = this.#toSend();
     const { timeout, signal } = waitOptions(options);
-    const { kind, body } = encode(value);
-    await channel.send(new OutgoingFrame(body, kind), timeout, signal);
+    await channel.send(encode(value, channel.carriage), timeout, signal);
   }
 
   /** As {@link send}, and blocks the thread. */
   sendSync(value: unknown, options: number | SyncWaitOptions = {}): void {
     const channel = this.#toSend();
     const { timeout } = waitOptions(options);
-    const { kind, body } = encode(value);
-    channel.sendSync(new OutgoingFrame(body, kind), timeout);
+    channel.sendSync(encode(value, channel.carriage), timeout);
   }
 
   /**
@@ -95,13 +107,13 @@ export class Connection {
   async sendBytes(bytes: Uint8Array, options: number | WaitOptions = {}): Promise<void> {
     assertBytes(bytes, 'bytes');
     const { timeout, signal } = waitOptions(options);
-    await this.#toSend().send(new OutgoingFrame(bytes), timeout, signal);
+    await this.#toSend().send({ body: bytes }, timeout, signal);
   }
 
   /** As {@link sendBytes}, and blocks the thread. */
   sendBytesSync(bytes: Uint8Array, options: number | SyncWaitOptions = {}): void {
     assertBytes(bytes, 'bytes');
-    this.#toSend().sendSync(new OutgoingFrame(bytes), waitOptions(options).timeout);
+    this.#toSend().sendSync({ body: bytes }, waitOptions(options).timeout);
   }
 
   /**
@@ -114,12 +126,16 @@ export class Connection {
    * @throws AbortError
    */
   async recv(options: number | WaitOptions = {}): Promise<unknown> {
-    return decode(await this.recvBytes(Infinity, options));
+    const { timeout, signal } = waitOptions(options);
+    const { bytes, fds } = await this.#toReceive().receive(Infinity, timeout, signal);
+    return decode(bytes, fds);
   }
 
   /** As {@link recv}, and blocks the thread. */
   recvSync(options: number | SyncWaitOptions = {}): unknown {
-    return decode(this.recvBytesSync(Infinity, options));
+    const { timeout } = waitOptions(options);
+    const { bytes, fds } = this.#toReceive().receiveSync(Infinity, timeout);
+    return decode(bytes, fds);
   }
 
   /**
@@ -134,13 +150,13 @@ export class Connection {
   ): Promise<Buffer> {
     assertMaxLength(maxLength);
     const { timeout, signal } = waitOptions(options);
-    return this.#toReceive().receive(maxLength, timeout, signal);
+    return bytesOf(await this.#toReceive().receive(maxLength, timeout, signal));
   }
 
   /** As {@link recvBytes}, and blocks the thread. */
   recvBytesSync(maxLength: number = Infinity, options: number | SyncWaitOptions = {}): Buffer {
     assertMaxLength(maxLength);
-    return this.#toReceive().receiveSync(maxLength, waitOptions(options).timeout);
+    return bytesOf(this.#toReceive().receiveSync(maxLength, waitOptions(options).timeout));
   }
 
   /**
@@ -223,6 +239,20 @@ export class Connection {
   fileno(): number {
     if (this.closed) throw closedError();
     return this.#channel.fd;
+  }
+
+  static {
+    makeShareable('Connection', Connection, {
+      takeApart(connection, luggage) {
+        const { readable, writable } = connection;
+        const channel = connection.#channel;
+        if (channel.isClosed) throw closedError();
+        if (channel.isBusy) throw busyError();
+        return { fd: luggage.descriptor(channel.fd), readable, writable };
+      },
+      putTogether: ({ fd, readable, writable }, delivered) =>
+        new Connection(delivered.descriptor(fd), { readable, writable }),
+    });
   }
 
   /** @internal Whether there is something to know, whatever the descriptor says. */

@@ -59,9 +59,38 @@ export function mmap(
   assertInt(flags, 'flags', 0);
   assertInt(fd, 'fd', -1);
   assertInteger(offset, 'offset', 0);
-  const buffer = native.mmap(length, prot, flags, fd, offset);
-  if (typeof buffer === 'number') check(buffer, 'mmap');
-  return buffer as ArrayBuffer;
+  return mapped(native.mmap(length, prot, flags, fd, offset));
+}
+
+function mapped(result: ArrayBuffer | number): ArrayBuffer {
+  if (typeof result === 'number') check(result, 'mmap');
+  return result as ArrayBuffer;
+}
+
+/**
+ * As {@link mmap} of new memory, which other processes than children can get, too: it has a descriptor,
+ * unless a quarter of those that this process may have is in such use.
+ */
+export function mapShareable(length: number): ArrayBuffer {
+  assertInteger(length, 'length', 1, bufferLimits.MAX_LENGTH);
+  return mapped(native.mapShareable(length));
+}
+
+/** The descriptor of a mapping, which is closed with it; undefined if it has none. */
+export function descriptorOf(buffer: ArrayBuffer): number | undefined {
+  const fd = native.descriptorOfMapping(buffer);
+  return fd < 0 ? undefined : fd;
+}
+
+/**
+ * Maps the memory behind the descriptor of a mapping, or returns the mapping that this process has of it.
+ *
+ * @param fd the mapping's from now on, unless this throws
+ * @param fresh whether to map it again in any case
+ * @throws SystemError `EINVAL` if it is no such memory; `ENOMEM`
+ */
+export function mapDescriptor(fd: number, fresh = false): ArrayBuffer {
+  return mapped(native.mapDescriptor(fd, fresh));
 }
 
 /**

@@ -102,7 +102,8 @@ export interface Native {
   socketError(fd: number): number;
   getsockname(fd: number): SocketName | number | undefined;
   getpeername(fd: number): SocketName | number | undefined;
-  isUnixSocket(fd: number): boolean;
+  /** 0: no socket; 1: a Unix socket; 2: another one. */
+  socketKind(fd: number): number;
   /** An IPv4 address, or an error of libuv. Blocks the thread. */
   lookUp(host: string): string | number;
   /** sendmsg(2) of two buffers, with at most 253 descriptors. */
@@ -113,6 +114,36 @@ export interface Native {
    */
   receive(fd: number, bytes: Uint8Array, offset: number, length: number, out: Int32Array): number;
 
+  /** writev(2) of the header, the kind, if it is not negative, and the bytes of a message. */
+  sendFrame(fd: number, kind: number, bytes: Uint8Array): number;
+  /**
+   * The length of a message of up to `most` bytes, which are behind the header in `bytes`. -EAGAIN: none
+   * came. -EPROTO: `out` says what was read: see native/frames.cc.
+   *
+   * @param spin microseconds
+   * @param timeout milliseconds; -1: without a limit
+   */
+  receiveFrame(
+    fd: number,
+    isSocket: boolean,
+    bytes: Uint8Array,
+    out: Int32Array,
+    most: number,
+    spin: number,
+    timeout: number,
+  ): number;
+  /** The user at the other end of a Unix socket, or -1. */
+  peerUid(fd: number): number;
+  /** Starts a thread that gives what it was given to keep to those with the token. */
+  startSharer(listener: number): number;
+  keepToShare(token: Uint8Array, fds: Int32Array): number;
+  forgetToShare(token: Uint8Array): void;
+  /** Around a fork. */
+  holdSharer(): void;
+  releaseSharer(): void;
+  /** In a forked child, after holdSharer(). */
+  abandonSharer(): void;
+
   /** An ArrayBuffer over the mapping, or a negative errno. */
   mmap(
     length: number,
@@ -121,6 +152,12 @@ export interface Native {
     fd: number,
     offset: number,
   ): ArrayBuffer | number;
+  /** New memory, with a descriptor if there may be one more. An ArrayBuffer or a negative errno. */
+  mapShareable(length: number): ArrayBuffer | number;
+  /** -EBADF: it has none. */
+  descriptorOfMapping(buffer: ArrayBuffer): number;
+  /** Memory of mapShareable(), which may be mapped already. Takes the descriptor, unless it fails. */
+  mapDescriptor(fd: number, fresh: boolean): ArrayBuffer | number;
   /** Leaves the buffer without bytes. -EINVAL: not of mmap(), or unmapped already. */
   munmap(buffer: ArrayBuffer): number;
   shmOpen(name: string, flags: number, mode: number): number;

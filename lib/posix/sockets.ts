@@ -17,7 +17,7 @@ export type { SocketName };
 /** How many descriptors the kernel takes with one message. */
 export const MOST_DESCRIPTORS = 253;
 
-const { EAGAIN, EINPROGRESS, EMFILE, EMSGSIZE, ENAMETOOLONG } = constants.errno;
+const { EAGAIN, ECONNRESET, EINPROGRESS, EMFILE, EMSGSIZE, ENAMETOOLONG } = constants.errno;
 const NOTHING = new Uint8Array(0);
 
 /**
@@ -71,8 +71,7 @@ export function recvFds(
   assertBytes(buffer, 'buffer');
   assertInteger(maxFds, 'maxFds', 0, MOST_DESCRIPTORS);
   const fds: number[] = [];
-  const length = tryReceive(socket, buffer, 0, buffer.length, fds);
-  if (length === undefined) throw systemError(-EAGAIN, 'recvmsg');
+  const length = check(receive(socket, buffer, 0, buffer.length, fds), 'recvmsg');
   if (wereLost(fds)) throw systemError(-EMFILE, 'recvmsg');
   if (fds.length > maxFds) {
     for (const fd of fds) close(fd);
@@ -82,7 +81,7 @@ export function recvFds(
 }
 
 /** What stands in a list for descriptors that did not find room in this process. */
-const LOST = -1;
+export const LOST = -1;
 
 export function wereLost(fds: readonly number[]): boolean {
   return fds.includes(LOST);
@@ -90,9 +89,27 @@ export function wereLost(fds: readonly number[]): boolean {
 
 const arrived = new Int32Array(1 + MOST_DESCRIPTORS);
 
+/** recvmsg(2): what it returns, or a negative errno. Appends the descriptors that came to `fds`. */
+function receive(
+  fd: number,
+  buffer: Uint8Array,
+  offset: number,
+  length: number,
+  fds: number[],
+): number {
+  const count = native.receive(fd, buffer, offset, length, arrived);
+  const [number] = arrived;
+  if (number !== 0) {
+    arrived[0] = 0;
+    if (number! < 0) fds.push(LOST);
+    else fds.push(...arrived.subarray(1, 1 + number!));
+  }
+  return count;
+}
+
 /**
- * For the data paths: recvmsg(2); undefined if nothing is there yet. Appends the descriptors that
- * came to `fds`: see {@link wereLost}.
+ * For the data paths: {@link recvFds} without checks; undefined if nothing is there yet. Appends the
+ * descriptors that came to `fds`: see {@link wereLost}.
  */
 export function tryReceive(
   fd: number,
@@ -101,14 +118,11 @@ export function tryReceive(
   length: number,
   fds: number[],
 ): number | undefined {
-  const count = native.receive(fd, buffer, offset, length, arrived);
-  const [number] = arrived;
-  if (number !== 0) {
-    arrived[0] = 0;
-    if (number! < 0) fds.push(LOST);
-    else fds.push(...arrived.subarray(1, 1 + number!));
-  }
-  return count === -EAGAIN ? undefined : check(count, 'recvmsg');
+  const count = receive(fd, buffer, offset, length, fds);
+  if (count >= 0) return count;
+  if (count === -EAGAIN) return undefined;
+  // The peer is gone, and had not read all that we sent.
+  return count === -ECONNRESET ? 0 : check(count, 'recvmsg');
 }
 
 /** For the data paths: {@link sendFds} of two buffers; undefined if there is no room yet. */
@@ -122,9 +136,11 @@ export function trySendFds(
   return count === -EAGAIN ? undefined : check(count, 'sendmsg');
 }
 
-/** Whether descriptors can be sent through `fd`. */
-export function isUnixSocket(fd: number): boolean {
-  return native.isUnixSocket(fd);
+/** What a descriptor is. */
+export type SocketKind = 'none' | 'unix' | 'other';
+
+export function socketKind(fd: number): SocketKind {
+  return (['none', 'unix', 'other'] as const)[native.socketKind(fd)]!;
 }
 
 function split(name: SocketName): [host: string, port?: number] {

@@ -1,14 +1,17 @@
 // multiprocessing.Barrier.
 import { inspect } from 'node:util';
-import { BrokenBarrierError } from '../errors.js';
+import { BrokenBarrierError, ProcessError } from '../errors.js';
+import type { PlaceParts } from '../heap.js';
 import { native } from '../posix/native.js';
+import { makeShareable } from '../shareables.js';
+import { receiveObject, sendObject } from '../shared-objects.js';
 import { assertFunction, assertInteger } from '../validate.js';
 import { type SyncWaitOptions, throwIfAborted, type WaitOptions, waitOptions } from '../waiting.js';
 import { Onlookers, sleepUntil, type Words } from './change.js';
 import { OWNER_DIED } from './outcome.js';
 import { begin, bell, end, lockerId } from './robust-list.js';
-import { SEATS, Seats } from './seats.js';
-import { SharedLock } from './shared-lock.js';
+import { SEATS, Seats, sizeOfSeats } from './seats.js';
+import { LOCK_SIZE, SharedLock } from './shared-lock.js';
 
 /** What a {@link Barrier} does and how long it waits. */
 export interface BarrierOptions {
@@ -43,6 +46,12 @@ interface Arrival {
   of: number;
 }
 
+interface BarrierParts {
+  places: PlaceParts[];
+  parties: number;
+  timeout: number;
+}
+
 /**
  * A place where processes wait until so many of them have come, as Python's
  * `multiprocessing.Barrier`. Then all go on, and the barrier is closed again.
@@ -52,8 +61,7 @@ interface Arrival {
  * waits for ever for the dead.
  */
 export class Barrier {
-  /** How many have to come. */
-  readonly parties: number;
+  readonly #parties: number;
   readonly #action: (() => unknown) | undefined;
   readonly #timeout: number;
   /** Held for each change of the words. */
@@ -69,9 +77,14 @@ export class Barrier {
   constructor(parties: number, { action, timeout = Infinity }: BarrierOptions = {}) {
     assertInteger(parties, 'parties', 1, EVERYBODY);
     if (action !== undefined) assertFunction(action, 'action');
-    this.parties = parties;
+    this.#parties = parties;
     this.#action = action;
     this.#timeout = waitOptions(timeout).timeout;
+  }
+
+  /** How many have to come. */
+  get parties(): number {
+    return this.#parties;
   }
 
   /**
@@ -336,6 +349,27 @@ export class Barrier {
 
   #offset(word: number): number {
     return this.#seats.extra.byteOffset + word * 4;
+  }
+
+  static {
+    makeShareable<Barrier, BarrierParts>('Barrier', Barrier, {
+      takeApart(barrier, luggage) {
+        const { parties } = barrier;
+        if (barrier.#action !== undefined) {
+          throw new ProcessError(
+            'ERR_TRUEFORK_NOT_SHAREABLE',
+            'a barrier with an action cannot be sent: functions cannot',
+          );
+        }
+        const blocks = [barrier.#lock.block, barrier.#seats.block];
+        return { places: sendObject(barrier, blocks, luggage), parties, timeout: barrier.#timeout };
+      },
+      putTogether({ places, parties, timeout }, delivered) {
+        const lengths = [LOCK_SIZE, sizeOfSeats(WORDS)];
+        const make = (): Barrier => new Barrier(parties, { timeout });
+        return receiveObject(Barrier, places, lengths, delivered, make);
+      },
+    });
   }
 }
 

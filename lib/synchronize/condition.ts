@@ -1,8 +1,11 @@
 // multiprocessing.Condition.
 import { inspect } from 'node:util';
 import { ProcessError } from '../errors.js';
+import type { PlaceParts } from '../heap.js';
 import { native } from '../posix/native.js';
-import { assertInteger } from '../validate.js';
+import { makeShareable } from '../shareables.js';
+import { receiveObject, sendObject } from '../shared-objects.js';
+import { assertInteger, assertType } from '../validate.js';
 import {
   Deadline,
   type SyncWaitOptions,
@@ -14,7 +17,7 @@ import { Onlookers, sleepUntil, type Words } from './change.js';
 import type { Lock } from './lock.js';
 import { RLock } from './rlock.js';
 import { begin, bell, end, lockerId } from './robust-list.js';
-import { SEATS, Seats, tooManyWaiters } from './seats.js';
+import { SEATS, Seats, sizeOfSeats, tooManyWaiters } from './seats.js';
 import { withLock, withLockSync } from './with.js';
 
 // The notes of a seat. Those of its process who wait, and how many of them were
@@ -295,6 +298,20 @@ export class Condition {
       if (this.#seats.isTaken(seat)) count += this.#seats.load(seat, TALLY) & WAITING;
     }
     return count;
+  }
+
+  static {
+    makeShareable<Condition, { places: PlaceParts[]; lock: Lock | RLock }>('Condition', Condition, {
+      takeApart(condition, luggage) {
+        const places = sendObject(condition, [condition.#seats.block], luggage);
+        return { places, lock: condition.#lock };
+      },
+      putTogether({ places, lock }, delivered) {
+        assertType(typeof lock.releaseAll === 'function', 'lock', 'a lock', lock);
+        const make = (): Condition => new Condition(lock);
+        return receiveObject(Condition, places, [sizeOfSeats(0)], delivered, make);
+      },
+    });
   }
 }
 

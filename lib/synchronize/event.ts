@@ -1,11 +1,15 @@
 // multiprocessing.Event.
 import { inspect } from 'node:util';
-import { allocate, type Block } from '../heap.js';
+import { allocate, type Block, type PlaceParts } from '../heap.js';
 import { native } from '../posix/native.js';
+import { makeShareable } from '../shareables.js';
+import { receiveObject, sendObject } from '../shared-objects.js';
 import { type SyncWaitOptions, throwIfAborted, type WaitOptions, waitOptions } from '../waiting.js';
 import { Onlookers, sleepUntil, type Words } from './change.js';
 import { begin, bell, end } from './robust-list.js';
 
+/** In bytes. */
+const SIZE = 8;
 const BELL_OFFSET = 4;
 
 // The other word: how often it was set, and two bits.
@@ -26,6 +30,7 @@ const dropped = new FinalizationRegistry<Block>((block) => block.free());
  * miss it.) A process that dies while it waits costs the others nothing.
  */
 export class Event {
+  readonly #block: Block;
   readonly #buffer: ArrayBuffer;
   readonly #byteOffset: number;
   readonly #word: Int32Array;
@@ -33,7 +38,8 @@ export class Event {
   readonly #onlookers: Onlookers;
 
   constructor() {
-    const block = allocate(8);
+    const block = allocate(SIZE);
+    this.#block = block;
     this.#buffer = block.buffer;
     this.#byteOffset = block.byteOffset;
     this.#word = new Int32Array(block.buffer, block.byteOffset, 1);
@@ -118,6 +124,14 @@ export class Event {
       const value = Atomics.load(this.#word, 0);
       if (Atomics.compareExchange(this.#word, 0, value, next(value)) === value) return value;
     }
+  }
+
+  static {
+    makeShareable<Event, PlaceParts[]>('Event', Event, {
+      takeApart: (event, luggage) => sendObject(event, [event.#block], luggage),
+      putTogether: (places, delivered) =>
+        receiveObject(Event, places, [SIZE], delivered, () => new Event()),
+    });
   }
 }
 

@@ -1,9 +1,12 @@
 // multiprocessing.Lock.
 import { inspect } from 'node:util';
 import { ProcessError } from '../errors.js';
+import type { PlaceParts } from '../heap.js';
+import { makeShareable } from '../shareables.js';
+import { receiveObject, sendObject } from '../shared-objects.js';
 import { type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
 import { DONE, OWNER_DIED } from './outcome.js';
-import { SharedLock } from './shared-lock.js';
+import { LOCK_SIZE, SharedLock } from './shared-lock.js';
 import { withLock, withLockSync } from './with.js';
 
 /**
@@ -126,6 +129,14 @@ export class Lock {
   #note(outcome: number): boolean {
     this.#recovered = outcome === OWNER_DIED;
     return this.#recovered || outcome === DONE;
+  }
+
+  static {
+    makeShareable<Lock, PlaceParts[]>('Lock', Lock, {
+      takeApart: (lock, luggage) => sendObject(lock, [lock.#lock.block], luggage),
+      putTogether: (places, delivered) =>
+        receiveObject(Lock, places, [LOCK_SIZE], delivered, () => new Lock()),
+    });
   }
 }
 

@@ -2,9 +2,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { inspect } from 'node:util';
 import { ProcessError } from '../errors.js';
+import type { PlaceParts } from '../heap.js';
+import { makeShareable } from '../shareables.js';
+import { receiveObject, sendObject } from '../shared-objects.js';
 import { type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
 import { DONE, OWNER_DIED } from './outcome.js';
-import { SharedLock } from './shared-lock.js';
+import { LOCK_SIZE, SharedLock } from './shared-lock.js';
 import { lockerId } from './robust-list.js';
 import { releaseBy, timedOut, withLockSync } from './with.js';
 
@@ -175,6 +178,14 @@ export class RLock {
     if (!this.#recovered && outcome !== DONE) return false;
     this.#ownership = { task, count: 1 };
     return true;
+  }
+
+  static {
+    makeShareable<RLock, PlaceParts[]>('RLock', RLock, {
+      takeApart: (lock, luggage) => sendObject(lock, [lock.#lock.block], luggage),
+      putTogether: (places, delivered) =>
+        receiveObject(RLock, places, [LOCK_SIZE], delivered, () => new RLock()),
+    });
   }
 }
 

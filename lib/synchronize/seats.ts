@@ -24,7 +24,13 @@ export function tooManyWaiters(): ProcessError {
 
 const dropped = new FinalizationRegistry<Block>((block) => block.free());
 
+/** In bytes, with so many words beside them. */
+export function sizeOfSeats(extra: number): number {
+  return SEATS * LOCK_SIZE + extra * 4;
+}
+
 export class Seats {
+  readonly block: Block;
   readonly buffer: ArrayBuffer;
   /** All zeros at first. */
   readonly extra: Int32Array;
@@ -34,7 +40,8 @@ export class Seats {
 
   /** @param extra how many words to have beside them, for the object's own use */
   constructor(extra = 0) {
-    const block = allocate(SEATS * LOCK_SIZE + extra * 4);
+    const block = allocate(sizeOfSeats(extra));
+    this.block = block;
     this.buffer = block.buffer;
     this.#byteOffset = block.byteOffset;
     this.#words = new Int32Array(block.buffer, block.byteOffset, SEATS * WORDS_OF_SEAT);

@@ -1,9 +1,13 @@
 // multiprocessing.Semaphore and BoundedSemaphore.
 import { inspect } from 'node:util';
 import { ProcessError } from '../errors.js';
+import type { Block, PlaceParts } from '../heap.js';
+import { makeShareable } from '../shareables.js';
+import { receiveObject, sendObject } from '../shared-objects.js';
 import { assertInteger } from '../validate.js';
 import { type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
 import { DONE } from './outcome.js';
+import { LOCK_SIZE } from './shared-lock.js';
 import { SharedSemaphore } from './shared-semaphore.js';
 import { withLock, withLockSync } from './with.js';
 
@@ -86,6 +90,20 @@ export class Semaphore {
   protected get maxValue(): number {
     return MAX_VALUE;
   }
+
+  /** @internal */
+  protected static blockOf(semaphore: Semaphore): Block {
+    return semaphore.#semaphore.block;
+  }
+
+  static {
+    makeShareable<Semaphore, PlaceParts[]>('Semaphore', Semaphore, {
+      takeApart: (semaphore, luggage) =>
+        sendObject(semaphore, [semaphore.#semaphore.block], luggage),
+      putTogether: (places, delivered) =>
+        receiveObject(Semaphore, places, [LOCK_SIZE], delivered, () => new Semaphore()),
+    });
+  }
 }
 
 /**
@@ -107,6 +125,27 @@ export class BoundedSemaphore extends Semaphore {
 
   protected override get maxValue(): number {
     return this.#maxValue;
+  }
+
+  static {
+    makeShareable<BoundedSemaphore, { places: PlaceParts[]; maxValue: number }>(
+      'BoundedSemaphore',
+      BoundedSemaphore,
+      {
+        takeApart(semaphore, luggage) {
+          const places = sendObject(semaphore, [Semaphore.blockOf(semaphore)], luggage);
+          return { places, maxValue: semaphore.#maxValue };
+        },
+        putTogether: ({ places, maxValue }, delivered) =>
+          receiveObject(
+            BoundedSemaphore,
+            places,
+            [LOCK_SIZE],
+            delivered,
+            () => new BoundedSemaphore(maxValue),
+          ),
+      },
+    );
   }
 }
 

@@ -51,6 +51,7 @@ export class SharedLock {
   readonly #words: Int32Array;
   readonly #link: RobustLink;
   readonly #listing: Listing = { by: 0 };
+  #block: Block | undefined;
   readonly #line = new WaitLine({
     begin: (agent) => agent.acquireLock(this.#buffer, this.#byteOffset),
     take: (agent) => {
@@ -73,6 +74,11 @@ export class SharedLock {
       memory: new Float64Array(buffer, byteOffset + LINK, 2),
       pointer: pointer(native.addressOf(buffer) + byteOffset + LINK_NEXT),
     };
+  }
+
+  /** Its memory, if that is its own. */
+  get block(): Block {
+    return this.#block!;
   }
 
   /** Whether anybody holds it. */
@@ -144,6 +150,7 @@ export class SharedLock {
 
   #allocate(): Block {
     const block = allocate(LOCK_SIZE);
+    this.#block = block;
     dropped.register(this, { block, listing: this.#listing });
     return block;
   }

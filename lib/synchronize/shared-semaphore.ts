@@ -19,6 +19,7 @@ const UNFAIRLY = 2;
 const dropped = new FinalizationRegistry<Block>((block) => block.free());
 
 export class SharedSemaphore {
+  readonly block: Block;
   readonly #buffer: ArrayBuffer;
   readonly #byteOffset: number;
   readonly #words: Int32Array;
@@ -32,10 +33,11 @@ export class SharedSemaphore {
 
   constructor(value: number) {
     const block = allocate(LOCK_SIZE);
+    this.block = block;
     this.#buffer = block.buffer;
     this.#byteOffset = block.byteOffset;
     this.#words = new Int32Array(block.buffer, block.byteOffset, LOCK_SIZE / 4);
-    this.#words[COUNT] = value;
+    if (!block.isReceived) this.#words[COUNT] = value;
     this.#bell = bell(block.buffer, block.byteOffset + BELL * 4);
     dropped.register(this, block);
   }

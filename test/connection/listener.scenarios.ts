@@ -278,7 +278,7 @@ export const scenarios: Scenarios = {
     assert.throws(() => listener.fileno(), CLOSED);
     assert.equal(listener.closed, true);
     for await (const connection of listener) assert.fail(String(connection));
-    assert.equal(countDescriptors(), before);
+    assert.ok(countDescriptors() <= before);
   },
 
   async 'the connections that come, one by one'() {

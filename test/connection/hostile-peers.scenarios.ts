@@ -1,0 +1,216 @@
+// Peers that are dead, slow, mute or hostile before they have shown that they know the key: nobody else
+// waits for them.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { Client, Connection, Listener, Process } from 'truefork';
+import { close, pipe, sendFds } from 'truefork/posix';
+import { countDescriptors, sleep, until } from '../support/observe.js';
+import type { Scenarios } from '../support/scenarios.js';
+import { abstractName, assertConnected, connected, KEY } from './listening.js';
+import { assertGood, shortHeader, started, TIMEOUT, turn } from './support.js';
+
+/** One who connects and says nothing. */
+async function mute(listener: Listener): Promise<Socket> {
+  const socket = connect(listener.address as string);
+  socket.on('error', () => {}).resume();
+  await once(socket, 'connect');
+  return socket;
+}
+
+/** The first one who knows the key. */
+async function firstGood(listener: Listener): Promise<Connection> {
+  for await (const connection of listener) return connection;
+  throw new Error('the listener was closed');
+}
+
+function frame(text: string): Buffer {
+  const body = Buffer.from(text, 'latin1');
+  return Buffer.concat([shortHeader(body.length), body]);
+}
+
+/** Bytes to send before the end, or before nothing more comes. */
+const BEGINNINGS: Buffer[] = [
+  Buffer.alloc(0),
+  Buffer.from([0]),
+  shortHeader(40),
+  shortHeader(256),
+  shortHeader(257),
+  shortHeader(2 ** 31 - 1),
+  shortHeader(-1),
+  shortHeader(-2),
+  Buffer.alloc(12, 0xff),
+  Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'),
+  Buffer.alloc(100_000, 0),
+  frame('').subarray(0, 3),
+  frame(`{sha256}${'x'.repeat(32)}`).subarray(0, 20),
+  frame('x'.repeat(256)).subarray(0, 200),
+];
+
+export const scenarios: Scenarios = {
+  async 'mute ones, more of them than there may be'() {
+    const before = countDescriptors();
+    const listener = new Listener(undefined, { authkey: KEY });
+    const accepting = listener.accept();
+    const others: Socket[] = [];
+    for (let i = 0; i < 300; i++) others.push(await mute(listener));
+    const client = await Client(listener.address, { authkey: KEY });
+    const connection = await accepting;
+    await assertConnected(connection, client);
+    // Those who came first had to go.
+    await until(
+      () => others.filter((socket) => socket.destroyed || socket.readableEnded).length > 40,
+    );
+    const [a, b] = await connected(listener, KEY);
+    await assertConnected(a, b);
+    for (const end of [connection, client, a, b, listener]) end.close();
+    for (const socket of others) socket.destroy();
+    await until(() => countDescriptors() <= before);
+  },
+
+  'the same for one who blocks': {
+    async run() {
+      const listener = new Listener(undefined, { authkey: KEY });
+      const [reader, writer] = pipe();
+      const child = started(async () => {
+        for (let i = 0; i < 100; i++) await mute(listener);
+        const connection = await Client(listener.address, { authkey: KEY });
+        await connection.send('hello');
+        close(writer);
+        await assert.rejects(connection.recv(), { code: 'ERR_TRUEFORK_EOF' });
+        process.exit();
+      });
+      close(writer);
+      const connection = listener.acceptSync();
+      assert.equal(connection.recvSync(), 'hello');
+      connection.close();
+      close(reader);
+      await assertGood(child);
+      listener.close();
+    },
+  },
+
+  async 'one that sends a byte now and then'() {
+    using listener = new Listener(undefined, { authkey: KEY });
+    const accepting = listener.accept();
+    const slow = await mute(listener);
+    for (const byte of frame(`{sha256}${'x'.repeat(32)}`).subarray(0, 30)) {
+      slow.write(Uint8Array.of(byte));
+      await turn();
+    }
+    const client = await Client(listener.address, { authkey: KEY });
+    await assertConnected(await accepting, client);
+    slow.destroy();
+  },
+
+  async 'whoever takes too long has to go'() {
+    const listener = new Listener(undefined, { authkey: KEY });
+    const start = performance.now();
+    const accepting = assert.rejects(listener.accept(12_000), TIMEOUT);
+    const slow = await mute(listener);
+    await once(slow, 'end');
+    assert.ok(performance.now() - start > 9000);
+    listener.close();
+    await accepting.catch(() => {});
+  },
+
+  'and does so where nobody turns the event loop': {
+    async run() {
+      const listener = new Listener(undefined, { authkey: KEY });
+      const child = started(async () => {
+        const slow = await mute(listener);
+        await once(slow, 'end');
+        await (await Client(listener.address, { authkey: KEY })).send('now');
+      });
+      assert.equal(listener.acceptSync().recvSync(), 'now');
+      await assertGood(child);
+      listener.close();
+    },
+  },
+
+  async 'those that end, or fall silent, at any moment'() {
+    const before = countDescriptors();
+    const listener = new Listener(undefined, { authkey: KEY });
+    const accepting = firstGood(listener);
+    const silent: Socket[] = [];
+    for (const beginning of BEGINNINGS) {
+      const gone = await mute(listener);
+      gone.end(beginning);
+      const halfClosed = await mute(listener);
+      halfClosed.write(beginning);
+      silent.push(halfClosed);
+    }
+    const client = await Client(listener.address, { authkey: KEY });
+    const connection = await accepting;
+    await assertConnected(connection, client);
+    for (const end of [client, connection, listener]) end.close();
+    for (const socket of silent) socket.destroy();
+    await until(() => countDescriptors() <= before);
+  },
+
+  async 'a client that is killed at any moment'() {
+    using listener = new Listener(undefined, { authkey: KEY });
+    for (let delay = 0; delay < 12; delay++) {
+      const child = new Process({
+        target: async () => {
+          for (;;) {
+            try {
+              (await Client(listener.address, { authkey: KEY })).close();
+            } catch {
+              // it was turned away
+            }
+          }
+        },
+      });
+      child.start();
+      const end = performance.now() + delay;
+      while (performance.now() < end || delay === 0) {
+        try {
+          (await listener.accept(50)).close();
+        } catch {
+          // nobody came, or somebody went
+        }
+        if (delay === 0) break;
+      }
+      child.kill();
+      await child.join();
+      const accepting = (async (): Promise<Connection> => {
+        for (;;) {
+          const connection = await listener.accept();
+          if ((await connection.recv().catch(() => 'gone')) === 'after that') return connection;
+          connection.close();
+        }
+      })();
+      const client = await Client(listener.address, { authkey: KEY });
+      await client.send('after that');
+      await assertConnected(client, await accepting);
+    }
+  },
+
+  async 'descriptors that come with the handshake are not taken'() {
+    const [reader, writer] = pipe();
+    using listener = new Listener(abstractName(), { authkey: KEY });
+    const accepting = listener.accept(50);
+    const stranger = await Client(listener.address);
+    await stranger.recvBytes();
+    const before = countDescriptors();
+    sendFds(stranger.fileno(), [writer, writer, writer], shortHeader(100));
+    await sleep(20);
+    assert.ok(countDescriptors() <= before);
+    stranger.close();
+    await assert.rejects(accepting, TIMEOUT);
+    close(reader);
+    close(writer);
+  },
+
+  async 'a handshake without room to write does not block'() {
+    // The listener writes a few bytes only; a client whose peer does not read waits, and no longer than it is told to.
+    using listener = new Listener(abstractName());
+    const accepting = listener.accept();
+    const client = Client(listener.address, { authkey: KEY, timeout: 50 });
+    const server = await accepting;
+    for (let i = 0; i < 3; i++)
+      server.sendBytesSync(Buffer.from('#CHALLENGE#01234567890123456789'));
+    await assert.rejects(client, { name: 'AuthenticationError' });
+  },
+};
