@@ -1,8 +1,6 @@
 // Values as bytes, between a manager's server and its clients. As serialize.ts has it, with short cuts for
 // what is sent most, and with proxies, also inside of other values.
-import type { ProcessError } from '../errors.js';
-import { decode, encode } from '../serialize.js';
-import { restoreProxies, takeOutProxies } from './inner-proxies.js';
+import { decode, encode, type Encoded } from '../serialize.js';
 import { isProxy, type Token } from './reference.js';
 
 const Kind = {
@@ -16,7 +14,6 @@ const Kind = {
   /** As serialize.ts writes it. */
   value: 7,
   proxy: 8,
-  withProxies: 9,
 } as const;
 
 /** What proxies are on the one and on the other side of a wire. */
@@ -24,6 +21,23 @@ export interface ProxyCodec {
   /** What stands for a proxy. @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE` */
   toToken(proxy: object): Token;
   fromToken(token: Token): unknown;
+}
+
+let current: ProxyCodec | undefined;
+
+/** What proxies are in the message that is being written or read; undefined: it is none of ours. */
+export function currentCodec(): ProxyCodec | undefined {
+  return current;
+}
+
+function using<T>(codec: ProxyCodec, run: () => T): T {
+  const outer = current;
+  current = codec;
+  try {
+    return run();
+  } finally {
+    current = outer;
+  }
 }
 
 const ROOM = 16 * 1024;
@@ -98,7 +112,7 @@ export class MessageWriter {
 
   writeToken(token: Token): void {
     this.writeByte(Kind.proxy);
-    this.#writeEncoded(token);
+    this.#writeBytes(encode(token));
   }
 
   #writeNumber(value: number): void {
@@ -110,32 +124,12 @@ export class MessageWriter {
 
   #writeAny(value: unknown): void {
     if (isProxy(value)) return this.writeToken(this.#codec.toToken(value));
-    let encoded;
-    try {
-      encoded = encode(value);
-    } catch (error) {
-      this.#writeWithProxies(value, error as ProcessError);
-      return;
-    }
+    const encoded = using(this.#codec, () => encode(value));
     this.writeByte(Kind.value);
-    this.#writeBytes(encoded.kind, encoded.body);
+    this.#writeBytes(encoded);
   }
 
-  /** Proxies cannot be cloned: where there are any, they are why. */
-  #writeWithProxies(value: unknown, error: ProcessError): void {
-    if (error.code !== 'ERR_TRUEFORK_NOT_CLONABLE') throw error;
-    const parts = takeOutProxies(value, (proxy) => this.#codec.toToken(proxy));
-    if (parts === undefined) throw error;
-    this.writeByte(Kind.withProxies);
-    this.#writeEncoded(parts);
-  }
-
-  #writeEncoded(value: unknown): void {
-    const { kind, body } = encode(value);
-    this.#writeBytes(kind, body);
-  }
-
-  #writeBytes(kind: number, body: Uint8Array): void {
+  #writeBytes({ kind, body }: Encoded): void {
     this.writeUint32(1 + body.length);
     this.writeByte(kind);
     this.#reserve(body.length);
@@ -212,8 +206,6 @@ export class MessageReader {
         return this.#readEncoded();
       case Kind.proxy:
         return this.#codec.fromToken(this.#readEncoded() as Token);
-      case Kind.withProxies:
-        return restoreProxies(this.#readEncoded(), (token) => this.#codec.fromToken(token));
       default:
         throw new RangeError('no such kind of value');
     }
@@ -221,7 +213,8 @@ export class MessageReader {
 
   #readEncoded(): unknown {
     // The values of bytes lie where they were read, and that is overwritten.
-    return decode(Buffer.from(this.#readBytes()));
+    const bytes = Buffer.from(this.#readBytes());
+    return using(this.#codec, () => decode(bytes));
   }
 
   #readBytes(): Buffer {

@@ -1,6 +1,7 @@
 // What all proxies have in common.
 import { inspect } from 'node:util';
-import { bind, Reference, referenceOf } from '../reference.js';
+import { bind, type Reference, referenceOf } from '../reference.js';
+import { makeProxiesSendable } from '../sending.js';
 
 /**
  * What the proxies of a manager's objects extend: see `proxyType` of `BaseManager.register`. As Python's
@@ -41,6 +42,8 @@ Object.defineProperty(BaseProxy.prototype, inspect.custom, {
     return this.toString();
   },
 });
+
+makeProxiesSendable('proxy', BaseProxy.prototype);
 
 /** As Python's repr() of a proxy: says nothing of what the object contains. */
 export function describe(proxy: object): string {

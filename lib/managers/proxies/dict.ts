@@ -1,6 +1,7 @@
 // Dicts and namespaces, which read like objects.
 import { inspect } from 'node:util';
 import { bind, type Reference, registerKind } from '../reference.js';
+import { makeProxiesSendable } from '../sending.js';
 
 const NAMES: Record<string, string> = { dict: 'DictProxy', Namespace: 'NamespaceProxy' };
 
@@ -108,10 +109,14 @@ class DictHandler implements ProxyHandler<Record<PropertyKey, unknown>> {
   }
 }
 
+/** By which proxies are known when they are sent. It has nothing. */
+const PROTOTYPE = Object.create(null) as object;
+makeProxiesSendable('dict', PROTOTYPE);
+
 function make(reference: Reference, isLocal: IsLocal): object {
   const handler = new DictHandler(reference, isLocal);
   // util.inspect() looks at the target, and not through the handler.
-  const target = Object.create(null, {
+  const target = Object.create(PROTOTYPE, {
     [inspect.custom]: { value: () => show(reference), configurable: true },
   }) as Record<PropertyKey, unknown>;
   return bind(new Proxy(target, handler), reference);

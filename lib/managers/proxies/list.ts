@@ -2,6 +2,7 @@
 import { inspect } from 'node:util';
 import { assertInteger } from '../../validate.js';
 import { bind, type Reference, registerKind } from '../reference.js';
+import { makeProxiesSendable } from '../sending.js';
 
 type Method = (...args: unknown[]) => unknown;
 
@@ -195,13 +196,17 @@ const MUTATORS = new Set([
   'unshift',
 ]);
 
+/** By which proxies are known when they are sent. */
+const PROTOTYPE = Object.create(Array.prototype) as object;
+makeProxiesSendable('list', PROTOTYPE);
+
 function make(
   reference: Reference,
   name: string,
   membersOf: (reference: Reference, itself: () => unknown) => Members,
   isFixed: boolean,
 ): object {
-  const target: unknown[] = [];
+  const target = Object.setPrototypeOf([], PROTOTYPE) as unknown[];
   // util.inspect() looks at the target, and not through the handler.
   Object.defineProperty(target, inspect.custom, {
     value: () => show(reference, name),
