@@ -106,7 +106,7 @@ export const scenarios: Scenarios = {
         const socket = await socketTo(manager);
         socket.on('error', () => {}).resume();
         socket.end(bytes);
-        await once(socket, 'close');
+        await new Promise((resolve) => socket.on('close', resolve));
       }
       silent.destroy();
     });
@@ -290,12 +290,12 @@ export const scenarios: Scenarios = {
     if (process.argv.at(-1) !== STARTED) return;
     const manager = Manager();
     const d = manager.dict({ x: 1 });
-    console.log(JSON.stringify({ pid: manager.pid }));
-    setInterval(() => d.x++, 5);
     process.on('SIGINT', () => {
       console.log(`x is ${d.x > 0}`);
       process.exit(0);
     });
+    setInterval(() => d.x++, 5);
+    console.log(JSON.stringify({ pid: manager.pid }));
   },
 
   async 'a server ends with its parent, also when that is killed'() {
