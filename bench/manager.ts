@@ -53,7 +53,11 @@ const OPERATIONS: [name: string, order: string, run: () => number | Promise<numb
   ['dict: get', 'get', times(() => (sink += dict.count))],
   ['dict: set', 'set', times((i) => (dict.count = i))],
   ['dict: += 1', 'add', times(() => (dict.count += 1))],
-  ['dict: set and get a record', 'record', times(() => ((records.record = record), records.record))],
+  [
+    'dict: set and get a record',
+    'record',
+    times(() => ((records.record = record), records.record)),
+  ],
   ['dict: set 1000 bytes', 'bytes', times(() => (records.record = kilobyte))],
   ['list: get', 'index', times(() => (sink += list[1]!))],
   ['list: append and pop', 'append', times(() => (list.push(1), list.pop()))],

@@ -36,6 +36,7 @@ export {
   callMethod,
   getValue,
   Manager,
+  SharedMemoryManager,
   SyncManager,
 } from './managers.js';
 export type {

@@ -55,9 +55,7 @@ function registryOf(Class: object): Registry {
 }
 
 function nameOfNoFile(): Address | undefined {
-  return process.platform === 'linux'
-    ? `\0truefork-${randomBytes(16).toString('hex')}`
-    : undefined;
+  return process.platform === 'linux' ? `\0truefork-${randomBytes(16).toString('hex')}` : undefined;
 }
 
 /** What is done with a server that does not end by itself. */

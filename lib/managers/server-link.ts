@@ -16,7 +16,14 @@ import { close, dup } from '../posix/descriptors.js';
 import { throwIfAborted } from '../waiting.js';
 import { KnownProxies } from './known-proxies.js';
 import { NO_ANSWER, Reply, Request, SERVER_ITSELF, VERSION } from './protocol.js';
-import { type Home, makeProxy, Reference, referenceOf, type Target, type Token } from './reference.js';
+import {
+  type Home,
+  makeProxy,
+  Reference,
+  referenceOf,
+  type Target,
+  type Token,
+} from './reference.js';
 import { MessageReader, MessageWriter, type ProxyCodec } from './values.js';
 import { HEADER, Wire, writeHeader } from './wire.js';
 

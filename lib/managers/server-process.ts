@@ -18,7 +18,6 @@ export interface ServerPlan {
   initialize: () => unknown;
 }
 
-
 /** Others are of no use without it, so that it ends with its parent; it may have children. */
 export class ServerProcess extends Process {
   constructor(name: string, target: () => unknown) {

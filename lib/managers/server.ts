@@ -12,7 +12,14 @@ import { pidfdOpen } from '../posix/wait.js';
 import { adopt, setOwnServer } from './links.js';
 import { ITERATE } from './names.js';
 import { NO_ANSWER, Reply, Request, SERVER_ITSELF, VERSION } from './protocol.js';
-import { type Home, makeProxy, Reference, referenceOf, type Target, type Token } from './reference.js';
+import {
+  type Home,
+  makeProxy,
+  Reference,
+  referenceOf,
+  type Target,
+  type Token,
+} from './reference.js';
 import { Caller, Session } from './session.js';
 import { Store, type StoredObject } from './store.js';
 import type { Behaviour, RegisteredType, Registry } from './types.js';

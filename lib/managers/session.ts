@@ -63,5 +63,4 @@ export class Caller {
     this.#isAborted = true;
     this.#controller?.abort();
   }
-
 }

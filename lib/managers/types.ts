@@ -137,9 +137,7 @@ function operationsOf({ methods, properties, isIterable }: Shape): Map<string, O
     if (isWritable) add(SET + name, (referent, [value]) => void (referent[name] = value));
   }
   if (isIterable) {
-    add(ITERATE, (referent) =>
-      (referent as unknown as Iterable<unknown>)[Symbol.iterator](),
-    );
+    add(ITERATE, (referent) => (referent as unknown as Iterable<unknown>)[Symbol.iterator]());
   }
   return operations;
 }

@@ -14,7 +14,10 @@ test('a hundred processes count down to zero', async () => {
 
 test('a child changes a dict and a list', async () => {
   const { stdout } = await runToSuccess(import.meta.url, '../../examples/shared-containers.js');
-  assert.match(stdout, /^DictProxy \{ '1': 'one', two: 2, nested: ListProxy \[ 'a list in a dict' \] \}$/m);
+  assert.match(
+    stdout,
+    /^DictProxy \{ '1': 'one', two: 2, nested: ListProxy \[ 'a list in a dict' \] \}$/m,
+  );
   assert.match(stdout, /ListProxy \[\n\s+9, 8, 7, 6, 5,\n\s+4, 3, 2, 1, 0\n\]/);
 });
 

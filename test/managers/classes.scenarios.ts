@@ -10,6 +10,8 @@ import {
   inChild,
   type ManagerOptions,
   Process,
+  SharedMemory,
+  SharedMemoryManager,
   SyncManager,
 } from 'truefork';
 import type { Scenarios } from '../support/scenarios.js';
@@ -100,7 +102,10 @@ MyManager.register('shared', () => shared);
 MyManager.register('Own', Foo, { proxyType: FooProxy });
 MyManager.register('Broken', () => 5);
 
-async function withMine(use: (manager: MyManager) => unknown, options?: ManagerOptions): Promise<void> {
+async function withMine(
+  use: (manager: MyManager) => unknown,
+  options?: ManagerOptions,
+): Promise<void> {
   const manager = new MyManager(options).start();
   try {
     await use(manager);
@@ -258,7 +263,10 @@ export const scenarios: Scenarios = {
       d['text'] = 'ä \ud83d\ude00';
       d['bytes'] = Buffer.from([1, 2]);
       d['none'] = null;
-      assert.deepEqual({ ...d }, { text: 'ä \ud83d\ude00', bytes: Buffer.from([1, 2]), none: null });
+      assert.deepEqual(
+        { ...d },
+        { text: 'ä \ud83d\ude00', bytes: Buffer.from([1, 2]), none: null },
+      );
     });
     assert.equal(server.shared().increment(), 2);
     server.shutdownSync();
@@ -266,6 +274,29 @@ export const scenarios: Scenarios = {
     assert.throws(() => nobody.connectSync(), LOST);
     await assert.rejects(nobody.connect(), LOST);
     await assert.rejects(new MyManager().connect(), misuse('NOT_STARTED'));
+  },
+
+  async 'memory that goes with its manager'() {
+    const manager = new SharedMemoryManager().start();
+    const memory = manager.SharedMemory(100);
+    const list = manager.ShareableList(['a', 1, null]);
+    manager.SharedMemory(10).unlink();
+    await inGoodChild(() => {
+      memory.buf.write('hello');
+      list.set(1, 2);
+    });
+    assert.equal(memory.buf.toString('utf8', 0, 5), 'hello');
+    assert.equal(list.get(1), 2);
+    const { name } = memory;
+    assert.equal(new SharedMemory({ name }).size >= 100, true);
+    await manager.shutdown();
+    assert.equal(await manager.join(), 0);
+    assert.throws(() => new SharedMemory({ name }), { code: 'ENOENT' });
+    assert.throws(() => new SharedMemory({ name: list.shm.name }), { code: 'ENOENT' });
+    const killed = new SharedMemoryManager().start();
+    const left = killed.SharedMemory(100).name;
+    killed.shutdownSync();
+    assert.throws(() => new SharedMemory({ name: left }), { code: 'ENOENT' });
   },
 
   async 'a server in this process'() {

@@ -10,7 +10,11 @@ import { inGoodChild, misuse, withManager } from './support.js';
 export const scenarios: Scenarios = {
   async 'a dict reads like an object'() {
     await withManager((manager) => {
-      const d = manager.dict<Record<string, unknown>>({ count: 5, text: 'ä\ud83d\ude00', nothing: null });
+      const d = manager.dict<Record<string, unknown>>({
+        count: 5,
+        text: 'ä\ud83d\ude00',
+        nothing: null,
+      });
       (d['count'] as number) -= 1;
       assert.equal(d['count'], 4);
       assert.equal('count' in d, true);
@@ -25,7 +29,13 @@ export const scenarios: Scenarios = {
       assert.equal(delete d['__proto__'] && delete d['constructor'] && delete d['never'], true);
       Object.assign(d, { a: [1, { b: 2 }], '': 3 });
       assert.deepEqual(d['a'], [1, { b: 2 }]);
-      assert.deepEqual(getValue(d), { count: 4, text: 'ä\ud83d\ude00', nothing: null, a: [1, { b: 2 }], '': 3 });
+      assert.deepEqual(getValue(d), {
+        count: 4,
+        text: 'ä\ud83d\ude00',
+        nothing: null,
+        a: [1, { b: 2 }],
+        '': 3,
+      });
       assert.equal(JSON.stringify(d), JSON.stringify(getValue(d)));
       const keys: string[] = [];
       for (const key in d) keys.push(key);
@@ -42,10 +52,16 @@ export const scenarios: Scenarios = {
 
   async 'a dict: what Python has methods for'() {
     await withManager((manager) => {
-      const d = manager.dict([['b', 1], ['a', 2]]);
+      const d = manager.dict([
+        ['b', 1],
+        ['a', 2],
+      ]);
       assert.deepEqual(callMethod(d, 'keys'), ['b', 'a']);
       assert.deepEqual(callMethod(d, 'values'), [1, 2]);
-      assert.deepEqual(callMethod(d, 'entries'), [['b', 1], ['a', 2]]);
+      assert.deepEqual(callMethod(d, 'entries'), [
+        ['b', 1],
+        ['a', 2],
+      ]);
       assert.equal(callMethod(d, 'pop', 'b'), 1);
       assert.equal(callMethod(d, 'pop', 'b', 'none'), 'none');
       assert.equal(callMethod(d, 'setDefault', 'c', 3), 3);
@@ -83,8 +99,14 @@ export const scenarios: Scenarios = {
       assert.deepEqual(l.concat([1], 2), ['a', 9, 8, 1, 2]);
       assert.equal(l.sort(), l);
       assert.equal(l.join('-'), '8-9-a');
-      assert.deepEqual(l.map((x) => typeof x), ['number', 'number', 'string']);
-      assert.equal(l.find((x) => x === 9), 9);
+      assert.deepEqual(
+        l.map((x) => typeof x),
+        ['number', 'number', 'string'],
+      );
+      assert.equal(
+        l.find((x) => x === 9),
+        9,
+      );
       l.sort((a, b) => String(b).localeCompare(String(a)));
       assert.deepEqual([...l], ['a', 9, 8]);
       assert.equal(l.fill(0), l);
@@ -164,7 +186,10 @@ export const scenarios: Scenarios = {
 
   async 'maps and sets'() {
     await withManager(async (manager) => {
-      const m = manager.map<unknown, unknown>([[1, 'one'], [null, { a: 1 }]]);
+      const m = manager.map<unknown, unknown>([
+        [1, 'one'],
+        [null, { a: 1 }],
+      ]);
       assert.equal(m.set(2n, 'two'), m);
       assert.equal(m.get(1), 'one');
       assert.equal(m.get('1'), undefined);
@@ -172,7 +197,13 @@ export const scenarios: Scenarios = {
       assert.equal(m.size, 3);
       assert.deepEqual([...m.keys()], [1, null, 2n]);
       assert.equal(m.delete(null) && !m.has(null), true);
-      assert.deepEqual(new Map(m), new Map<unknown, unknown>([[1, 'one'], [2n, 'two']]));
+      assert.deepEqual(
+        new Map(m),
+        new Map<unknown, unknown>([
+          [1, 'one'],
+          [2n, 'two'],
+        ]),
+      );
       const s = manager.set(['a', 'b']);
       await inGoodChild(() => s.add('c').delete('a'));
       assert.deepEqual([...s], ['b', 'c']);
@@ -212,7 +243,10 @@ export const scenarios: Scenarios = {
       assert.throws(() => (a[0] = 300), RangeError);
       assert.throws(() => (a[3] = 1), RangeError);
       assert.equal(a[3], undefined);
-      assert.equal(a.reduce((x, y) => x + y), 303);
+      assert.equal(
+        a.reduce((x, y) => x + y),
+        303,
+      );
       a.fill(7);
       a.set([8, 9], 1);
       assert.deepEqual([...a], [7, 8, 9]);
@@ -253,7 +287,10 @@ export const scenarios: Scenarios = {
       await assert.rejects(d.set('f', (() => {}) as never), misuse('NOT_CLONABLE'));
       const l = asyncProxy(manager.list<number>());
       const lengths = await Promise.all(Array.from({ length: 100 }, (_, i) => l.push(i)));
-      assert.deepEqual(lengths, Array.from({ length: 100 }, (_, i) => i + 1));
+      assert.deepEqual(
+        lengths,
+        Array.from({ length: 100 }, (_, i) => i + 1),
+      );
       assert.equal((await l.getValue()).length, 100);
       const proxy = manager.dict();
       assert.equal(asyncProxy(proxy), asyncProxy(proxy));

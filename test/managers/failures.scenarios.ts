@@ -102,7 +102,11 @@ export const scenarios: Scenarios = {
       const wrong = new SyncManager({ address: manager.address, authkey: Buffer.from('no') });
       assert.throws(() => wrong.connectSync(), { name: 'AuthenticationError' });
       const silent = await socketTo(manager);
-      for (const bytes of [randomBytes(100_000), Buffer.alloc(4, 0xff), Buffer.from([0x7f, 0xff])]) {
+      for (const bytes of [
+        randomBytes(100_000),
+        Buffer.alloc(4, 0xff),
+        Buffer.from([0x7f, 0xff]),
+      ]) {
         const socket = await socketTo(manager);
         socket.on('error', () => {}).resume();
         socket.end(bytes);
@@ -222,7 +226,11 @@ export const scenarios: Scenarios = {
             list.push(manager.dict({ round }), Buffer.alloc(50_000));
             list.length = 0;
             lock.release();
-            await Promise.all([queue.put({ list }), queue.get(), asyncProxy(list).push(manager.list())]);
+            await Promise.all([
+              queue.put({ list }),
+              queue.get(),
+              asyncProxy(list).push(manager.list()),
+            ]);
           }
         });
         ready.acquireSync();
@@ -251,7 +259,10 @@ export const scenarios: Scenarios = {
         )) as typeof import('../../dist/managers/server-link.js');
         const key = (await import('truefork')).currentProcess().authkey;
         const policy = { mustNotBlock: () => false, adopt: () => assert.fail() };
-        const links = Array.from({ length: 10 }, () => new ServerLink(manager.address!, key, policy));
+        const links = Array.from(
+          { length: 10 },
+          () => new ServerLink(manager.address!, key, policy),
+        );
         await go.wait();
         await Promise.all(
           links.map(async (link) => {

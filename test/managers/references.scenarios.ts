@@ -104,7 +104,10 @@ export const scenarios: Scenarios = {
     await withManager(async (manager) => {
       const [ours, theirs] = Pipe();
       const child = started(async () => {
-        const received = (await theirs.recv()) as { list: number[]; lock: { acquireSync(): boolean } };
+        const received = (await theirs.recv()) as {
+          list: number[];
+          lock: { acquireSync(): boolean };
+        };
         received.list.push(process.pid);
         assert.equal(received.lock.acquireSync(), true);
         await theirs.send([received.list, manager.dict({ made: 'by the child' })]);

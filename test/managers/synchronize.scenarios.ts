@@ -132,7 +132,7 @@ export const scenarios: Scenarios = {
     });
   },
 
-  async 'semaphores'() {
+  async semaphores() {
     await withManager(async (manager) => {
       const semaphore = manager.Semaphore(2);
       assert.equal(semaphore.acquireSync() && (await semaphore.acquire()), true);
@@ -149,7 +149,7 @@ export const scenarios: Scenarios = {
     });
   },
 
-  async 'conditions'() {
+  async conditions() {
     await withManager(async (manager) => {
       const lock = manager.Lock();
       const condition = manager.Condition(lock);
@@ -211,7 +211,7 @@ export const scenarios: Scenarios = {
     });
   },
 
-  async 'events'() {
+  async events() {
     await withManager(async (manager) => {
       const event = manager.Event();
       assert.equal(event.isSet(), false);
@@ -227,7 +227,7 @@ export const scenarios: Scenarios = {
     });
   },
 
-  async 'barriers'() {
+  async barriers() {
     await withManager(async (manager) => {
       const barrier = manager.Barrier(3);
       assert.equal(barrier.parties, 3);
@@ -261,7 +261,7 @@ export const scenarios: Scenarios = {
     });
   },
 
-  async 'queues'() {
+  async queues() {
     await withManager(async (manager) => {
       const queue = manager.Queue(4);
       for (let i = 0; i < 4; i++) queue.putSync(i);

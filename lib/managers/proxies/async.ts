@@ -110,7 +110,9 @@ class AsyncHandler implements ProxyHandler<object> {
     if (reference.shape !== undefined && key in reference.shape.properties) {
       return reference.callAsync(GET + key);
     }
-    return ownForm(reference.proxy!, key) ?? ((...args: unknown[]) => reference.callAsync(key, args));
+    return (
+      ownForm(reference.proxy!, key) ?? ((...args: unknown[]) => reference.callAsync(key, args))
+    );
   }
 
   set(): boolean {

@@ -150,11 +150,7 @@ class ListHandler implements ProxyHandler<unknown[]> {
     return !this.#isFixed && (this.#reference.call('delete', index) as boolean);
   }
 
-  defineProperty(
-    target: unknown[],
-    key: string | symbol,
-    property: PropertyDescriptor,
-  ): boolean {
+  defineProperty(target: unknown[], key: string | symbol, property: PropertyDescriptor): boolean {
     const isValue = 'value' in property && property.get === undefined;
     return isValue && this.set(target, key, property.value);
   }
@@ -163,7 +159,10 @@ class ListHandler implements ProxyHandler<unknown[]> {
     return [...(this.#reference.call('keys') as string[]), 'length'];
   }
 
-  getOwnPropertyDescriptor(_target: unknown[], key: string | symbol): PropertyDescriptor | undefined {
+  getOwnPropertyDescriptor(
+    _target: unknown[],
+    key: string | symbol,
+  ): PropertyDescriptor | undefined {
     if (key === 'length') {
       const value = this.#reference.call('length');
       return { value, configurable: false, enumerable: false, writable: true };

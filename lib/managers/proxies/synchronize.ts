@@ -2,12 +2,7 @@
 // the event loop free and `nameSync()` blocks the thread.
 import { withLock, withLockSync } from '../../synchronize/with.js';
 import { assertInteger } from '../../validate.js';
-import {
-  Deadline,
-  type SyncWaitOptions,
-  type WaitOptions,
-  waitOptions,
-} from '../../waiting.js';
+import { Deadline, type SyncWaitOptions, type WaitOptions, waitOptions } from '../../waiting.js';
 import { bind, type Reference, referenceOf, registerKind } from '../reference.js';
 import { Outcome } from '../outcome.js';
 import { BaseProxy } from './base.js';

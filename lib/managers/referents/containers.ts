@@ -8,7 +8,8 @@ export class Dict {
 
   constructor(init: object = {}) {
     assertType(typeof init === 'object' && init !== null, 'init', 'an object', init);
-    const entries = Symbol.iterator in init ? (init as Iterable<[string, unknown]>) : Object.entries(init);
+    const entries =
+      Symbol.iterator in init ? (init as Iterable<[string, unknown]>) : Object.entries(init);
     this.map = new Map(entries);
     for (const key of this.map.keys()) assertType(typeof key === 'string', 'key', 'a string', key);
   }
@@ -78,7 +79,10 @@ type AnyMethod = (this: unknown, ...args: never[]) => unknown;
 type AnyOperation<T> = (referent: T, args: never[]) => unknown;
 
 /** Operations that are methods of a class of the language. */
-function methodsOf<T>(prototype: object, names: readonly string[]): Record<string, AnyOperation<T>> {
+function methodsOf<T>(
+  prototype: object,
+  names: readonly string[],
+): Record<string, AnyOperation<T>> {
   return Object.fromEntries(
     names.map((name) => {
       const method = (prototype as Record<string, AnyMethod>)[name]!;

@@ -85,10 +85,7 @@ export class ManagedLock extends OwnedLock {
   /** Anybody may. */
   release(): void {
     if (this.owner !== undefined) return this.passOn();
-    throw new ProcessError(
-      'ERR_TRUEFORK_NOT_LOCKED',
-      'semaphore or lock released too many times',
-    );
+    throw new ProcessError('ERR_TRUEFORK_NOT_LOCKED', 'semaphore or lock released too many times');
   }
 }
 
