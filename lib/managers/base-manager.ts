@@ -7,11 +7,14 @@ import { assertBytes, assertFunction } from '../validate.js';
 import { type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
 import { forgetLinks, linkTo } from './links.js';
 import { Request, SERVER_ITSELF } from './protocol.js';
+import { registerProxies } from './proxies/kinds.js';
 import { registerProxyType } from './reference.js';
 import type { ServerLink } from './server-link.js';
 import { listen, type ServerProcess, startServer } from './server-process.js';
 import { Server } from './server.js';
 import { type Callable, RegisteredType, type RegisterOptions, type Registry } from './types.js';
+
+registerProxies();
 
 /** What a manager is made of. */
 export interface ManagerOptions {

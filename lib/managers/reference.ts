@@ -111,7 +111,9 @@ export function bind<T extends object>(proxy: T, reference: Reference): T {
   return proxy;
 }
 
-type Maker = (reference: Reference) => object;
+export type Maker = (reference: Reference) => object;
+/** How proxies are made, by their kind. */
+export type Makers = Readonly<Record<string, Maker>>;
 
 const makers = new Map<string, Maker>();
 

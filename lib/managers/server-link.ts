@@ -54,6 +54,14 @@ interface Pending {
   reject(error: unknown): void;
 }
 
+async function closeSoon(connecting: Promise<Wire> | undefined): Promise<void> {
+  try {
+    (await connecting)?.close();
+  } catch {
+    // It was never made.
+  }
+}
+
 /** Takes the descriptor out of a connection. */
 function takeOver(connection: Connection): Wire {
   const fd = dup(connection.fileno());
@@ -253,6 +261,9 @@ export class ServerLink implements Target, ProxyCodec {
     const session = this.#nextSession;
     this.#nextSession = undefined;
     if (session === undefined || this.#sync === undefined) return;
+    // The pids of another machine say nothing to the server.
+    const isElsewhere = typeof this.address !== 'string';
+    if (pid !== undefined && isElsewhere) return;
     this.#tellSync(Request.noteFork, [session, pid]);
   }
 
@@ -381,7 +392,8 @@ export class ServerLink implements Target, ProxyCodec {
     this.#failure ??= lostError(error);
     this.#sync?.close();
     this.#sync = undefined;
-    void this.#async?.then((wire) => wire.close()).catch(() => {});
+    void closeSoon(this.#async);
+    this.#async = undefined;
     for (const { reject } of this.#pending.values()) reject(lostError(error));
     this.#pending.clear();
     return lostError(error);

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import type { Address } from '../connection/address.js';
 import type { Connection } from '../connection/connection.js';
 import { Listener } from '../connection/listener.js';
-import { ProcessError } from '../errors.js';
+import { ProcessError, type SystemError } from '../errors.js';
 import { dup } from '../posix/descriptors.js';
 import { OwnDescriptor } from '../posix/own-descriptor.js';
 import { READABLE } from '../posix/poller.js';
@@ -232,8 +232,9 @@ class Unborn {
     try {
       this.#pidfd = new OwnDescriptor(pidfdOpen(pid));
       this.#pidfd.watch(READABLE, this.#onEnd);
-    } catch {
-      // It has ended, or is somewhere else.
+    } catch (error) {
+      if ((error as SystemError).code === 'ESRCH') this.#onEnd();
+      // Else nobody can know before its parent ends.
     }
   }
 
@@ -404,10 +405,7 @@ export class Server implements Target {
   #typeOf(typeid: string): RegisteredType {
     const type = this.#registry.get(typeid);
     if (type !== undefined) return type;
-    throw new ProcessError(
-      'ERR_TRUEFORK_NO_SUCH_TYPE',
-      `the manager has no type '${String(typeid)}'`,
-    );
+    throw new ProcessError('ERR_TRUEFORK_NO_SUCH_TYPE', `the manager has no type '${typeid}'`);
   }
 
   #create(typeid: string, args: unknown[]): unknown {

@@ -2,7 +2,6 @@
 import { ShareableList, type Shareable } from '../shareable-list.js';
 import { SharedMemory } from '../shared-memory.js';
 import { BaseManager } from './base-manager.js';
-import './proxies/auto.js';
 
 /** What was made in the server, and goes with it. */
 class Segments {

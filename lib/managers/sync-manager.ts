@@ -13,10 +13,6 @@ import {
   Namespace,
   RemoteIterator,
 } from './referents/containers.js';
-import './proxies/auto.js';
-import './proxies/collections.js';
-import './proxies/dict.js';
-import './proxies/list.js';
 import type {
   BarrierProxy,
   ConditionProxy,
@@ -26,7 +22,6 @@ import type {
   QueueProxy,
   SemaphoreProxy,
 } from './proxies/synchronize.js';
-import './proxies/synchronize.js';
 import { ManagedLock, ManagedRLock } from './referents/locks.js';
 import { ManagedJoinableQueue, ManagedQueue } from './referents/queues.js';
 import {

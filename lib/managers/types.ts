@@ -127,7 +127,7 @@ type Method = (...args: never[]) => unknown;
 function operationsOf({ methods, properties, isIterable }: Shape): Map<string, Operation> {
   const operations = new Map<string, Operation>();
   const add = (name: string, operation: Operation<Members>): void => {
-    operations.set(name, operation as Operation);
+    operations.set(name, operation);
   };
   for (const name of methods) {
     add(name, (referent, args) => (referent[name] as Method).apply(referent, args));

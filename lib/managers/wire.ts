@@ -20,8 +20,8 @@ const GLANCES = 30;
 /** How many messages to take in a row, before others get their turn. */
 const MAX_BURST = 100;
 
-/** The last that has received something. Where several do, there is no time to wait for one. */
-let lastActive: Wire | undefined;
+/** The descriptor of the last that has received something. Where several do, there is no time to wait for one. */
+let lastActive = -1;
 
 /** Hears what comes from the other end. */
 export interface Receiver {
@@ -255,8 +255,8 @@ export class Wire {
 
   /** Reads, and waits a moment for something to read. @returns whether there was anything */
   #glance(): boolean {
-    const glances = lastActive === this ? GLANCES : 1;
-    lastActive = this;
+    const glances = lastActive === this.fd ? GLANCES : 1;
+    lastActive = this.fd;
     for (let i = 0; i < glances; i++) {
       if (this.#read()) return true;
     }

@@ -1,5 +1,5 @@
 // Proxies for objects of a program's own classes: with the methods and properties that are exposed.
-import { type Reference, referenceOf, registerKind, type Shape } from '../reference.js';
+import { type Makers, type Reference, referenceOf, type Shape } from '../reference.js';
 import { GET, ITERATE, SET } from '../names.js';
 import { BaseProxy } from './base.js';
 
@@ -40,10 +40,12 @@ function makeClass({ methods, properties, isIterable }: Shape): Maker {
   return AutoProxy;
 }
 
-registerKind('object', (reference) => {
+function make(reference: Reference): object {
   const shape = reference.shape!;
   const name = JSON.stringify(shape);
   let Class = classes.get(name);
   if (Class === undefined) classes.set(name, (Class = makeClass(shape)));
   return new Class(reference);
-});
+}
+
+export const autoMakers: Makers = { object: make };

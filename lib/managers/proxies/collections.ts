@@ -1,6 +1,6 @@
 // Maps, sets, single values and iterators.
 import { inspect } from 'node:util';
-import { bind, type Reference, referenceOf, registerKind } from '../reference.js';
+import { type Makers, referenceOf } from '../reference.js';
 import { BaseProxy } from './base.js';
 
 function call(proxy: object, method: string, ...args: unknown[]): unknown {
@@ -167,11 +167,9 @@ class IteratorProxy extends BaseProxy {
   }
 }
 
-function register(kind: string, Class: new (reference: Reference) => object): void {
-  registerKind(kind, (reference) => bind(new Class(reference), reference));
-}
-
-register('map', MapProxy);
-register('set', SetProxy);
-register('Value', ValueProxy);
-register('Iterator', IteratorProxy);
+export const collectionMakers: Makers = {
+  map: (reference) => new MapProxy(reference),
+  set: (reference) => new SetProxy(reference),
+  Value: (reference) => new ValueProxy(reference),
+  Iterator: (reference) => new IteratorProxy(reference),
+};

@@ -1,6 +1,6 @@
 // Dicts and namespaces, which read like objects.
 import { inspect } from 'node:util';
-import { bind, type Reference, registerKind } from '../reference.js';
+import { bind, type Makers, type Reference } from '../reference.js';
 import { makeProxiesSendable } from '../sending.js';
 
 const NAMES: Record<string, string> = { dict: 'DictProxy', Namespace: 'NamespaceProxy' };
@@ -122,5 +122,7 @@ function make(reference: Reference, isLocal: IsLocal): object {
   return bind(new Proxy(target, handler), reference);
 }
 
-registerKind('dict', (reference) => make(reference, () => false));
-registerKind('Namespace', (reference) => make(reference, (key) => key.startsWith('_')));
+export const dictMakers: Makers = {
+  dict: (reference) => make(reference, () => false),
+  Namespace: (reference) => make(reference, (key) => key.startsWith('_')),
+};

@@ -1,7 +1,7 @@
 // Lists and arrays, which read like arrays.
 import { inspect } from 'node:util';
 import { assertInteger } from '../../validate.js';
-import { bind, type Reference, registerKind } from '../reference.js';
+import { bind, type Makers, type Reference } from '../reference.js';
 import { makeProxiesSendable } from '../sending.js';
 
 type Method = (...args: unknown[]) => unknown;
@@ -75,7 +75,7 @@ function listMembers(reference: Reference, itself: () => unknown): Members {
   members.set('sort', (compare?: (a: unknown, b: unknown) => number) => {
     // Functions stay where they are: as the language does, with a copy.
     if (compare === undefined) reference.call('sort');
-    else reference.call('replace', copyOf(reference).sort(compare));
+    else reference.call('replace', copyOf(reference).toSorted(compare));
     return itself();
   });
   return members;
@@ -216,5 +216,7 @@ function make(
   return bind(proxy, reference);
 }
 
-registerKind('list', (reference) => make(reference, 'ListProxy', listMembers, false));
-registerKind('Array', (reference) => make(reference, 'ArrayProxy', arrayMembers, true));
+export const listMakers: Makers = {
+  list: (reference) => make(reference, 'ListProxy', listMembers, false),
+  Array: (reference) => make(reference, 'ArrayProxy', arrayMembers, true),
+};

@@ -3,7 +3,7 @@
 import { withLock, withLockSync } from '../../synchronize/with.js';
 import { assertInteger } from '../../validate.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions, waitOptions } from '../../waiting.js';
-import { bind, type Reference, referenceOf, registerKind } from '../reference.js';
+import { type Makers, referenceOf } from '../reference.js';
 import { Outcome } from '../outcome.js';
 import { BaseProxy } from './base.js';
 
@@ -229,20 +229,16 @@ class JoinableQueueProxy extends QueueProxy {
   }
 }
 
-const CLASSES: Record<string, new (reference: Reference) => object> = {
-  Lock: LockProxy,
-  RLock: LockProxy,
-  Semaphore: SemaphoreProxy,
-  Condition: ConditionProxy,
-  Event: EventProxy,
-  Barrier: BarrierProxy,
-  Queue: QueueProxy,
-  JoinableQueue: JoinableQueueProxy,
+export const synchronizeMakers: Makers = {
+  Lock: (reference) => new LockProxy(reference),
+  RLock: (reference) => new LockProxy(reference),
+  Semaphore: (reference) => new SemaphoreProxy(reference),
+  Condition: (reference) => new ConditionProxy(reference),
+  Event: (reference) => new EventProxy(reference),
+  Barrier: (reference) => new BarrierProxy(reference),
+  Queue: (reference) => new QueueProxy(reference),
+  JoinableQueue: (reference) => new JoinableQueueProxy(reference),
 };
-
-for (const [kind, Class] of Object.entries(CLASSES)) {
-  registerKind(kind, (reference) => bind(new Class(reference), reference));
-}
 
 export type {
   BarrierProxy,

@@ -6,7 +6,7 @@ import { behaviourOf, setBehaviour } from '../types.js';
 type Numbers = SharedArray<'d'>;
 
 setBehaviour(
-  RawValue as new (...args: never[]) => object,
+  RawValue,
   behaviourOf<RawValue<'i'>>('Value', {
     get: (cell) => cell.value,
     set: (cell, [value]) => void (cell.value = value),
@@ -19,7 +19,7 @@ setBehaviour(
 );
 
 setBehaviour(
-  SharedArray as unknown as new (...args: never[]) => object,
+  SharedArray,
   behaviourOf<Numbers>('Array', {
     get: (array, [index]) => array[index],
     set: (array, [index, value]) => array.set(index, value),

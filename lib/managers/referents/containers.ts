@@ -20,12 +20,12 @@ export class Namespace extends Dict {}
 type Values = Record<string, unknown>;
 
 const dictOperations: Operations<Dict> = {
-  get: ({ map }: Dict, [key]: [string]) => map.get(String(key)),
-  set: ({ map }: Dict, [key, value]: [string, unknown]) => void map.set(String(key), value),
-  has: ({ map }: Dict, [key]: [string]) => map.has(String(key)),
-  delete: ({ map }: Dict, [key]: [string]) => map.delete(String(key)),
+  get: ({ map }: Dict, [key]: [unknown]) => map.get(String(key)),
+  set: ({ map }: Dict, [key, value]: [unknown, unknown]) => void map.set(String(key), value),
+  has: ({ map }: Dict, [key]: [unknown]) => map.has(String(key)),
+  delete: ({ map }: Dict, [key]: [unknown]) => map.delete(String(key)),
   /** `[whether it is there, the value]` */
-  lookUp: ({ map }: Dict, [key]: [string]) => [map.has(key), map.get(key)],
+  lookUp: ({ map }: Dict, [key]: [unknown]) => [map.has(String(key)), map.get(String(key))],
   keys: ({ map }: Dict) => [...map.keys()],
   values: ({ map }: Dict) => [...map.values()],
   entries: ({ map }: Dict) => [...map],
@@ -35,14 +35,14 @@ const dictOperations: Operations<Dict> = {
     assertType(typeof values === 'object' && values !== null, 'values', 'an object', values);
     for (const [key, value] of Object.entries(values)) map.set(key, value);
   },
-  setDefault({ map }: Dict, [key, value]: [string, unknown]): unknown {
-    if (!map.has(key)) map.set(key, value);
-    return map.get(key);
+  setDefault({ map }: Dict, [key, value]: [unknown, unknown]): unknown {
+    if (!map.has(String(key))) map.set(String(key), value);
+    return map.get(String(key));
   },
-  pop({ map }: Dict, [key, otherwise]: [string, unknown]): unknown {
-    if (!map.has(key)) return otherwise;
-    const value = map.get(key);
-    map.delete(key);
+  pop({ map }: Dict, [key, otherwise]: [unknown, unknown]): unknown {
+    if (!map.has(String(key))) return otherwise;
+    const value = map.get(String(key));
+    map.delete(String(key));
     return value;
   },
   popItem({ map }: Dict): [string, unknown] | undefined {
@@ -92,7 +92,7 @@ function methodsOf<T>(
 }
 
 /** They return the array itself: a client has it. */
-const RETURNS_ITSELF = ['copyWithin', 'fill'];
+const RETURNS_ITSELF = ['copyWithin', 'fill', 'reverse', 'sort'];
 
 const listOperations: Operations<unknown[]> = {
   ...methodsOf<unknown[]>(Array.prototype, ARRAY_METHODS),
@@ -113,8 +113,6 @@ const listOperations: Operations<unknown[]> = {
   keys: (list: unknown[]) => Object.keys(list),
   length: (list: unknown[]) => list.length,
   setLength: (list: unknown[], [length]: [number]) => void (list.length = length),
-  reverse: (list: unknown[]) => void list.reverse(),
-  sort: (list: unknown[]) => void list.sort(),
   extend(list: unknown[], [values]: [unknown[]]): void {
     // A spread would be as many arguments.
     for (const value of values) list.push(value);
