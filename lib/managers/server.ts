@@ -1,6 +1,7 @@
 // The process that has the objects. One event loop serves all clients; what has to wait is asynchronous, and
 // holds up only the one who called it.
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address } from '../connection/address.js';
 import type { Connection } from '../connection/connection.js';
 import { Listener } from '../connection/listener.js';
@@ -28,6 +29,8 @@ import { HEADER, Wire, writeHeader } from './wire.js';
 
 /** How many calls of one connection may wait at the same time. */
 const MOST_CALLS = 10_000;
+/** How long to wait before somebody is accepted again when that has failed, in milliseconds. */
+const RETRY = 100;
 /** A client that does not read its replies is not read either. In bytes. */
 const MOST_UNREAD = 1 << 20;
 
@@ -430,7 +433,14 @@ export class Server implements Target {
   }
 
   async #acceptAll(): Promise<void> {
-    for await (const connection of this.#listener) this.#admit(connection);
+    while (!this.#listener.closed) {
+      try {
+        for await (const connection of this.#listener) this.#admit(connection);
+      } catch {
+        // There are no descriptors. Those who are connected are served, and may go.
+        await sleep(RETRY, undefined, { ref: false });
+      }
+    }
   }
 
   #admit(connection: Connection): void {

@@ -46,7 +46,7 @@ export const scenarios: Scenarios = {
       assert.throws(() => (d['f'] = () => {}), misuse('NOT_CLONABLE'));
       assert.throws(() => Object.freeze(d), TypeError);
       assert.equal(inspect(manager.dict({ x: 1 })), 'DictProxy { x: 1 }');
-      assert.equal(`${manager.dict({ x: 1 }) as unknown as string}`, 'DictProxy { x: 1 }');
+      assert.equal(String(manager.dict({ x: 1 }) as unknown), 'DictProxy { x: 1 }');
     });
   },
 
@@ -93,11 +93,12 @@ export const scenarios: Scenarios = {
       assert.equal(l.unshift('z'), 11);
       assert.deepEqual(l.splice(1, 2, 'x'), [1, 2]);
       assert.equal(l.includes('five') && l.indexOf('x') === 1 && !l.includes(17), true);
-      assert.equal(l.reverse(), l);
+      const methods = l as unknown as Record<string, () => unknown>;
+      assert.equal(methods['reverse']!(), l);
       assert.deepEqual(getValue(l), ['a', 9, 8, 7, 6, 'five', 4, 3, 'x', 'z']);
       l.length = 3;
       assert.deepEqual(l.concat([1], 2), ['a', 9, 8, 1, 2]);
-      assert.equal(l.sort(), l);
+      assert.equal(methods['sort']!(), l);
       assert.equal(l.join('-'), '8-9-a');
       assert.deepEqual(
         l.map((x) => typeof x),
@@ -110,7 +111,11 @@ export const scenarios: Scenarios = {
       l.sort((a, b) => String(b).localeCompare(String(a)));
       assert.deepEqual([...l], ['a', 9, 8]);
       assert.equal(l.fill(0), l);
-      assert.deepEqual({ ...l }, { 0: 0, 1: 0, 2: 0 });
+      assert.deepEqual(Object.entries(l), [
+        ['0', 0],
+        ['1', 0],
+        ['2', 0],
+      ]);
       assert.equal(JSON.stringify(l), '[0,0,0]');
       assert.equal(1 in l, true);
       assert.equal(3 in l, false);
@@ -170,7 +175,7 @@ export const scenarios: Scenarios = {
       const n = manager.Namespace({ name: 'Bob', job: 'Builder' } as Record<string, unknown>);
       n['_hidden'] = 'hidden';
       delete n['job'];
-      assert.equal(String(n), `Namespace(name='Bob')`);
+      assert.equal(String(n as unknown), `Namespace(name='Bob')`);
       assert.equal(n['_hidden'], 'hidden');
       assert.equal('_hidden' in n, true);
       assert.equal(n['job'], undefined);
@@ -319,7 +324,7 @@ export const scenarios: Scenarios = {
         new Date(0),
         /x/g,
         new Set([1]),
-        [, 1],
+        Array(3),
         { a: { b: [] } },
       ];
       for (const value of values) {

@@ -185,7 +185,7 @@ export const scenarios: Scenarios = {
       controller.abort();
       await assert.rejects(waiting, { name: 'AbortError' });
       assert.equal(lock.locked(), true);
-      assert.throws(() => manager.Condition(manager.dict() as never), {
+      assert.throws(() => manager.Condition(manager.dict<never>()), {
         code: 'ERR_INVALID_ARG_TYPE',
       });
     });
