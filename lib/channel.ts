@@ -173,9 +173,7 @@ export class Channel {
   }
 
   async send(message: Message, timeout: number, signal: AbortSignal | undefined): Promise<void> {
-    this.#enterToSend();
-    throwIfAborted(signal);
-    const frame = this.#begin(message);
+    const frame = this.#begin(message, signal);
     if (frame === undefined) return;
     const sender: Sender = { frame, wake: ignore, isDone: false };
     this.#senders.push(sender);
@@ -198,8 +196,7 @@ export class Channel {
   }
 
   sendSync(message: Message, timeout: number): void {
-    this.#enterToSend();
-    const frame = this.#begin(message);
+    const frame = this.#begin(message, undefined);
     if (frame === undefined) return;
     const deadline = new Deadline(timeout);
     const sender: Sender = { frame, wake: ignore, isDone: false };
@@ -217,11 +214,13 @@ export class Channel {
   }
 
   /** Sends what there is room for, if nobody else is sending. Returns undefined if that was all. */
-  #begin(message: Message): OutgoingFrame | undefined {
+  #begin(message: Message, signal: AbortSignal | undefined): OutgoingFrame | undefined {
     const { kind, body, fds = [] } = message;
-    const isSimple = this.#senders.length === 0 && fds.length === 0 && body.length <= MAX_SHORT;
-    if (!isSimple) return new OutgoingFrame(body, kind, fds);
     try {
+      this.#enterToSend();
+      throwIfAborted(signal);
+      const isSimple = this.#senders.length === 0 && fds.length === 0 && body.length <= MAX_SHORT;
+      if (!isSimple) return new OutgoingFrame(body, kind, fds);
       const written = sendShort(this.fd, kind, body);
       if (written === sizeOf(kind, body)) return undefined;
       return new OutgoingFrame(body, kind, [], written);

@@ -4,6 +4,7 @@ import { TLSSocket } from 'node:tls';
 import { inspect } from 'node:util';
 import { ProcessError } from './errors.js';
 import { close, dup } from './posix/descriptors.js';
+import { isListening, socketKind } from './posix/sockets.js';
 import { makeShareable } from './shareables.js';
 import { assertDescriptor } from './validate.js';
 
@@ -97,19 +98,29 @@ function assertQuiet(socket: Socket): void {
   );
 }
 
+/** A peer may have sent something else: Node would say so later, where nobody listens. */
+function checked(fd: number, shallListen: boolean): number {
+  const isRight = socketKind(fd) !== 'none' && isListening(fd) === shallListen;
+  if (isRight) return fd;
+  close(fd);
+  throw new TypeError('the descriptor is not what the message says');
+}
+
 makeShareable<Socket, { fd: number; allowHalfOpen: boolean }>('net.Socket', Socket, {
   takeApart(socket, luggage) {
     const fd = descriptorOf(socket);
     assertQuiet(socket);
     return { fd: luggage.descriptor(fd), allowHalfOpen: socket.allowHalfOpen };
   },
-  putTogether({ fd, allowHalfOpen }, delivered) {
+  putTogether({ fd: number, allowHalfOpen }, delivered) {
+    const fd = checked(delivered.descriptor(number), false);
     const options = { readable: true, writable: true, pauseOnCreate: true };
-    return new Socket({ ...options, allowHalfOpen, fd: delivered.descriptor(fd) });
+    return new Socket({ ...options, allowHalfOpen, fd });
   },
 });
 
 makeShareable<Server, { fd: number }>('net.Server', Server, {
   takeApart: (server, luggage) => ({ fd: luggage.descriptor(descriptorOf(server)) }),
-  putTogether: ({ fd }, delivered) => createServer().listen({ fd: delivered.descriptor(fd) }),
+  putTogether: ({ fd }, delivered) =>
+    createServer().listen({ fd: checked(delivered.descriptor(fd), true) }),
 });

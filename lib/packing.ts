@@ -113,8 +113,7 @@ class Unpacker {
     if (known !== undefined) return known;
     const [name, parts] = this.#parts[number]!;
     const entry = entryNamed(name);
-    if (entry === undefined)
-      throw new TypeError(`nothing of the name ${String(name)} can be received`);
+    if (entry === undefined) throw new TypeError(`nothing of the name ${name} can be received`);
     // What is a part of itself nobody has sent.
     if (this.#begun.has(number)) throw new TypeError('an object that contains itself');
     this.#begun.add(number);

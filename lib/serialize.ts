@@ -308,7 +308,7 @@ function putTogether(parts: ErrorParts): Error {
   Object.defineProperty(error, 'stack', hidden(stack));
   if (cause !== undefined) Object.defineProperty(error, 'cause', hidden(decode(cause)));
   if (errors !== undefined)
-    Object.defineProperty(error, 'errors', hidden(errors.map((error) => decode(error))));
+    Object.defineProperty(error, 'errors', hidden(errors.map((each) => decode(each))));
   for (const [key, value] of Object.entries(properties)) {
     Object.defineProperty(error, key, { ...hidden(decode(value)), enumerable: true });
   }

@@ -88,7 +88,7 @@ export function makeShareableByName<T extends object, Parts>(
   name: string,
   recipe: Recipe<T, Parts>,
 ): void {
-  byName.set(name, { name, recipe: recipe as unknown as Recipe<object, unknown> });
+  byName.set(name, { name, recipe });
 }
 
 export function entryNamed(name: unknown): Entry | undefined {

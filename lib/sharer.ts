@@ -1,6 +1,7 @@
 // Descriptors for messages that go where none can go along: a thread of this process keeps duplicates,
 // and gives them to the one process that comes with their token.
 import { randomBytes, randomUUID } from 'node:crypto';
+import { constants } from 'node:os';
 import { PrivateDirectory } from './connection/address.js';
 import { check, ProcessError, systemError, type SystemError } from './errors.js';
 import { close } from './posix/descriptors.js';
@@ -10,7 +11,6 @@ import { OwnDescriptor } from './posix/own-descriptor.js';
 import { READABLE, waitUntilReady, WRITABLE } from './posix/poller.js';
 import { Connecting, listenOn, tryReceive, trySendFds, wereLost } from './posix/sockets.js';
 import { Deadline } from './waiting.js';
-import { constants } from 'node:os';
 
 /** What a message says of the descriptors that belong to it. */
 export interface Ticket {

@@ -126,6 +126,14 @@ Napi::Value SocketKind(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), got != 0 ? 0 : (is_unix ? 1 : 2));
 }
 
+Napi::Value IsListening(const Napi::CallbackInfo& info) {
+  int listens = 0;
+  socklen_t length = sizeof(listens);
+  const int got =
+      getsockopt(Int(info, 0), SOL_SOCKET, SO_ACCEPTCONN, &listens, &length);
+  return Napi::Boolean::New(info.Env(), got == 0 && listens != 0);
+}
+
 // lookUp(host name): its first IPv4 address, or an error of libuv. Blocks.
 Napi::Value LookUp(const Napi::CallbackInfo& info) {
   const std::string host = info[0].As<Napi::String>();
@@ -190,6 +198,7 @@ void RegisterSockets(Napi::Env env, Napi::Object exports) {
   exports["getsockname"] = Function::New<SocketName>(env, "getsockname");
   exports["getpeername"] = Function::New<PeerName>(env, "getpeername");
   exports["socketKind"] = Function::New<SocketKind>(env, "socketKind");
+  exports["isListening"] = Function::New<IsListening>(env, "isListening");
   exports["lookUp"] = Function::New<LookUp>(env, "lookUp");
   exports["sendFds"] = Function::New<SendFds>(env, "sendFds");
   exports["receive"] = Function::New<Receive>(env, "receive");

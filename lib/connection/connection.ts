@@ -80,10 +80,15 @@ export class Connection {
    * values only as a structured clone makes them). Do not change a Buffer until the
    * promise is resolved: it is not copied.
    *
+   * Connections, `net.Socket`s and `net.Server`s, {@link DupFd}s, shared memory, locks and their like are sent
+   * as what they are, alone or inside of others, except through TCP; they go on to work here.
+   *
    * If the wait ends early and part of the message is out, the rest follows.
    *
-   * @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE`, `ERR_TRUEFORK_READ_ONLY`, `ERR_TRUEFORK_CLOSED`
-   * @throws SystemError `EPIPE` if nobody can receive it
+   * @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE`, `ERR_TRUEFORK_NOT_SHAREABLE`,
+   *   `ERR_TRUEFORK_READ_ONLY`, `ERR_TRUEFORK_CLOSED`
+   * @throws SystemError `EPIPE` if nobody can receive it; `EMFILE`, `ETOOMANYREFS` if too many
+   *   descriptors are on their way
    * @throws TimeoutError if it was not out in time
    * @throws AbortError
    */
@@ -121,7 +126,9 @@ export class Connection {
    *
    * @throws EOFError if nobody can send one any more
    * @throws ProcessError `ERR_TRUEFORK_TRUNCATED` if the sender died in the middle of it,
-   *   `ERR_TRUEFORK_WRITE_ONLY`, `ERR_TRUEFORK_CLOSED`
+   *   `ERR_TRUEFORK_WRITE_ONLY`, `ERR_TRUEFORK_CLOSED`; `ERR_TRUEFORK_BAD_MESSAGE` if it was not sent by
+   *   `send()`; `ERR_TRUEFORK_HANDLE_LOST` if a handle was to come from a process that has ended
+   * @throws SystemError `EMFILE` if there is no room for a handle; the next value can be received
    * @throws TimeoutError after the timeout; the value is not lost
    * @throws AbortError
    */

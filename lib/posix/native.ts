@@ -104,6 +104,8 @@ export interface Native {
   getpeername(fd: number): SocketName | number | undefined;
   /** 0: no socket; 1: a Unix socket; 2: another one. */
   socketKind(fd: number): number;
+  /** Whether it is a socket that listens. */
+  isListening(fd: number): boolean;
   /** An IPv4 address, or an error of libuv. Blocks the thread. */
   lookUp(host: string): string | number;
   /** sendmsg(2) of two buffers, with at most 253 descriptors. */

@@ -143,6 +143,11 @@ export function socketKind(fd: number): SocketKind {
   return (['none', 'unix', 'other'] as const)[native.socketKind(fd)]!;
 }
 
+/** Whether `fd` is a socket that listens. */
+export function isListening(fd: number): boolean {
+  return native.isListening(fd);
+}
+
 function split(name: SocketName): [host: string, port?: number] {
   return typeof name === 'string' ? [name] : name;
 }

@@ -135,7 +135,11 @@ async function receiveValues(connection: Connection): Promise<void> {
       const { code } = error as { code: string };
       if (/_(EOF|TRUNCATED|BAD_LENGTH)$/.test(code)) return;
       // The last three are those of shared memory whose name came.
-      assert.match(code, /^(ERR_TRUEFORK_BAD_MESSAGE|ENOENT|EINVAL|EACCES)$/, String(error));
+      assert.match(
+        code,
+        /^(ERR_TRUEFORK_BAD_MESSAGE|ERR_TRUEFORK_HANDLE_LOST|ENOENT|EINVAL|EACCES)$/,
+        String(error),
+      );
     }
   }
 }

@@ -65,11 +65,11 @@ async function assertEcho(connection: Connection): Promise<void> {
       connection.recvBytes(),
       connection.sendBytes(pattern(length)),
     ]);
-    assert.ok(isPattern(reply.reverse(), length), `${length}`);
+    assert.ok(isPattern(Buffer.from(reply.toReversed()), length), `${length}`);
   }
   for (let i = 0; i < 50; i++) connection.sendBytesSync(Buffer.from(`${i}`));
   for (let i = 0; i < 50; i++) {
-    assert.equal(String(connection.recvBytesSync().reverse()), `${i}`);
+    assert.equal(String(Buffer.from(connection.recvBytesSync().toReversed())), `${i}`);
   }
 }
 
