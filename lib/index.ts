@@ -30,6 +30,25 @@ export {
 export type { ErrorCode, SystemError } from './errors.js';
 export { DupFd } from './handles.js';
 export { inChild } from './in-child.js';
+export {
+  asyncProxy,
+  BaseManager,
+  BaseProxy,
+  callMethod,
+  getValue,
+  Manager,
+  SharedMemoryManager,
+  SyncManager,
+} from './managers.js';
+export type {
+  Async,
+  AsyncDict,
+  AsyncList,
+  AsyncProxy,
+  ManagerOptions,
+  ManagerServer,
+  RegisterOptions,
+} from './managers.js';
 export { ParentProcess } from './parent-process.js';
 export type { ResourceUsage } from './posix/wait.js';
 export { AsyncResult, Pool, ResultIterator } from './pool.js';

@@ -12,7 +12,8 @@ function isPlainNumber(value: number): boolean {
 }
 
 function isPlainObject(object: object): boolean {
-  if ('toJSON' in object || types.isProxy(object)) return false;
+  // In this order: a proxy may have to ask another process what is in it.
+  if (types.isProxy(object) || 'toJSON' in object) return false;
   const prototype: unknown = Object.getPrototypeOf(object);
   if (!Array.isArray(object)) return prototype === Object.prototype;
   if (prototype !== Array.prototype || object.length > LONGEST_ARRAY) return false;

@@ -1,0 +1,327 @@
+// multiprocessing.managers.BaseManager.
+import { randomBytes } from 'node:crypto';
+import type { Address } from '../connection/address.js';
+import { ProcessError } from '../errors.js';
+import { currentProcess } from '../process.js';
+import { assertBytes, assertFunction } from '../validate.js';
+import { type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
+import { forgetLinks, linkTo } from './links.js';
+import { Request, SERVER_ITSELF } from './protocol.js';
+import { registerProxies } from './proxies/kinds.js';
+import { registerProxyType } from './reference.js';
+import type { ServerLink } from './server-link.js';
+import { listen, type ServerProcess, startServer } from './server-process.js';
+import { Server } from './server.js';
+import { type Callable, RegisteredType, type RegisterOptions, type Registry } from './types.js';
+
+registerProxies();
+
+/** What a manager is made of. */
+export interface ManagerOptions {
+  /**
+   * Where its server is, or is to be: see `Listener`. Default, for one that is started: on Linux a name
+   * that is not in the file system, elsewhere a socket in a directory of this user's.
+   */
+  address?: Address | undefined;
+  /** What its clients must know. Default: the key of this process, which its children have, too. */
+  authkey?: Uint8Array | undefined;
+  /** How long `shutdown()` waits before it sends SIGTERM, and then SIGKILL, in ms. Default: 1000. */
+  shutdownTimeout?: number | undefined;
+}
+
+/** A server in this process: see {@link BaseManager.getServer}. */
+export interface ManagerServer {
+  readonly address: Address;
+  /** Serves clients, until one of them, or {@link stop}, asks for the end. */
+  serveForever(): Promise<void>;
+  /** Ends {@link serveForever}. */
+  stop(): void;
+}
+
+const types = new WeakMap<object, Map<string, RegisteredType>>();
+
+function ownTypes(Class: object): Map<string, RegisteredType> {
+  let own = types.get(Class);
+  if (own === undefined) types.set(Class, (own = new Map<string, RegisteredType>()));
+  return own;
+}
+
+/** Those of a class and of the classes that it extends. */
+function registryOf(Class: object): Registry {
+  const registry = new Map<string, RegisteredType>();
+  for (let each: object | null = Class; each !== null; each = Reflect.getPrototypeOf(each)) {
+    for (const [typeid, type] of types.get(each) ?? []) {
+      if (!registry.has(typeid)) registry.set(typeid, type);
+    }
+  }
+  return registry;
+}
+
+function nameOfNoFile(): Address | undefined {
+  return process.platform === 'linux' ? `\0truefork-${randomBytes(16).toString('hex')}` : undefined;
+}
+
+/** What is done with a server that does not end by itself. */
+const LAST_RESORTS = ['terminate', 'kill'] as const;
+const SHUTDOWN_TIMEOUT = 1000;
+
+/**
+ * A server for objects that many processes use, and the way to it. As Python's
+ * `multiprocessing.managers.BaseManager`.
+ *
+ * @example
+ * ```ts
+ * class Counter {
+ *   #count = 0;
+ *   increment(by = 1) {
+ *     return (this.#count += by);
+ *   }
+ * }
+ *
+ * class MyManager extends BaseManager {
+ *   declare Counter: () => Counter;
+ * }
+ * MyManager.register('Counter', Counter);
+ *
+ * using manager = new MyManager().start();
+ * const counter = manager.Counter();
+ * await inChild(() => counter.increment());
+ * console.log(counter.increment()); // 2
+ * ```
+ */
+export class BaseManager {
+  readonly #authkey: Buffer;
+  readonly #shutdownTimeout: number;
+  #address: Address | undefined;
+  #state: 'initial' | 'started' | 'connected' | 'serving' | 'shut down' = 'initial';
+  #process: ServerProcess | undefined;
+  #owner = process.pid;
+
+  /** @throws TypeError `ERR_INVALID_ARG_TYPE` */
+  constructor(options: ManagerOptions = {}) {
+    const { address, authkey, shutdownTimeout = SHUTDOWN_TIMEOUT } = options;
+    if (authkey !== undefined) assertBytes(authkey, 'authkey');
+    this.#authkey = authkey === undefined ? currentProcess().authkey : Buffer.from(authkey);
+    this.#address = address;
+    this.#shutdownTimeout = waitOptions(shutdownTimeout).timeout;
+  }
+
+  /**
+   * Registers a type of objects, with this class of managers and those that extend it; a manager gets a method
+   * of that name, which makes one in the server and returns a proxy.
+   *
+   * **Only what is exposed can be called**, by name, and never anything of Object: whoever knows the key
+   * can send data and call that, but no code of his own.
+   *
+   * @param callable a class, or a function that returns an object, also always the same. It is called in the
+   *   server. undefined: for clients of a server that knows it, or for `methodToTypeid`, where the result
+   *   itself is the object.
+   */
+  static register(typeid: string, callable?: Callable, options: RegisterOptions = {}): void {
+    const { proxyType, createMethod = true } = options;
+    ownTypes(this).set(typeid, new RegisteredType(typeid, callable, options));
+    if (proxyType !== undefined) {
+      assertFunction(proxyType, 'proxyType');
+      registerProxyType(typeid, proxyType);
+    }
+    if (!createMethod) return;
+    Object.defineProperty(this.prototype, typeid, {
+      value(this: BaseManager, ...args: unknown[]) {
+        return this.create(typeid, ...args);
+      },
+      configurable: true,
+      writable: true,
+    });
+  }
+
+  /**
+   * Starts the server: a fork of this process, which ignores SIGINT and ends with this process. Returns when it
+   * is ready.
+   *
+   * @param initializer called in the server, before it serves anybody
+   * @throws ProcessError `ERR_TRUEFORK_ALREADY_STARTED`, `ERR_TRUEFORK_CLOSED`, and what a fork throws
+   * @throws SystemError `EADDRINUSE` …, and whatever the initializer throws
+   */
+  start<Args extends unknown[]>(initializer?: (...args: Args) => unknown, ...initargs: Args): this {
+    if (initializer !== undefined) assertFunction(initializer, 'initializer');
+    this.#assertInitial();
+    const { process: child, address } = startServer({
+      name: this.constructor.name,
+      address: this.#address ?? nameOfNoFile(),
+      authkey: this.#authkey,
+      registry: registryOf(this.constructor),
+      initialize: () => initializer?.(...initargs),
+    });
+    this.#process = child;
+    this.#owner = process.pid;
+    this.#address = address;
+    this.#state = 'started';
+    return this;
+  }
+
+  /**
+   * Connects to a server that somebody else has started.
+   *
+   * @throws ProcessError `ERR_TRUEFORK_MANAGER_LOST` if there is none at the address, AuthenticationError
+   */
+  async connect(): Promise<this> {
+    const link = this.#linkToExisting();
+    await link.callAsync(SERVER_ITSELF, Request.numberOfObjects, []);
+    this.#state = 'connected';
+    return this;
+  }
+
+  /** As {@link connect}, and blocks the thread. */
+  connectSync(): this {
+    this.#linkToExisting().call(SERVER_ITSELF, Request.numberOfObjects, []);
+    this.#state = 'connected';
+    return this;
+  }
+
+  /**
+   * A server in this process, for a program that does nothing else: `await
+   * manager.getServer().serveForever()`. It listens from here on.
+   */
+  getServer(): ManagerServer {
+    this.#assertInitial();
+    const listener = listen(this.#address ?? nameOfNoFile(), this.#authkey);
+    const server = new Server(registryOf(this.constructor), listener);
+    this.#address = server.address;
+    this.#state = 'serving';
+    return {
+      address: server.address,
+      serveForever: () => server.serve(),
+      stop: () => server.stop(),
+    };
+  }
+
+  /**
+   * Makes an object in the server.
+   *
+   * @returns its proxy
+   * @throws ProcessError `ERR_TRUEFORK_NOT_STARTED`, `ERR_TRUEFORK_CLOSED`, `ERR_TRUEFORK_NO_SUCH_TYPE`,
+   *   `ERR_TRUEFORK_MANAGER_LOST`; and what its class throws
+   */
+  create(typeid: string, ...args: unknown[]): unknown {
+    return this.#link().call(SERVER_ITSELF, Request.create, [typeid, ...args]);
+  }
+
+  /** As {@link create}, and leaves the event loop free. */
+  createAsync(typeid: string, ...args: unknown[]): Promise<unknown> {
+    return this.#link().callAsync(SERVER_ITSELF, Request.create, [typeid, ...args]);
+  }
+
+  /** How many objects clients have in the server. */
+  numberOfObjects(): number {
+    return this.#link().call(SERVER_ITSELF, Request.numberOfObjects, []) as number;
+  }
+
+  /** What objects these are, a line each. */
+  debugInfo(): string {
+    return this.#link().call(SERVER_ITSELF, Request.debugInfo, []) as string;
+  }
+
+  /**
+   * Ends the server that {@link start} has started: asks it to, and makes it if it does not. All proxies are
+   * of no use any more. Does nothing in other processes. May be called twice.
+   */
+  async shutdown(): Promise<void> {
+    const child = this.#beginShutdown();
+    if (child === undefined) return;
+    const askNicely = linkTo(this.#address!, this.#authkey);
+    const asked = askNicely.callAsync(SERVER_ITSELF, Request.shutdown, []).catch(() => {});
+    for (const resort of LAST_RESORTS) {
+      if ((await child.join(this.#shutdownTimeout)) !== null) break;
+      child[resort]();
+    }
+    await child.join();
+    await asked;
+    forgetLinks(this.#address!);
+  }
+
+  /** As {@link shutdown}, and blocks the thread. */
+  shutdownSync(): void {
+    const child = this.#beginShutdown();
+    if (child === undefined) return;
+    linkTo(this.#address!, this.#authkey).tell(Request.shutdown);
+    for (const resort of LAST_RESORTS) {
+      if (child.joinSync(this.#shutdownTimeout) !== null) break;
+      child[resort]();
+    }
+    child.joinSync();
+    forgetLinks(this.#address!);
+  }
+
+  /**
+   * Waits until the server that {@link start} has started has ended.
+   *
+   * @returns its exit code: 0 after {@link shutdown}; null after the timeout
+   */
+  join(options: number | WaitOptions = {}): Promise<number | null | undefined> {
+    return this.#started().join(options);
+  }
+
+  /** As {@link join}, and blocks the thread. */
+  joinSync(options: number | SyncWaitOptions = {}): number | null | undefined {
+    return this.#started().joinSync(options);
+  }
+
+  /** Where the server is; undefined before there is one. */
+  get address(): Address | undefined {
+    return this.#address;
+  }
+
+  /** The pid of the server that {@link start} has started, or null. */
+  get pid(): number | null {
+    return this.#process?.pid ?? null;
+  }
+
+  /** For `using`: {@link shutdownSync}. */
+  [Symbol.dispose](): void {
+    this.shutdownSync();
+  }
+
+  /** For `await using`: {@link shutdown}. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.shutdown();
+  }
+
+  #assertInitial(): void {
+    if (this.#state === 'initial') return;
+    if (this.#state === 'shut down') throw shutDownError();
+    throw new ProcessError('ERR_TRUEFORK_ALREADY_STARTED', 'the manager has a server already');
+  }
+
+  #linkToExisting(): ServerLink {
+    if (this.#state !== 'connected') this.#assertInitial();
+    if (this.#address !== undefined) return linkTo(this.#address, this.#authkey);
+    throw new ProcessError('ERR_TRUEFORK_NOT_STARTED', 'connect() needs an address');
+  }
+
+  #link(): ServerLink {
+    if (this.#state === 'shut down') throw shutDownError();
+    if (this.#state === 'initial' || this.#state === 'serving') {
+      throw new ProcessError(
+        'ERR_TRUEFORK_NOT_STARTED',
+        'the manager has no server that could be used from here: call start() or connect()',
+      );
+    }
+    return linkTo(this.#address!, this.#authkey);
+  }
+
+  #started(): ServerProcess {
+    if (this.#process !== undefined) return this.#process;
+    throw new ProcessError('ERR_TRUEFORK_NOT_STARTED', 'the manager has not started a server');
+  }
+
+  #beginShutdown(): ServerProcess | undefined {
+    if (this.#process === undefined || this.#owner !== process.pid) return undefined;
+    if (this.#state === 'shut down') return undefined;
+    this.#state = 'shut down';
+    return this.#process;
+  }
+}
+
+function shutDownError(): ProcessError {
+  return new ProcessError('ERR_TRUEFORK_CLOSED', 'the manager has shut down');
+}

@@ -1,0 +1,34 @@
+// What clients and servers say to each other. All of it is calls of methods of objects; object 0 is the server
+// itself.
+export const SERVER_ITSELF = 0;
+
+/** In the place of the number of a call: nobody waits for an answer. */
+export const NO_ANSWER = 0xffff_ffff;
+
+/** What a reply is. */
+export const Reply = { value: 0, error: 1 } as const;
+
+/** Methods of the server itself. */
+export const Request = {
+  /** `(version, session, pid)`: the first. Returns which server it is. */
+  hello: 'hello',
+  create: 'create',
+  /** `(id, count, …)` */
+  drop: 'drop',
+  /** `(number of the call)` */
+  cancel: 'cancel',
+  /** `(id)`: keeps an object alive for whoever brings the ticket that it returns. */
+  hold: 'hold',
+  /** `(id, ticket)` */
+  redeem: 'redeem',
+  /** `(session)`: a fork will have references of its own. */
+  prepareFork: 'prepareFork',
+  /** `(session, pid)`: where it is, or undefined if there is none. */
+  noteFork: 'noteFork',
+  shutdown: 'shutdown',
+  numberOfObjects: 'numberOfObjects',
+  debugInfo: 'debugInfo',
+} as const;
+
+/** Both sides must be of one mind. */
+export const VERSION = 1;

@@ -1,0 +1,251 @@
+// Locks, semaphores, conditions, events, barriers and queues: as those in shared memory, where `name()` leaves
+// the event loop free and `nameSync()` blocks the thread.
+import { withLock, withLockSync } from '../../synchronize/with.js';
+import { assertInteger } from '../../validate.js';
+import { Deadline, type SyncWaitOptions, type WaitOptions, waitOptions } from '../../waiting.js';
+import { type Makers, referenceOf } from '../reference.js';
+import { Outcome } from '../outcome.js';
+import { BaseProxy } from './base.js';
+
+function call(proxy: object, method: string, ...args: unknown[]): unknown {
+  return referenceOf(proxy).call(method, ...args);
+}
+
+/** Waits in the server. */
+function wait(
+  proxy: object,
+  method: string,
+  options: number | WaitOptions,
+  ...args: unknown[]
+): Promise<unknown> {
+  const { timeout, signal } = waitOptions(options);
+  return referenceOf(proxy).callAsync(method, [...args, timeout], signal);
+}
+
+function waitSync(
+  proxy: object,
+  method: string,
+  options: number | SyncWaitOptions,
+  ...args: unknown[]
+): unknown {
+  return call(proxy, method, ...args, waitOptions(options).timeout);
+}
+
+/** What can be acquired and released. As Python's AcquirerProxy. */
+class AcquirerProxy extends BaseProxy {
+  #recovered = false;
+
+  async acquire(options: number | WaitOptions = {}): Promise<boolean> {
+    return this.#note(await wait(this, 'acquire', options));
+  }
+
+  acquireSync(options: number | SyncWaitOptions = {}): boolean {
+    return this.#note(waitSync(this, 'acquire', options));
+  }
+
+  release(): void {
+    call(this, 'release');
+  }
+
+  with<T>(fn: () => T, options?: number | WaitOptions): Promise<Awaited<T>> {
+    return withLock(this, fn, options);
+  }
+
+  withSync<T>(fn: () => T, options?: number | SyncWaitOptions): T {
+    return withLockSync(this, fn, options);
+  }
+
+  get recovered(): boolean {
+    return this.#recovered;
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+
+  #note(outcome: unknown): boolean {
+    this.#recovered = outcome === Outcome.recovered;
+    return outcome !== Outcome.timedOut;
+  }
+}
+
+class LockProxy extends AcquirerProxy {
+  locked(): boolean {
+    return call(this, 'locked') as boolean;
+  }
+}
+
+class SemaphoreProxy extends AcquirerProxy {
+  getValue(): number {
+    return call(this, 'getValue') as number;
+  }
+}
+
+class ConditionProxy extends LockProxy {
+  async wait(options: number | WaitOptions = {}): Promise<boolean> {
+    return (await wait(this, 'wait', options)) as boolean;
+  }
+
+  waitSync(options: number | SyncWaitOptions = {}): boolean {
+    return waitSync(this, 'wait', options) as boolean;
+  }
+
+  /** The predicate is called here, with the lock held. */
+  async waitFor<T>(predicate: () => T, options: number | WaitOptions = {}): Promise<T> {
+    const { timeout, signal } = waitOptions(options);
+    const deadline = new Deadline(timeout);
+    let result = predicate();
+    while (!result && !deadline.isOver) {
+      await this.wait({ timeout: deadline.left, signal });
+      result = predicate();
+    }
+    return result;
+  }
+
+  waitForSync<T>(predicate: () => T, options: number | SyncWaitOptions = {}): T {
+    const deadline = new Deadline(waitOptions(options).timeout);
+    let result = predicate();
+    while (!result && !deadline.isOver) {
+      this.waitSync(deadline.left);
+      result = predicate();
+    }
+    return result;
+  }
+
+  notify(n = 1): void {
+    assertInteger(n, 'n', 0);
+    call(this, 'notify', n);
+  }
+
+  notifyAll(): void {
+    call(this, 'notifyAll');
+  }
+}
+
+class EventProxy extends BaseProxy {
+  isSet(): boolean {
+    return call(this, 'isSet') as boolean;
+  }
+
+  set(): void {
+    call(this, 'set');
+  }
+
+  clear(): void {
+    call(this, 'clear');
+  }
+
+  async wait(options: number | WaitOptions = {}): Promise<boolean> {
+    return (await wait(this, 'wait', options)) as boolean;
+  }
+
+  waitSync(options: number | SyncWaitOptions = {}): boolean {
+    return waitSync(this, 'wait', options) as boolean;
+  }
+}
+
+class BarrierProxy extends BaseProxy {
+  async wait(options?: number | WaitOptions): Promise<number> {
+    const reference = referenceOf(this);
+    if (options === undefined) return (await reference.callAsync('wait')) as number;
+    return (await wait(this, 'wait', options)) as number;
+  }
+
+  waitSync(options?: number | SyncWaitOptions): number {
+    if (options === undefined) return call(this, 'wait') as number;
+    return waitSync(this, 'wait', options) as number;
+  }
+
+  reset(): void {
+    call(this, 'reset');
+  }
+
+  abort(): void {
+    call(this, 'abort');
+  }
+
+  get parties(): number {
+    return call(this, 'parties') as number;
+  }
+
+  get nWaiting(): number {
+    return call(this, 'nWaiting') as number;
+  }
+
+  get broken(): boolean {
+    return call(this, 'broken') as boolean;
+  }
+}
+
+class QueueProxy extends BaseProxy {
+  async put(item: unknown, options: number | WaitOptions = {}): Promise<void> {
+    await wait(this, 'put', options, item);
+  }
+
+  putSync(item: unknown, options: number | SyncWaitOptions = {}): void {
+    waitSync(this, 'put', options, item);
+  }
+
+  putNowait(item: unknown): void {
+    call(this, 'putNowait', item);
+  }
+
+  get(options: number | WaitOptions = {}): Promise<unknown> {
+    return wait(this, 'get', options);
+  }
+
+  getSync(options: number | SyncWaitOptions = {}): unknown {
+    return waitSync(this, 'get', options);
+  }
+
+  getNowait(): unknown {
+    return call(this, 'getNowait');
+  }
+
+  qsize(): number {
+    return call(this, 'qsize') as number;
+  }
+
+  empty(): boolean {
+    return call(this, 'empty') as boolean;
+  }
+
+  full(): boolean {
+    return call(this, 'full') as boolean;
+  }
+}
+
+class JoinableQueueProxy extends QueueProxy {
+  taskDone(): void {
+    call(this, 'taskDone');
+  }
+
+  async join(options: number | WaitOptions = {}): Promise<boolean> {
+    return (await wait(this, 'join', options)) as boolean;
+  }
+
+  joinSync(options: number | SyncWaitOptions = {}): boolean {
+    return waitSync(this, 'join', options) as boolean;
+  }
+}
+
+export const synchronizeMakers: Makers = {
+  Lock: (reference) => new LockProxy(reference),
+  RLock: (reference) => new LockProxy(reference),
+  Semaphore: (reference) => new SemaphoreProxy(reference),
+  Condition: (reference) => new ConditionProxy(reference),
+  Event: (reference) => new EventProxy(reference),
+  Barrier: (reference) => new BarrierProxy(reference),
+  Queue: (reference) => new QueueProxy(reference),
+  JoinableQueue: (reference) => new JoinableQueueProxy(reference),
+};
+
+export type {
+  BarrierProxy,
+  ConditionProxy,
+  EventProxy,
+  JoinableQueueProxy,
+  LockProxy,
+  QueueProxy,
+  SemaphoreProxy,
+};

@@ -1,0 +1,66 @@
+// What a server knows of its clients.
+import type { StoredObject } from './store.js';
+
+/** Something that a client can hold, and that must not be lost with it. */
+export interface Holding {
+  /** The client is gone. */
+  onHolderGone(session: Session): void;
+}
+
+/** One client process. It ends with the last of its connections, and all that it has is given up. */
+export class Session {
+  readonly name: string;
+  pid: number | undefined;
+  readonly holdings: Set<Holding> = new Set();
+  /** How often each object was granted to it. */
+  readonly grants: Map<StoredObject, number> = new Map();
+  readonly connections: Set<object> = new Set();
+  #isOver = false;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    for (const holding of this.holdings) holding.onHolderGone(this);
+    this.holdings.clear();
+    for (const object of this.grants.keys()) object.forget(this);
+    this.grants.clear();
+  }
+}
+
+/** One call that a client makes. */
+export class Caller {
+  readonly session: Session;
+  #controller: AbortController | undefined;
+  #isAborted = false;
+
+  constructor(session: Session) {
+    this.session = session;
+  }
+
+  /** Aborted when nobody waits for the result any more. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#isAborted) this.#controller.abort();
+    }
+    return this.#controller.signal;
+  }
+
+  /** For what has to be done to its end. */
+  withoutAbort(): Caller {
+    return new Caller(this.session);
+  }
+
+  abort(): void {
+    this.#isAborted = true;
+    this.#controller?.abort();
+  }
+}

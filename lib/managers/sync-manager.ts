@@ -1,0 +1,182 @@
+// multiprocessing.Manager, and what it can make.
+import type { SharedArray, ArrayInit } from '../shared-array.js';
+import type { RawValue } from '../sharedctypes.js';
+import { type SyncWaitOptions, waitOptions } from '../waiting.js';
+import type { TypeCode, ValueOf } from '../type-codes.js';
+import { BaseManager } from './base-manager.js';
+import { RawValue as CellInServer, SharedArray as ArrayInServer } from './referents/cells.js';
+import {
+  Dict,
+  List,
+  ManagedMap,
+  ManagedSet,
+  Namespace,
+  RemoteIterator,
+} from './referents/containers.js';
+import type {
+  BarrierProxy,
+  ConditionProxy,
+  EventProxy,
+  JoinableQueueProxy,
+  LockProxy,
+  QueueProxy,
+  SemaphoreProxy,
+} from './proxies/synchronize.js';
+import { ManagedLock, ManagedRLock } from './referents/locks.js';
+import { ManagedJoinableQueue, ManagedQueue } from './referents/queues.js';
+import {
+  ManagedBarrier,
+  ManagedCondition,
+  ManagedEvent,
+  ManagedSemaphore,
+} from './referents/signals.js';
+
+/**
+ * A manager for the types that programs need most: see {@link Manager}. As Python's `SyncManager`.
+ *
+ * Each access to a proxy is one call of the server, which blocks the thread until it is done; use
+ * {@link asyncProxy} to leave the event loop free. What is stored is a copy: to change what is inside of a
+ * value, store it again, or store a proxy there.
+ */
+export class SyncManager extends BaseManager {
+  /**
+   * An object whose properties all processes share: `d.count -= 1`, `'k' in d`, `delete d.k`,
+   * `Object.keys(d)`. It has no methods, so that every name is free.
+   */
+  dict<T extends object = Record<string, any>>(init?: T | Iterable<[string, T[keyof T]]>): T {
+    return this.create('dict', ...given(init)) as T;
+  }
+
+  /** A list, which reads like an array. `for … of` goes over the elements as they are at its beginning. */
+  list<T = any>(init?: Iterable<T>): T[] {
+    return this.create('list', ...given(init && [...init])) as T[];
+  }
+
+  /** A Map, of keys that are not objects. */
+  map<Key = any, T = any>(init?: Iterable<readonly [Key, T]>): Map<Key, T> {
+    return this.create('map', ...given(init && [...init])) as Map<Key, T>;
+  }
+
+  /** A Set, of values that are not objects. */
+  set<T = any>(init?: Iterable<T>): Set<T> {
+    return this.create('set', ...given(init && [...init])) as Set<T>;
+  }
+
+  /** As {@link dict}; names that begin with `_` stay in the process. */
+  Namespace<T extends object = Record<string, any>>(init?: T): T {
+    return this.create('Namespace', ...given(init)) as T;
+  }
+
+  /** A value with a type: see `Value`. */
+  Value<Code extends TypeCode>(
+    typecode: Code,
+    initial?: ValueOf<Code>,
+  ): Omit<RawValue<Code>, 'close'> & { get(): ValueOf<Code>; set(value: ValueOf<Code>): void } {
+    return this.create('Value', typecode, ...given(initial)) as never;
+  }
+
+  /** An array of a fixed length, with a type: see `SharedArray`. Every element is checked. */
+  Array<Code extends TypeCode>(
+    typecode: Code,
+    init: ArrayInit<Code>,
+  ): Omit<SharedArray<Code>, 'getLock' | 'with' | 'withSync' | 'close'> {
+    const elements = typeof init === 'number' ? init : [...init];
+    return this.create('Array', typecode, elements) as never;
+  }
+
+  /**
+   * As `Lock`. When a process dies that has it, the next one gets it, and `recovered` is true there.
+   *
+   * Locks are slower here than those in shared memory: use them where there is no common parent.
+   */
+  Lock(): LockProxy {
+    return this.create('Lock') as LockProxy;
+  }
+
+  /** As `RLock`; the owner is a process. */
+  RLock(): LockProxy {
+    return this.create('RLock') as LockProxy;
+  }
+
+  Semaphore(value = 1): SemaphoreProxy {
+    return this.create('Semaphore', value) as SemaphoreProxy;
+  }
+
+  BoundedSemaphore(value = 1): SemaphoreProxy {
+    return this.create('BoundedSemaphore', value) as SemaphoreProxy;
+  }
+
+  /** @param lock a Lock or an RLock of this manager; default: an RLock of its own */
+  Condition(lock?: LockProxy): ConditionProxy {
+    return this.create('Condition', ...given(lock)) as ConditionProxy;
+  }
+
+  Event(): EventProxy {
+    return this.create('Event') as EventProxy;
+  }
+
+  /** As `Barrier`, without an action. */
+  Barrier(parties: number, { timeout = Infinity }: SyncWaitOptions = {}): BarrierProxy {
+    return this.create('Barrier', parties, waitOptions(timeout).timeout) as BarrierProxy;
+  }
+
+  /** A queue of any values, also of proxies. @param maxsize 0 or less, the default: no limit */
+  Queue(maxsize = 0): QueueProxy {
+    return this.create('Queue', maxsize) as QueueProxy;
+  }
+
+  /** As `JoinableQueue`. @param maxsize 0 or less, the default: no limit */
+  JoinableQueue(maxsize = 0): JoinableQueueProxy {
+    return this.create('JoinableQueue', maxsize) as JoinableQueueProxy;
+  }
+}
+
+function given(init: unknown): unknown[] {
+  return init === undefined ? [] : [init];
+}
+
+const TYPES: Record<string, (...args: never[]) => object> = {
+  dict: (init?: object) => new Dict(init),
+  list: (init?: Iterable<unknown>) => new List(init),
+  map: (init?: Iterable<[unknown, unknown]>) => new ManagedMap(init),
+  set: (init?: Iterable<unknown>) => new ManagedSet(init),
+  Namespace: (init?: object) => new Namespace(init),
+  Value: (typecode: 'i', initial?: number) => new CellInServer(typecode, initial),
+  Array: (typecode: 'i', init: number) => new ArrayInServer(typecode, init),
+  Lock: () => new ManagedLock(),
+  RLock: () => new ManagedRLock(),
+  Semaphore: (value: number) => new ManagedSemaphore(value),
+  BoundedSemaphore: (value: number) => new ManagedSemaphore(value, true),
+  Condition: (lock?: object) => new ManagedCondition(lock),
+  Event: () => new ManagedEvent(),
+  Barrier: (parties: number, timeout: number) => new ManagedBarrier(parties, timeout),
+  Queue: (maxsize: number) => new ManagedQueue(maxsize),
+  JoinableQueue: (maxsize: number) => new ManagedJoinableQueue(maxsize),
+  Iterator: (source: Iterable<unknown>) => new RemoteIterator(source),
+};
+
+for (const [typeid, make] of Object.entries(TYPES)) {
+  const isBase = typeid === 'Iterator';
+  (isBase ? BaseManager : SyncManager).register(typeid, make, { createMethod: false });
+}
+
+/**
+ * Starts a manager: a process that has objects for others to use, through proxies that read like the
+ * objects themselves. As Python's `multiprocessing.Manager()`.
+ *
+ * Proxies can be used in children that were forked, be sent to other processes, and be stored in other
+ * objects of a manager. An object lives as long as anybody has a proxy for it.
+ *
+ * The server ends by `shutdown()`, or with the process that has started it.
+ *
+ * @example
+ * ```ts
+ * using manager = Manager();
+ * const d = manager.dict({ count: 0 });
+ * await inChild(() => (d.count += 1));
+ * console.log(d.count); // 1
+ * ```
+ */
+export function Manager(): SyncManager {
+  return new SyncManager().start();
+}
