@@ -60,6 +60,7 @@
         "native/ring_object.cc",
         "native/robust_list.cc",
         "native/semaphores.cc",
+        "native/shareable_memory.cc",
         "native/shared_lock.cc",
         "native/shared_memory.cc",
         "native/shared_semaphore.cc",

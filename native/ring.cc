@@ -32,10 +32,6 @@ constexpr uint32_t kWindow = (1 << 20) / Mark::kUnit;
 // Not less than that at a time.
 constexpr uint32_t kMuch = 4 * kWindow;
 
-#if !defined(MAP_NORESERVE)
-#define MAP_NORESERVE 0
-#endif
-
 size_t PageSize() {
   static const auto size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   return size;
@@ -147,19 +143,23 @@ uint8_t* Destination::MakeRoom(size_t size) {
 
 uint8_t* Destination::TakeMemory() { return std::exchange(memory_, nullptr); }
 
-RingBlock* Ring::Map(size_t size, uint32_t most) {
-  // Of the pages those that are used take memory, and no others.
-  void* address = mmap(nullptr, SizeOfBlock() + size, PROT_READ | PROT_WRITE,
-                       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (address == MAP_FAILED) return nullptr;
-  auto* block = static_cast<RingBlock*>(address);
+size_t Ring::LengthFor(size_t size) { return SizeOfBlock() + size; }
+
+RingBlock* Ring::Make(void* memory, size_t size, uint32_t most) {
+  auto* block = static_cast<RingBlock*>(memory);
   block->units = static_cast<uint32_t>(size / Mark::kUnit);
   block->most = most;
   return block;
 }
 
-void Ring::Unmap(RingBlock* block) {
-  munmap(block, SizeOfBlock() + size_t{block->units} * Mark::kUnit);
+RingBlock* Ring::Find(void* memory, size_t length) {
+  auto* block = static_cast<RingBlock*>(memory);
+  if (length < LengthFor(kLeastSize)) return nullptr;
+  const size_t size = size_t{block->units} * Mark::kUnit;
+  const bool is_ring = std::has_single_bit(block->units) &&
+                       size >= kLeastSize && size <= kGreatestSize &&
+                       length == LengthFor(size);
+  return is_ring ? block : nullptr;
 }
 
 Ring::Ring(RingBlock* block)

@@ -123,10 +123,12 @@ class Ring {
   static constexpr size_t kLeastSize = 4096;
   static constexpr size_t kGreatestSize = size_t{1} << 32;
 
-  // Maps a ring of `size` bytes, a power of two, for this process and those
-  // that are forked from it. nullptr: errno says why.
-  static RingBlock* Map(size_t size, uint32_t most);
-  static void Unmap(RingBlock* block);
+  // How much memory a ring of `size` bytes takes, a power of two.
+  static size_t LengthFor(size_t size);
+  // Makes a ring of memory that is all zeros.
+  static RingBlock* Make(void* memory, size_t size, uint32_t most);
+  // The ring in memory that another process has made; nullptr: there is none.
+  static RingBlock* Find(void* memory, size_t length);
 
   explicit Ring(RingBlock* block);
 

@@ -1,5 +1,7 @@
 #include "ring_object.h"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstdlib>
 #include <utility>
@@ -32,6 +34,13 @@ Record RecordOf(const Napi::CallbackInfo& info) {
   return {static_cast<uint8_t>(Int(info, 0)), bytes.data, bytes.size};
 }
 
+std::shared_ptr<ShareableMemory> Owned(const ShareableMemory& memory) {
+  return {new ShareableMemory(memory), [](ShareableMemory* owned) {
+            Unmap(owned);
+            delete owned;
+          }};
+}
+
 Napi::Value Scratch(const Napi::CallbackInfo& info) {
   return Napi::ArrayBuffer::New(info.Env(), scratch, kScratchSize);
 }
@@ -43,6 +52,9 @@ void RingObject::Register(Napi::Env env, Napi::Object exports) {
       env, "Ring",
       {
           InstanceMethod<&RingObject::Map>("map"),
+          InstanceMethod<&RingObject::Attach>("attach"),
+          InstanceMethod<&RingObject::Descriptor>("descriptor"),
+          InstanceMethod<&RingObject::Most>("most"),
           InstanceMethod<&RingObject::Put>("put"),
           InstanceMethod<&RingObject::PutScratch>("putScratch"),
           InstanceMethod<&RingObject::Take>("take"),
@@ -91,14 +103,49 @@ Word* RingObject::Counter() {
   return seat_ == Tasks::kNoSeat ? nullptr : tasks().taken(seat_);
 }
 
+void RingObject::Keep(std::shared_ptr<ShareableMemory> memory,
+                      RingBlock* block) {
+  memory_ = std::move(memory);
+  block_ = std::shared_ptr<RingBlock>(memory_, block);
+}
+
 // map(size, most records): 0 or a negative errno
 Napi::Value RingObject::Map(const Napi::CallbackInfo& info) {
   const auto size =
       static_cast<size_t>(info[0].As<Napi::Number>().Int64Value());
-  RingBlock* block = Ring::Map(size, info[1].As<Napi::Number>().Uint32Value());
-  if (block == nullptr) return Result(info.Env(), -1);
-  block_ = std::shared_ptr<RingBlock>(block, Ring::Unmap);
+  ShareableMemory memory;
+  if (!MapNew(Ring::LengthFor(size), &memory)) return Result(info.Env(), -1);
+  const auto most = info[1].As<Napi::Number>().Uint32Value();
+  Keep(Owned(memory), Ring::Make(memory.address, size, most));
   return Result(info.Env(), 0);
+}
+
+// attach(descriptor): 0 or a negative errno. Takes the descriptor in any case.
+Napi::Value RingObject::Attach(const Napi::CallbackInfo& info) {
+  const int fd = Int(info, 0);
+  ShareableMemory memory;
+  if (!MapReceived(fd, &memory)) {
+    const Napi::Value failure = Result(info.Env(), -1);
+    close(fd);
+    return failure;
+  }
+  RingBlock* block = Ring::Find(memory.address, memory.length);
+  if (block == nullptr) {
+    Unmap(&memory);
+    return Napi::Number::New(info.Env(), -EINVAL);
+  }
+  Keep(Owned(memory), block);
+  return Napi::Number::New(info.Env(), 0);
+}
+
+// descriptor(): of the memory, or -EBADF: it has none
+Napi::Value RingObject::Descriptor(const Napi::CallbackInfo& info) {
+  const int fd = memory_->HasDescriptor() ? memory_->fd : -EBADF;
+  return Napi::Number::New(info.Env(), fd);
+}
+
+Napi::Value RingObject::Most(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), ring().most());
 }
 
 // put(kind, bytes, milliseconds): an outcome

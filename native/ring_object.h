@@ -7,11 +7,12 @@
 
 #include "backlog.h"
 #include "ring.h"
+#include "shareable_memory.h"
 #include "tasks.h"
 
 namespace truefork {
 
-// new Ring(), then map().
+// new Ring(), then map() or attach().
 class RingObject : public Napi::ObjectWrap<RingObject> {
  public:
   static void Register(Napi::Env env, Napi::Object exports);
@@ -25,6 +26,9 @@ class RingObject : public Napi::ObjectWrap<RingObject> {
 
  private:
   Napi::Value Map(const Napi::CallbackInfo& info);
+  Napi::Value Attach(const Napi::CallbackInfo& info);
+  Napi::Value Descriptor(const Napi::CallbackInfo& info);
+  Napi::Value Most(const Napi::CallbackInfo& info);
   Napi::Value Put(const Napi::CallbackInfo& info);
   Napi::Value PutScratch(const Napi::CallbackInfo& info);
   Napi::Value Take(const Napi::CallbackInfo& info);
@@ -47,9 +51,12 @@ class RingObject : public Napi::ObjectWrap<RingObject> {
 
   [[nodiscard]] Ring ring() const { return Ring(block_.get()); }
   [[nodiscard]] Tasks tasks() const { return Tasks(block_.get()); }
+  void Keep(std::shared_ptr<ShareableMemory> memory, RingBlock* block);
   void Sit();
   Word* Counter();
 
+  std::shared_ptr<ShareableMemory> memory_;
+  // Keeps the memory, too.
   std::shared_ptr<RingBlock> block_;
   std::shared_ptr<Backlog> backlog_ = std::make_shared<Backlog>();
   // What take() has taken that was too long for the scratch.

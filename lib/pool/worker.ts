@@ -1,7 +1,14 @@
 // A worker as its pool sees it: what it has in hand, and the line to it.
 import { socketpair } from '../posix/descriptors.js';
 import { onForkedChild } from '../posix/fork.js';
-import { makePoller, READABLE, startPoller, WRITABLE, type Poller, type Wish } from '../posix/poller.js';
+import {
+  makePoller,
+  READABLE,
+  startPoller,
+  WRITABLE,
+  type Poller,
+  type Wish,
+} from '../posix/poller.js';
 import { ForkPoolWorker } from './fork-pool-worker.js';
 import type { Job, Runner, Task } from './job.js';
 import { distance, Ledger, numberAfter } from './ledger.js';

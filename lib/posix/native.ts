@@ -44,10 +44,16 @@ export interface Agent {
   close(): void;
 }
 
-/** Records in shared memory: native/ring.h. Call map() first. */
+/** Records in shared memory: native/ring.h. Call map() or attach() first. */
 export interface Ring {
   /** Returns 0 or a negative errno. */
   map(size: number, mostRecords: number): number;
+  /** The ring of another process. Takes the descriptor, also if it fails. -EINVAL: it is none. */
+  attach(fd: number): number;
+  /** Of its memory, or -EBADF: it has none. */
+  descriptor(): number;
+  /** How many records there can be. */
+  most(): number;
   /** An outcome (lib/synchronize/outcome.ts). Blocks the thread. */
   put(kind: number, bytes: Uint8Array, timeout: number): number;
   /** The same for the first bytes of the scratch's body. */

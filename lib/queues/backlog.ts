@@ -1,5 +1,6 @@
 // What this process has put into a queue without a limit, and there is no room for yet:
 // native/backlog.h. An agent puts it, whatever the thread does meanwhile.
+import { discard } from '../serialize.js';
 import { type Errand, send } from '../synchronize/agents.js';
 import { lockerId } from '../synchronize/robust-list.js';
 import { throwIfAborted, waitFor } from '../waiting.js';
@@ -31,7 +32,12 @@ export class Backlog implements Leaver {
   put(value: unknown): void {
     const item = this.#ring.putUnless(this.length > 0, value);
     if (item === undefined) return;
-    if (!this.#ring.native.addToBacklog(item.kind, item.body)) this.#feed();
+    try {
+      if (!this.#ring.native.addToBacklog(item.kind, item.body)) this.#feed();
+    } catch (error) {
+      discard(item);
+      throw error;
+    }
   }
 
   /** @returns false after the timeout. @throws AbortError */

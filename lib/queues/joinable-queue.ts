@@ -3,6 +3,7 @@ import { ProcessError } from '../errors.js';
 import { type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
 import { TaskLine } from './task-line.js';
 import { Queue, type QueueOptions, ringOf } from './queue.js';
+import { makeQueueShareable } from './sending.js';
 
 function tasksLost(count: number): ProcessError {
   return new ProcessError(
@@ -72,5 +73,9 @@ export class JoinableQueue<T = unknown> extends Queue<T> {
     const lost = hasEnded ? this.#tasks.writeOff() : 0;
     if (lost > 0) throw tasksLost(lost);
     return hasEnded;
+  }
+
+  static {
+    makeQueueShareable<JoinableQueue>(JoinableQueue, ringOf, (most) => new JoinableQueue(most));
   }
 }

@@ -4,7 +4,7 @@
 // A value is put or it is not: whoever gives up asks the agent first, and has not given up if it
 // was put.
 import type { ProcessError } from '../errors.js';
-import { encode, type Encoded } from '../serialize.js';
+import { discard, encode, type Encoded } from '../serialize.js';
 import { type Errand, send } from '../synchronize/agents.js';
 import { DONE } from '../synchronize/outcome.js';
 import { lockerId } from '../synchronize/robust-list.js';
@@ -20,8 +20,8 @@ interface Putter {
 }
 
 /** Bytes that nobody changes while they wait. */
-export function keep({ kind, body }: Encoded): Encoded {
-  return { kind, body: new Uint8Array(body) };
+export function keep(item: Encoded): Encoded {
+  return { ...item, body: new Uint8Array(item.body) };
 }
 
 export class PutLine {
@@ -44,7 +44,10 @@ export class PutLine {
       await takesTurn();
       return true;
     }
-    if (timeout === 0) return false;
+    if (timeout === 0) {
+      discard(item);
+      return false;
+    }
     const putter: Putter = { item: keep(item), wake: () => {}, isDone: false, failure: undefined };
     const subscribe = (wake: () => void): (() => void) => {
       putter.wake = wake;
@@ -55,6 +58,8 @@ export class PutLine {
       await waitFor(subscribe, timeout, signal);
     } catch (error) {
       if (!putter.isDone) throw error;
+    } finally {
+      if (!putter.isDone) discard(item);
     }
     if (putter.failure !== undefined) throw putter.failure;
     return putter.isDone;
@@ -63,8 +68,15 @@ export class PutLine {
   /** As {@link put}, and blocks the thread, also until those who came before have put theirs. */
   putSync(value: unknown, timeout: number): boolean {
     this.#forgetParent();
-    if (this.#putters.length === 0) return this.#ring.put(value, timeout) === undefined;
-    const item = encode(value);
+    const isFirst = this.#putters.length === 0;
+    const item = isFirst ? this.#ring.put(value, timeout) : encode(value);
+    if (item === undefined) return true;
+    const isPut = !isFirst && this.#putAfterOthers(item, timeout);
+    if (!isPut) discard(item);
+    return isPut;
+  }
+
+  #putAfterOthers(item: Encoded, timeout: number): boolean {
     const deadline = new Deadline(timeout);
     this.#recall();
     try {

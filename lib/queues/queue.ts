@@ -7,6 +7,7 @@ import { Backlog } from './backlog.js';
 import { GetLine } from './get-line.js';
 import { PutLine } from './put-line.js';
 import { NOTHING, SharedRing } from './ring.js';
+import { makeQueueShareable, note } from './sending.js';
 
 /** How a queue is made. */
 export interface QueueOptions {
@@ -45,7 +46,8 @@ export let ringOf: (queue: Queue) => SharedRing;
  * process that is killed, whatever it is doing, takes at most the item with it that it is
  * putting or getting at that moment, and keeps nobody else waiting.
  *
- * Values travel as through a pipe: see {@link Connection.send}.
+ * Values travel as through a pipe: see {@link Connection.send}. A queue can itself be sent, also to
+ * processes that are no children.
  *
  * @example
  * ```ts
@@ -65,6 +67,7 @@ export class Queue<T = unknown> {
 
   static {
     ringOf = (queue) => queue.#ring;
+    makeQueueShareable<Queue>(Queue, ringOf, (most) => new Queue(most));
   }
 
   /** Whether this object has put anything. */
@@ -81,6 +84,7 @@ export class Queue<T = unknown> {
     this.#getters = new GetLine(this.#ring);
     this.#backlog = new Backlog(this.#ring);
     if (this.#maxsize > 0) this.#putters = new PutLine(this.#ring);
+    note(this, this.#ring);
   }
 
   /**

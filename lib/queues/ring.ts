@@ -75,7 +75,21 @@ function mapUsualSize(ring: Ring, most: number): number {
   }
 }
 
+/** What the next SharedRing is over, instead of memory of its own. */
+let received: Ring | undefined;
+
+/** Makes a queue over a ring that is there. */
+export function makeOver<T>(ring: Ring, make: () => T): T {
+  received = ring;
+  try {
+    return make();
+  } finally {
+    received = undefined;
+  }
+}
+
 function map(size: number | undefined, most: number): Ring {
+  if (received !== undefined) return received;
   const ring = new native.Ring();
   const result = size === undefined ? mapUsualSize(ring, most) : ring.map(size, most);
   if (result < 0) throw systemError(result, 'mmap');

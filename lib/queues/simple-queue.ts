@@ -6,6 +6,7 @@ import { GetLine } from './get-line.js';
 import { PutLine } from './put-line.js';
 import { type QueueOptions, sizeOf } from './queue.js';
 import { NOTHING, SharedRing } from './ring.js';
+import { makeQueueShareable, note } from './sending.js';
 
 /**
  * A {@link Queue} with less to it, as Python's `multiprocessing.SimpleQueue`: its only limit
@@ -23,6 +24,7 @@ export class SimpleQueue<T = unknown> {
     this.#ring = new SharedRing(sizeOf(options), 0);
     this.#getters = new GetLine(this.#ring);
     this.#putters = new PutLine(this.#ring);
+    note(this, this.#ring);
   }
 
   /**
@@ -93,6 +95,14 @@ export class SimpleQueue<T = unknown> {
 
   #closedError(): ProcessError {
     return new ProcessError('ERR_TRUEFORK_CLOSED', 'the queue is closed');
+  }
+
+  static {
+    makeQueueShareable<SimpleQueue>(
+      SimpleQueue,
+      (queue) => queue.#ring,
+      () => new SimpleQueue(),
+    );
   }
 }
 

@@ -1,12 +1,10 @@
 // Shared memory, and what lies in it, that is sent to those who were not forked with it.
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { spawnSync } from 'node:child_process';
 import {
   Barrier,
   BoundedSemaphore,
   Condition,
-  type Connection,
   Event,
   Listener,
   Lock,
@@ -22,7 +20,7 @@ import {
 } from 'truefork';
 import { countDescriptors, countSharedMappings, until } from '../support/observe.js';
 import type { Scenarios } from '../support/scenarios.js';
-import { KEY } from './listening.js';
+import { stranger } from './stranger.js';
 import { assertGood, CLOSED, EOF, started, turn } from './support.js';
 
 const { gc } = globalThis as unknown as { gc: () => void };
@@ -36,24 +34,6 @@ async function around<T>(value: T): Promise<T[]> {
   await Promise.all(sending);
   for (const end of [a, b, reader, writer]) end.close();
   return received;
-}
-
-/** Starts a program that is not forked from this one, and connects with it. */
-async function stranger(program: string): Promise<[Connection, () => Promise<void>]> {
-  using listener = new Listener(undefined, { authkey: KEY });
-  const lines = `
-    import * as truefork from 'truefork';
-    const connection = await truefork.Client(process.argv[1], { authkey: Buffer.from(process.argv[2]) });
-    ${program}
-  `;
-  const args = ['--input-type=module', '-e', lines, listener.address as string, String(KEY)];
-  const other = spawn(process.execPath, args, { stdio: 'inherit' });
-  const connection = await listener.accept();
-  const end = async (): Promise<void> => {
-    if (other.exitCode === null) await once(other, 'exit');
-    assert.equal(other.exitCode, 0);
-  };
-  return [connection, end];
 }
 
 export const scenarios: Scenarios = {

@@ -163,7 +163,7 @@ export const scenarios: Scenarios = {
       const pid = fork();
       if (pid === 0) {
         d['child'] = process.pid;
-        _exit(d['x']!);
+        _exit(d['x']);
       }
       assert.equal(waitpid(pid)?.exitcode, 1);
       assert.equal(d['child'], pid);

@@ -19,11 +19,22 @@
 namespace {
 
 using truefork::Destination;
+using truefork::Mark;
 using truefork::Moment;
 using truefork::Outcome;
 using truefork::Patience;
 using truefork::Ring;
 using truefork::RingBlock;
+
+RingBlock* Map(size_t size) {
+  void* memory = mmap(nullptr, Ring::LengthFor(size), PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  return Ring::Make(memory, size, 0);
+}
+
+void Unmap(RingBlock* block) {
+  munmap(block, Ring::LengthFor(size_t{block->units} * Mark::kUnit));
+}
 
 constexpr size_t kSize = Ring::kLeastSize;
 constexpr size_t kShort = 100;
@@ -82,8 +93,8 @@ void TakeUnseen(RingBlock* block) {
 }
 
 void Prepare() {
-  Put(Ring::Map(Ring::kLeastSize, 0), 2, kShort, {Moment::In(0), nullptr});
-  Put(Ring::Map(Ring::kLeastSize, 0), 2, kLong, {Moment::In(0), nullptr});
+  Put(Map(Ring::kLeastSize), 2, kShort, {Moment::In(0), nullptr});
+  Put(Map(Ring::kLeastSize), 2, kLong, {Moment::In(0), nullptr});
 }
 
 Patience Bounded() { return {Moment::In(kBounded), nullptr}; }
@@ -215,7 +226,7 @@ bool WithPutter(RingBlock* block, size_t size,
 // One whose items are far from its beginning, so that who takes moves them.
 RingBlock* MapUsed() {
   constexpr size_t kMegabytes = size_t{4} << 20;
-  RingBlock* block = Ring::Map(kMegabytes, 0);
+  RingBlock* block = Map(kMegabytes);
   const std::string text(kMegabytes / 4 - 100, 'x');
   for (int i = 0; i < 2; i++) {
     Ring(block).Put(
@@ -303,7 +314,7 @@ const Scenario kScenarios[] = {
        const bool was_killed = KilledAfter(step, [=] { TakeUnseen(block); });
        Expect(was_killed || block->origin.load() != 0, "nothing has moved");
        ExpectUsable(block, {2, 3}, 0, 1);
-       Ring::Unmap(block);
+       Unmap(block);
        return was_killed;
      }},
     {"put back",
@@ -326,13 +337,13 @@ void RunAll(long stride, long first) {  // NOLINT(google-runtime-int)
     int kills = 0;
     bool was_killed = true;
     for (step = first; was_killed; step += stride, kills++) {
-      RingBlock* block = Ring::Map(kSize, 0);
+      RingBlock* block = Map(kSize);
       auto* seen = static_cast<std::atomic<int>*>(
           mmap(nullptr, 1024, PROT_READ | PROT_WRITE,
                MAP_SHARED | MAP_ANONYMOUS, -1, 0));
       was_killed = each.run(block, seen);
       munmap(seen, 1024);
-      Ring::Unmap(block);
+      Unmap(block);
     }
     printf("%s: %d\n", each.name, kills);
     fflush(stdout);

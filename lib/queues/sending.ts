@@ -1,0 +1,67 @@
+// Queues that are sent: what arrives is over the same memory, and where this process has that already it
+// is the queue that it has.
+import { fstatSync } from 'node:fs';
+import { check, ProcessError } from '../errors.js';
+import { close } from '../posix/descriptors.js';
+import { native, type Ring } from '../posix/native.js';
+import { type Delivered, type Luggage, makeShareable } from '../shareables.js';
+import { makeOver, type SharedRing } from './ring.js';
+
+/** The queues of this process, by the identity of their memory. */
+const known = new Map<string, WeakRef<object>>();
+const collected = new FinalizationRegistry<string>((identity) => {
+  if (known.get(identity)?.deref() === undefined) known.delete(identity);
+});
+
+function identityOf(fd: number): string {
+  const { dev, ino } = fstatSync(fd);
+  return `${dev}:${ino}`;
+}
+
+/** Says that `queue` is what this process has over the ring. */
+export function note(queue: object, { native: ring }: SharedRing): void {
+  const fd = ring.descriptor();
+  if (fd < 0) return;
+  const identity = identityOf(fd);
+  known.set(identity, new WeakRef(queue));
+  collected.register(queue, identity);
+}
+
+function send({ native: ring }: SharedRing, luggage: Luggage): number {
+  const fd = ring.descriptor();
+  if (fd >= 0) return luggage.descriptor(fd);
+  throw new ProcessError(
+    'ERR_TRUEFORK_NOT_SHAREABLE',
+    'this queue cannot be sent: when it was made too many descriptors were in use',
+  );
+}
+
+function attach(fd: number): Ring {
+  const ring = new native.Ring();
+  check(ring.attach(fd), 'mmap');
+  return ring;
+}
+
+/**
+ * Says how the queues of a class are sent.
+ *
+ * @param make makes one that can hold `most` items
+ */
+export function makeQueueShareable<T extends object>(
+  Class: abstract new (...args: never[]) => T,
+  ringOf: (queue: T) => SharedRing,
+  make: (most: number) => T,
+): void {
+  function putTogether(number: number, delivered: Delivered): T {
+    const fd = delivered.descriptor(number);
+    const found = known.get(identityOf(fd))?.deref();
+    if (found instanceof Class) {
+      close(fd);
+      return found;
+    }
+    const ring = attach(fd);
+    return makeOver(ring, () => make(ring.most()));
+  }
+  const takeApart = (queue: T, luggage: Luggage): number => send(ringOf(queue), luggage);
+  makeShareable(Class.name, Class, { takeApart, putTogether });
+}
