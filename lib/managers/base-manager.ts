@@ -5,6 +5,7 @@ import { ProcessError } from '../errors.js';
 import { currentProcess } from '../process.js';
 import { assertBytes, assertFunction } from '../validate.js';
 import { type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
+import { type AnyFunction, functionsOf, registerFunction } from './functions.js';
 import { forgetLinks, linkTo } from './links.js';
 import { Request, SERVER_ITSELF } from './protocol.js';
 import { registerProxies } from './proxies/kinds.js';
@@ -47,7 +48,7 @@ function ownTypes(Class: object): Map<string, RegisteredType> {
 }
 
 /** Those of a class and of the classes that it extends. */
-function registryOf(Class: object): Registry {
+function typesOf(Class: object): Registry['types'] {
   const registry = new Map<string, RegisteredType>();
   for (let each: object | null = Class; each !== null; each = Reflect.getPrototypeOf(each)) {
     for (const [typeid, type] of types.get(each) ?? []) {
@@ -55,6 +56,10 @@ function registryOf(Class: object): Registry {
     }
   }
   return registry;
+}
+
+function registryOf(Class: object): Registry {
+  return { types: typesOf(Class), functions: functionsOf(Class) };
 }
 
 function nameOfNoFile(): Address | undefined {
@@ -135,6 +140,17 @@ export class BaseManager {
   }
 
   /**
+   * Registers a function that pools of a server can run: see {@link SyncManager.Pool}. Do so before
+   * the server starts: it knows what there was then. Whoever knows the key can have it called, with any data.
+   *
+   * @param name what clients call it that have not registered the function itself; default: its own name
+   */
+  static registerFunction(fn: AnyFunction, name: string = fn.name): void {
+    assertFunction(fn, 'fn');
+    registerFunction(this, name, fn);
+  }
+
+  /**
    * Starts the server: a fork of this process, which ignores SIGINT and ends with this process. Returns when it
    * is ready.
    *
@@ -185,7 +201,7 @@ export class BaseManager {
   getServer(): ManagerServer {
     this.#assertInitial();
     const listener = listen(this.#address ?? nameOfNoFile(), this.#authkey);
-    const server = new Server(registryOf(this.constructor), listener);
+    const server = new Server(registryOf(this.constructor), listener, this.#authkey);
     this.#address = server.address;
     this.#state = 'serving';
     return {

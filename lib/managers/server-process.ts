@@ -4,7 +4,7 @@ import { Listener } from '../connection/listener.js';
 import { Pipe } from '../connection/pipe.js';
 import type { Connection } from '../connection/connection.js';
 import { ProcessError } from '../errors.js';
-import { Process } from '../process.js';
+import { currentProcess, Process } from '../process.js';
 import { Server } from './server.js';
 import type { Registry } from './types.js';
 
@@ -39,8 +39,10 @@ async function serve(plan: ServerPlan, writer: Connection): Promise<never> {
   process.on('SIGINT', () => {});
   let server: Server;
   try {
+    // What it forks may call it.
+    currentProcess().authkey = plan.authkey;
     await plan.initialize();
-    server = new Server(plan.registry, listen(plan.address, plan.authkey));
+    server = new Server(plan.registry, listen(plan.address, plan.authkey), plan.authkey);
   } catch (error) {
     writer.sendSync(error);
     return process.exit(1);

@@ -10,7 +10,8 @@ import { dup } from '../posix/descriptors.js';
 import { OwnDescriptor } from '../posix/own-descriptor.js';
 import { READABLE } from '../posix/poller.js';
 import { pidfdOpen } from '../posix/wait.js';
-import { adopt, setOwnServer } from './links.js';
+import { serveFunctions } from './functions.js';
+import { adopt, linkTo, setOwnServer } from './links.js';
 import { ITERATE } from './names.js';
 import { NO_ANSWER, Reply, Request, SERVER_ITSELF, VERSION } from './protocol.js';
 import {
@@ -57,6 +58,12 @@ class Granted {
 /** A message that is not one. */
 class Nonsense extends Error {}
 
+/** Whether a message is good, but what it refers to cannot be had: no descriptor is left, or its sender is gone. */
+function isOurFault(error: unknown): boolean {
+  const { code, syscall } = error as Partial<SystemError>;
+  return code === 'ERR_TRUEFORK_HANDLE_LOST' || (code !== undefined && syscall !== undefined);
+}
+
 /** One connection of a client. */
 class Client implements ProxyCodec {
   readonly #server: Server;
@@ -73,7 +80,7 @@ class Client implements ProxyCodec {
 
   onMessage(message: Buffer): void {
     const reader = new MessageReader(message, this);
-    let number: number;
+    let number = NO_ANSWER;
     let id: number;
     let method: string;
     let args: never[];
@@ -82,9 +89,11 @@ class Client implements ProxyCodec {
       id = reader.readDouble();
       method = reader.readString();
       args = this.#readArgs(reader, message.length);
-    } catch {
-      this.#hangUp();
-      return;
+    } catch (error) {
+      if (this.#session !== undefined && isOurFault(error)) {
+        return this.#answer(number, Reply.error, error);
+      }
+      return this.#hangUp();
     }
     this.#handle(number, id, method, args);
   }
@@ -264,10 +273,13 @@ export class Server implements Target {
   /** For calls of this process itself. */
   readonly #own = new Session('server');
   #stop: () => void = () => {};
+  readonly #authkey: Uint8Array;
+  readonly #pid = process.pid;
 
-  constructor(registry: Registry, listener: Listener) {
+  constructor(registry: Registry, listener: Listener, authkey: Uint8Array) {
     this.#registry = registry;
     this.#listener = listener;
+    this.#authkey = authkey;
   }
 
   get address(): Address {
@@ -277,6 +289,7 @@ export class Server implements Target {
   /** Serves all who come, until somebody asks for the end. */
   async serve(): Promise<void> {
     setOwnServer(this);
+    serveFunctions(this.#registry.functions);
     const isStopped = new Promise<void>((resolve) => (this.#stop = resolve));
     const accepting = this.#acceptAll();
     await Promise.race([isStopped, accepting]);
@@ -379,6 +392,7 @@ export class Server implements Target {
   }
 
   call(id: number, method: string, args: readonly unknown[]): unknown {
+    if (this.#original !== undefined) return this.#original.call(id, method, args);
     const result = this.#callHere(id, method, args);
     if (!isThenable(result)) return result;
     throw new ProcessError(
@@ -387,13 +401,25 @@ export class Server implements Target {
     );
   }
 
-  async callAsync(id: number, method: string, args: readonly unknown[]): Promise<unknown> {
+  async callAsync(
+    id: number,
+    method: string,
+    args: readonly unknown[],
+    signal?: AbortSignal,
+  ): Promise<unknown> {
+    if (this.#original !== undefined) return this.#original.callAsync(id, method, args, signal);
     return this.#callHere(id, method, args);
   }
 
-  homeOf(id: number): Home {
+  homeOf(id: number, proxy: object): Home {
+    if (this.#original !== undefined) return this.#original.homeOf(id, proxy);
     const ticket = this.store.issueTicket(this.store.get(id), this.#own);
     return { address: this.address, server: this.identity, ticket };
+  }
+
+  /** In a child that was forked from it, which has copies of the objects: the way to the server. */
+  get #original(): Target | undefined {
+    return this.#pid === process.pid ? undefined : linkTo(this.address, this.#authkey);
   }
 
   #callHere(id: number, method: string, args: readonly unknown[]): unknown {
@@ -406,7 +432,7 @@ export class Server implements Target {
   }
 
   #typeOf(typeid: string): RegisteredType {
-    const type = this.#registry.get(typeid);
+    const type = this.#registry.types.get(typeid);
     if (type !== undefined) return type;
     throw new ProcessError('ERR_TRUEFORK_NO_SUCH_TYPE', `the manager has no type '${typeid}'`);
   }

@@ -121,6 +121,7 @@ export class Store {
   /** @internal For StoredObject. */
   release(object: StoredObject): void {
     this.#kept.delete(object.id);
+    if (!this.#inner.has(object.id)) object.behaviour.end?.(object.referent);
   }
 
   /** Something in this process refers to `object`: it lives as long as that. */

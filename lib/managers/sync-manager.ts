@@ -4,6 +4,7 @@ import type { RawValue } from '../sharedctypes.js';
 import { type SyncWaitOptions, waitOptions } from '../waiting.js';
 import type { TypeCode, ValueOf } from '../type-codes.js';
 import { BaseManager } from './base-manager.js';
+import { type AnyFunction, nameOf, servedFunction } from './functions.js';
 import { RawValue as CellInServer, SharedArray as ArrayInServer } from './referents/cells.js';
 import {
   Dict,
@@ -22,7 +23,9 @@ import type {
   QueueProxy,
   SemaphoreProxy,
 } from './proxies/synchronize.js';
+import type { PoolProxy } from './proxies/pool.js';
 import { ManagedLock, ManagedRLock } from './referents/locks.js';
+import { Pool as PoolInServer } from './referents/pool.js';
 import { ManagedJoinableQueue, ManagedQueue } from './referents/queues.js';
 import {
   ManagedBarrier,
@@ -30,6 +33,15 @@ import {
   ManagedEvent,
   ManagedSemaphore,
 } from './referents/signals.js';
+
+/** What a pool of a server is made of. */
+export interface RemotePoolOptions {
+  /** A function that was registered, or its name: called in each worker before its first task. */
+  initializer?: AnyFunction | string | undefined;
+  initargs?: unknown[] | undefined;
+  /** After so many tasks (of a map: chunks) a worker is replaced. Default: never. */
+  maxTasksPerChild?: number | undefined;
+}
 
 /**
  * A manager for the types that programs need most: see {@link Manager}. As Python's `SyncManager`.
@@ -129,6 +141,29 @@ export class SyncManager extends BaseManager {
   JoinableQueue(maxsize = 0): JoinableQueueProxy {
     return this.create('JoinableQueue', maxsize) as JoinableQueueProxy;
   }
+
+  /**
+   * A pool of processes that the server forks. It runs the functions that were given to
+   * {@link BaseManager.registerFunction} before the manager was started, for none is ever sent; for closures use a
+   * `Pool` of your own, which takes proxies as arguments.
+   *
+   * It is terminated when nobody has it any more.
+   *
+   * @param processes default: `cpuCount()`
+   *
+   * @example
+   * ```ts
+   * SyncManager.registerFunction(square);
+   * using manager = Manager();
+   * const pool = manager.Pool(2);
+   * await pool.map(square, [1, 2, 3]); // [1, 4, 9]
+   * ```
+   */
+  Pool(processes?: number, options: RemotePoolOptions = {}): PoolProxy {
+    const { initializer, initargs = [], maxTasksPerChild } = options;
+    const name = initializer === undefined ? undefined : nameOf(initializer);
+    return this.create('Pool', processes, name, initargs, maxTasksPerChild) as PoolProxy;
+  }
 }
 
 function given(init: unknown): unknown[] {
@@ -152,8 +187,20 @@ const TYPES: Record<string, (...args: never[]) => object> = {
   Barrier: (parties: number, timeout: number) => new ManagedBarrier(parties, timeout),
   Queue: (maxsize: number) => new ManagedQueue(maxsize),
   JoinableQueue: (maxsize: number) => new ManagedJoinableQueue(maxsize),
+  Pool: (processes?: number, initializer?: string, initargs?: never[], most?: number) =>
+    new PoolInServer({
+      processes,
+      initializer: initializer === undefined ? undefined : servedFunction(initializer),
+      initargs,
+      maxTasksPerChild: most,
+    }),
   Iterator: (source: Iterable<unknown>) => new RemoteIterator(source),
 };
+
+// Only pools make them.
+for (const typeid of ['AsyncResult', 'PoolResults']) {
+  SyncManager.register(typeid, undefined, { createMethod: false });
+}
 
 for (const [typeid, make] of Object.entries(TYPES)) {
   const isBase = typeid === 'Iterator';

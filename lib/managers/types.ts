@@ -1,6 +1,7 @@
 // What the types of a manager are made of, on the side of the server.
 import { ProcessError } from '../errors.js';
 import { assertFunction, assertString, assertType } from '../validate.js';
+import type { Functions } from './functions.js';
 import { GET, ITERATE, SET } from './names.js';
 import type { Shape } from './reference.js';
 import type { Caller } from './session.js';
@@ -17,6 +18,8 @@ export interface Behaviour {
   readonly operations: ReadonlyMap<string, Operation>;
   /** Methods whose results are objects of the manager, and of which type. */
   readonly methodToTypeid: ReadonlyMap<string, string>;
+  /** Called when nobody has the object any more. */
+  readonly end?: (referent: unknown) => void;
 }
 
 const NONE: ReadonlyMap<string, string> = new Map();
@@ -190,4 +193,8 @@ export class RegisteredType {
   }
 }
 
-export type Registry = ReadonlyMap<string, RegisteredType>;
+/** What a server offers. */
+export interface Registry {
+  readonly types: ReadonlyMap<string, RegisteredType>;
+  readonly functions: Functions;
+}

@@ -21,6 +21,11 @@ test('a child changes a dict and a list', async () => {
   assert.match(stdout, /ListProxy \[\n\s+9, 8, 7, 6, 5,\n\s+4, 3, 2, 1, 0\n\]/);
 });
 
+test('the workers of a pool put into a queue', async () => {
+  const { stdout } = await runToSuccess(import.meta.url, '../../examples/shared-queue.js');
+  assert.match(stdout, /^1 \* 1 = 1\n(.*\n){6}8 \* 8 = 64\n$/);
+});
+
 const TASKS = fileURLToPath(new URL('../../examples/task-server.js', import.meta.url));
 
 test('workers do the tasks of a server', async () => {

@@ -22,13 +22,13 @@ export function countSharedMappings(): number {
   return readFileSync('/proc/self/maps', 'utf8').match(/^\S+ ...s /gm)?.length ?? 0;
 }
 
-/** The children of this process, by pid, with the state that ps(1) would show. */
-export function children(): Map<number, string> {
+/** The children of a process, by pid, with the state that ps(1) would show. */
+export function children(parent: number = process.pid): Map<number, string> {
   const found = new Map<number, string>();
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue;
     const stat = statOf(Number(name));
-    if (stat?.parent === process.pid) found.set(Number(name), stat.state);
+    if (stat?.parent === parent) found.set(Number(name), stat.state);
   }
   return found;
 }

@@ -4,9 +4,10 @@ import { autoMakers } from './auto.js';
 import { collectionMakers } from './collections.js';
 import { dictMakers } from './dict.js';
 import { listMakers } from './list.js';
+import { poolMakers } from './pool.js';
 import { synchronizeMakers } from './synchronize.js';
 
-const ALL = [autoMakers, collectionMakers, dictMakers, listMakers, synchronizeMakers];
+const ALL = [autoMakers, collectionMakers, dictMakers, listMakers, poolMakers, synchronizeMakers];
 
 /** Makes them known: tokens say only of which kind a proxy is. */
 export function registerProxies(): void {

@@ -1,5 +1,6 @@
 // Queues of a server.
 import { Empty, Full, ProcessError } from '../../errors.js';
+import { JoinableQueue, Queue } from '../../queues.js';
 import { assertInteger } from '../../validate.js';
 import type { Caller, Holding, Session } from '../session.js';
 import { behaviourOf, type Operations, setBehaviour } from '../types.js';
@@ -173,6 +174,25 @@ const joinableOperations: Operations<ManagedJoinableQueue> = {
   join: (queue, [timeout = Infinity], caller) => queue.join(caller, timeout),
 };
 
+/** Those in shared memory, which a program may have registered: their calls that block would hold up all. */
+const sharedOperations: Operations<Queue> = {
+  put: (queue, [item, timeout = Infinity], { signal }) => queue.put(item, { timeout, signal }),
+  get: (queue, [timeout = Infinity], { signal }) => queue.get({ timeout, signal }),
+  putNowait: (queue, [item]) => queue.putNowait(item),
+  getNowait: (queue) => queue.getNowait(),
+  empty: (queue) => queue.empty(),
+  qsize: (queue) => queue.qsize(),
+  full: (queue) => queue.full(),
+};
+
+const sharedJoinableOperations: Operations<JoinableQueue> = {
+  ...(sharedOperations as Operations<JoinableQueue>),
+  taskDone: (queue) => queue.taskDone(),
+  join: (queue, [timeout = Infinity], { signal }) => queue.join({ timeout, signal }),
+};
+
 // The first that fits counts.
+setBehaviour(JoinableQueue, behaviourOf('JoinableQueue', sharedJoinableOperations));
+setBehaviour(Queue, behaviourOf('Queue', sharedOperations));
 setBehaviour(ManagedJoinableQueue, behaviourOf('JoinableQueue', joinableOperations));
 setBehaviour(ManagedQueue, behaviourOf('Queue', operations));
