@@ -124,7 +124,7 @@ async function messagePort(item: unknown, count: number): Promise<number> {
   return seconds;
 }
 
-const python = new Python('queue.py');
+const python = new Python('queues.py');
 const rows: string[][] = [];
 for (const [itemName, item, count] of ITEMS) {
   for (const [producers, consumers] of SHAPES) {
