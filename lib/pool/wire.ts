@@ -81,9 +81,12 @@ export class Wire {
   /** Reads what is there, and gives each message to `receive`. */
   read(receive: (message: Buffer) => void): void {
     for (let sum = 0; sum < MOST_AT_ONCE && !this.hasEnded && !this.#isClosed;) {
-      const count = this.#isLong() ? this.#readLong(receive) : this.#readShort(receive);
+      const isLong = this.#isLong();
+      const room = (isLong ? this.#part.length : SCRATCH) - this.#partLength;
+      const count = isLong ? this.#readLong(receive) : this.#readShort(receive);
       if (count === undefined) return;
       this.hasEnded = count === 0;
+      if (count < room) return; // to ask again would be a call for nothing
       sum += count;
     }
   }
