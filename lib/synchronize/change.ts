@@ -32,15 +32,12 @@ export class Onlookers {
   waitUntilSync(isOver: () => boolean, timeout: number): boolean {
     this.#recallAgent();
     const deadline = new Deadline(timeout);
-    for (;;) {
+    while (!isOver() && !deadline.isOver) {
       const watched = this.#words(); // before the look, so that what changes after it ends the sleep
-      const isNow = isOver();
-      if (isNow || deadline.isOver) {
-        this.#lookAgain();
-        return isNow;
-      }
-      native.sleep(this.#buffer, watched, deadline.left);
+      if (!isOver()) native.sleep(this.#buffer, watched, deadline.left);
     }
+    this.#lookAgain();
+    return isOver();
   }
 
   /** @returns false after the timeout. @throws AbortError */
