@@ -78,15 +78,16 @@ export class Wire {
     }
   }
 
-  /** Reads what is there, and gives each message to `receive`. */
+  /**
+   * Reads what is there, and gives each message to `receive`. To the end, although a short read says that
+   * there is no more: after an error of the socket, such as a peer that left something unread, libuv
+   * does not call again.
+   */
   read(receive: (message: Buffer) => void): void {
     for (let sum = 0; sum < MOST_AT_ONCE && !this.hasEnded && !this.#isClosed;) {
-      const isLong = this.#isLong();
-      const room = (isLong ? this.#part.length : SCRATCH) - this.#partLength;
-      const count = isLong ? this.#readLong(receive) : this.#readShort(receive);
+      const count = this.#isLong() ? this.#readLong(receive) : this.#readShort(receive);
       if (count === undefined) return;
       this.hasEnded = count === 0;
-      if (count < room) return; // to ask again would be a call for nothing
       sum += count;
     }
   }
