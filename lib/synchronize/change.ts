@@ -56,21 +56,19 @@ export class Onlookers {
   }
 
   #subscribe(wake: () => void, isOver: () => boolean): () => void {
-    this.#sendAgent();
-    this.#wakes.add(wake);
-    // It may have become true before the agent knew what to look for.
+    const watched = this.#words(); // before the look, so that what changes after it ends the errand
     if (isOver()) queueMicrotask(wake);
+    else this.#errand ??= this.#sendAgent(watched);
+    this.#wakes.add(wake);
     return () => {
       this.#wakes.delete(wake);
       if (this.#wakes.size === 0) this.#errand?.cancel();
     };
   }
 
-  #sendAgent(): void {
-    if (this.#errand !== undefined) return;
-    const words = this.#words();
-    this.#errand = send(
-      (agent) => agent.awaitChange(this.#buffer, words),
+  #sendAgent(watched: Words): Errand {
+    return send(
+      (agent) => agent.awaitChange(this.#buffer, watched),
       () => {
         this.#errand = undefined;
         this.#lookAgain();
