@@ -11,11 +11,11 @@ import { printTable, ratio } from './support/table.js';
 const ROUNDS = 3;
 /** What goes through, and how many in one measurement. */
 const ITEMS: [name: string, item: unknown, count: number][] = [
-  ['8 B', Buffer.alloc(8, 1), 40_000],
-  ['64 B', Buffer.alloc(64, 1), 40_000],
-  ['1 KB', Buffer.alloc(1024, 1), 20_000],
-  ['64 KB', Buffer.alloc(65_536, 1), 4000],
-  ['object', { id: 1, name: 'abc', ok: true, list: [1, 2, 3] }, 20_000],
+  ['8 B', Buffer.alloc(8, 1), 20_000],
+  ['64 B', Buffer.alloc(64, 1), 20_000],
+  ['1 KB', Buffer.alloc(1024, 1), 10_000],
+  ['64 KB', Buffer.alloc(65_536, 1), 2000],
+  ['object', { id: 1, name: 'abc', ok: true, list: [1, 2, 3] }, 10_000],
 ];
 const SHAPES: [producers: number, consumers: number][] = [
   [1, 1],
@@ -124,7 +124,7 @@ async function messagePort(item: unknown, count: number): Promise<number> {
   return seconds;
 }
 
-const python = new Python('queue.py');
+const python = new Python('queues.py');
 const rows: string[][] = [];
 for (const [itemName, item, count] of ITEMS) {
   for (const [producers, consumers] of SHAPES) {
