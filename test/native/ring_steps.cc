@@ -28,6 +28,7 @@ using truefork::RingBlock;
 constexpr size_t kSize = Ring::kLeastSize;
 constexpr size_t kShort = 100;
 constexpr size_t kLong = kSize * 2;
+constexpr size_t kGrowing = 500;
 // How long the living may take, in milliseconds.
 constexpr double kBounded = 5000;
 
@@ -84,6 +85,7 @@ void TakeUnseen(RingBlock* block) {
 void Prepare() {
   Put(Ring::Map(Ring::kLeastSize, 0), 2, kShort, {Moment::In(0), nullptr});
   Put(Ring::Map(Ring::kLeastSize, 0), 2, kLong, {Moment::In(0), nullptr});
+  Put(Ring::Map(Ring::kLeastSize, 0), 40, kGrowing, {Moment::In(0), nullptr});
 }
 
 Patience Bounded() { return {Moment::In(kBounded), nullptr}; }
@@ -212,20 +214,29 @@ bool WithPutter(RingBlock* block, size_t size,
   return was_killed;
 }
 
-// One whose items are far from its beginning, so that who takes moves them.
-RingBlock* MapUsed() {
-  constexpr size_t kMegabytes = size_t{4} << 20;
-  RingBlock* block = Ring::Map(kMegabytes, 0);
-  const std::string text(kMegabytes / 4 - 100, 'x');
-  for (int i = 0; i < 2; i++) {
+// A long one that wraps around, with three short records that are left.
+RingBlock* MapLong() {
+  constexpr size_t kSize = size_t{4} << 20;
+  RingBlock* block = Ring::Map(kSize, 0);
+  const std::string text(kSize / 4 - 100, 'x');
+  for (int i = 0; i < 3; i++) {
     Ring(block).Put(
         {1, reinterpret_cast<const uint8_t*>(text.data()), text.size()},
         None());
-    TakeUnseen(block);
-    block->taken = 0;
   }
   for (uint8_t i = 1; i <= 3; i++) Put(block, i, kShort, None());
-  block->taken = block->units / 2 + block->units / 4;
+  for (int i = 0; i < 3; i++) TakeUnseen(block);
+  block->taken = 2 * block->most_units;
+  return block;
+}
+
+// One that is nearly full, and wraps around.
+RingBlock* MapFull() {
+  RingBlock* block = Ring::Map(kSize * 2, 0);
+  block->layout.store({0, kSize / 8});
+  for (uint8_t i = 1; i <= 20; i++) Put(block, i, kShort, None());
+  for (uint8_t i = 1; i <= 20; i++) TakeUnseen(block);
+  for (uint8_t i = 1; i <= 35; i++) Put(block, i, kShort, None());
   return block;
 }
 
@@ -299,10 +310,26 @@ const Scenario kScenarios[] = {
      }},
     {"take where that moves the others",
      [](auto*, auto*) {
-       RingBlock* block = MapUsed();
+       RingBlock* block = MapLong();
+       const truefork::Layout before = block->layout.load();
        const bool was_killed = KilledAfter(step, [=] { TakeUnseen(block); });
-       Expect(was_killed || block->origin.load() != 0, "nothing has moved");
+       Expect(was_killed || block->layout.load().units < before.units,
+              "it is as long as before");
        ExpectUsable(block, {2, 3}, 0, 1);
+       Ring::Unmap(block);
+       return was_killed;
+     }},
+    {"put where there is no room",
+     [](auto*, auto*) {
+       RingBlock* block = MapFull();
+       const truefork::Layout before = block->layout.load();
+       const bool was_killed =
+           KilledAfter(step, [=] { Put(block, 40, kGrowing, None()); });
+       Expect(was_killed || block->layout.load().units > before.units,
+              "it is as short as before");
+       std::vector<int> left;
+       for (int i = 1; i <= 35; i++) left.push_back(i);
+       ExpectUsable(block, left, 35, 40);
        Ring::Unmap(block);
        return was_killed;
      }},

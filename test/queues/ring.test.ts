@@ -12,5 +12,5 @@ test('killed after so many instructions, it leaves a ring that others can use', 
   const { status, stdout, stderr } = spawnSync(STEPS, [stride, `${first}`], { encoding: 'utf8' });
   assert.equal(stderr, '');
   assert.equal(status, 0);
-  assert.equal(stdout.split('\n').length, 10);
+  assert.equal(stdout.split('\n').length, 11);
 });
