@@ -1,10 +1,13 @@
 // Kills a process after each single instruction of an operation on a ring, and
 // looks whether those who are left can go on.   ring-steps [stride] [first]
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -94,6 +97,7 @@ Patience None() { return {Moment::In(0), nullptr}; }
 pid_t Start(const std::function<void()>& work) {
   const pid_t pid = fork();
   if (pid != 0) return pid;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
   work();
   _exit(0);
 }
@@ -168,6 +172,13 @@ pid_t StartTaker(RingBlock* block, std::atomic<int>* seen) {
   });
 }
 
+// A child; it is not reaped.
+bool HasEnded(pid_t pid) {
+  siginfo_t info{};
+  return waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid == pid;
+}
+
 bool Sleeps(pid_t pid) {
   char path[64];
   char state[256] = "";
@@ -204,12 +215,12 @@ bool WithTaker(RingBlock* block, std::atomic<int>* seen,
 
 // Somebody waits for room to put 50 while `act` happens.
 bool WithPutter(RingBlock* block, size_t size,
-                const std::function<bool()>& act) {
+                const std::function<bool(pid_t)>& act) {
   const pid_t putter = Start([&] {
     _exit(Put(block, 50, size, Patience{}) == Outcome::kDone ? 0 : 1);
   });
   Expect(Until([&] { return Sleeps(putter); }), "the putter does not sleep");
-  const bool was_killed = act();
+  const bool was_killed = act(putter);
   End(putter);
   return was_killed;
 }
@@ -277,7 +288,7 @@ const Scenario kScenarios[] = {
      [](RingBlock* block, auto*) {
        uint8_t last = 0;
        while (Put(block, last + 1, kShort, None()) == Outcome::kDone) last++;
-       const bool was_killed = WithPutter(block, kShort, [&] {
+       const bool was_killed = WithPutter(block, kShort, [&](pid_t) {
          const uint32_t before = Ring(block).count();
          const bool was_killed = KilledAfter(step, [=] { TakeUnseen(block); });
          const auto* head = &block->head;
@@ -299,12 +310,17 @@ const Scenario kScenarios[] = {
      }},
     {"take a long one",
      [](RingBlock* block, auto*) {
-       return WithPutter(block, kLong, [&] {
+       return WithPutter(block, kLong, [&](pid_t putter) {
          const bool was_killed = KilledAfter(step, [=] { TakeUnseen(block); });
-         // Another takes or skips it, and what comes then.
-         const int next = Take(block, {Moment::In(200), nullptr});
-         Expect(next == 50 || next == -1, "another record");
-         ExpectUsable(block, {}, 0, 99);
+         // Another takes it, or skips what is left of it.
+         int taken = -1;
+         const bool is_put = Until([&] {
+           taken = std::max(taken, Take(block, {Moment::In(1), nullptr}));
+           return HasEnded(putter);
+         });
+         Expect(is_put, "the one who puts waits on");
+         Expect(taken == 50 || taken == -1, "another record");
+         ExpectUsable(block, {}, 0, 50);
          return was_killed;
        });
      }},
