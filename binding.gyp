@@ -82,20 +82,26 @@
       ]
     },
     {
-      "target_name": "ring_steps",
-      "type": "executable",
-      "sources": [
-        "native/futex.cc",
-        "native/ring.cc",
-        "native/robust_list.cc",
-        "native/shared_lock.cc",
-        "test/native/ring_steps.cc"
-      ],
-      "libraries": ["-lpthread"]
-    },
-    {
       "target_name": "bare_fork",
       "sources": ["bench/native/bare_fork.cc"]
     }
+  ],
+  "conditions": [
+    ["OS=='linux'", {
+      "targets": [
+        {
+          "target_name": "ring_steps",
+          "type": "executable",
+          "sources": [
+            "native/futex.cc",
+            "native/ring.cc",
+            "native/robust_list.cc",
+            "native/shared_lock.cc",
+            "test/native/ring_steps.cc"
+          ],
+          "libraries": ["-lpthread"]
+        }
+      ]
+    }]
   ]
 }

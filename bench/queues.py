@@ -3,7 +3,6 @@ import sys
 import time
 from multiprocessing import Event, Process, Queue, SimpleQueue
 
-CLASSES = {"Queue": Queue, "SimpleQueue": SimpleQueue}
 ITEMS = {
     "8B": b"\1" * 8,
     "64B": b"\1" * 64,
@@ -30,8 +29,9 @@ def consume(queue, item, count):
         queue.get()
 
 
-def throughput(name, producers, consumers, item, count):
-    queue, go, ready, done = CLASSES[name](), Event(), Queue(), Queue()
+def throughput(name, producers, consumers, item, count, maxsize):
+    queue = Queue(maxsize) if name == "Queue" else SimpleQueue()
+    go, ready, done = Event(), Queue(), Queue()
     parts = [(produce, count // producers)] * producers
     parts += [(consume, count // consumers)] * consumers
     children = [
@@ -75,5 +75,6 @@ for line in sys.stdin:
     if name == "latency":
         print(latency(int(arguments[0])), flush=True)
     else:
-        producers, consumers, item, count = arguments
-        print(throughput(name, int(producers), int(consumers), item, int(count)), flush=True)
+        producers, consumers, item, count, maxsize = arguments
+        seconds = throughput(name, int(producers), int(consumers), item, int(count), int(maxsize))
+        print(seconds, flush=True)

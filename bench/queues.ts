@@ -9,14 +9,17 @@ import { median } from './support/statistics.js';
 import { printTable, ratio } from './support/table.js';
 
 const ROUNDS = 3;
-/** What goes through, and how many in one measurement. */
-const ITEMS: [name: string, item: unknown, count: number][] = [
-  ['8 B', Buffer.alloc(8, 1), 40_000],
-  ['64 B', Buffer.alloc(64, 1), 40_000],
-  ['1 KB', Buffer.alloc(1024, 1), 20_000],
-  ['64 KB', Buffer.alloc(65_536, 1), 4000],
-  ['object', { id: 1, name: 'abc', ok: true, list: [1, 2, 3] }, 20_000],
+/** What goes through, how many in one measurement, and how many can be in the queue. */
+const ITEMS: [name: string, item: unknown, count: number, maxsize: number][] = [
+  ['8 B', Buffer.alloc(8, 1), 20_000, 0],
+  ['64 B', Buffer.alloc(64, 1), 20_000, 0],
+  ['1 KB', Buffer.alloc(1024, 1), 10_000, 0],
+  ['64 KB', Buffer.alloc(65_536, 1), 1000, 0],
+  ['64 KB', Buffer.alloc(65_536, 1), 1000, 16],
+  ['object', { id: 1, name: 'abc', ok: true, list: [1, 2, 3] }, 10_000, 0],
 ];
+/** How many times as many go through ours: V8 compiles what runs for a while. */
+const MORE = 10;
 const SHAPES: [producers: number, consumers: number][] = [
   [1, 1],
   [4, 1],
@@ -24,8 +27,7 @@ const SHAPES: [producers: number, consumers: number][] = [
   [4, 4],
 ];
 const ROUND_TRIPS = 2000;
-const CLASSES = { Queue, SimpleQueue };
-type Name = keyof typeof CLASSES;
+type Name = 'Queue' | 'SimpleQueue';
 
 function start(target: () => void): Process {
   const child = new Process({ target });
@@ -33,7 +35,7 @@ function start(target: () => void): Process {
   return child;
 }
 
-/** Starts them all, lets them go at once, and returns the seconds until the last has ended. */
+/** Starts them all, lets them go at once, and returns the seconds until the last is done. */
 async function time(targets: (() => void)[]): Promise<number> {
   const go = new Event();
   const ready = new Queue();
@@ -59,10 +61,10 @@ function throughput(
   name: Name,
   item: unknown,
   count: number,
-  producers: number,
-  consumers: number,
+  maxsize: number,
+  [producers, consumers]: readonly [number, number],
 ): Promise<number> {
-  const queue = new CLASSES[name]();
+  const queue = name === 'Queue' ? new Queue(maxsize) : new SimpleQueue();
   const produce = (): void => {
     for (let i = 0; i < count / producers; i++) queue.putSync(item);
   };
@@ -126,32 +128,38 @@ async function messagePort(item: unknown, count: number): Promise<number> {
 
 const python = new Python('queues.py');
 const rows: string[][] = [];
-for (const [itemName, item, count] of ITEMS) {
-  for (const [producers, consumers] of SHAPES) {
-    const shape = `${producers}x${consumers}`;
-    const seconds: Record<string, number[]> = {};
-    const note = (name: string, value: number): void => void (seconds[name] ??= []).push(value);
+for (const [itemName, item, count, maxsize] of ITEMS) {
+  for (const shape of SHAPES) {
+    const rates: Record<string, number[]> = {};
+    const note = (name: string, rate: number): void => void (rates[name] ??= []).push(rate);
     for (let round = 0; round < ROUNDS; round++) {
       for (const name of ['Queue', 'SimpleQueue'] as const) {
-        note(name, await throughput(name, item, count, producers, consumers));
-        const order = `${name} ${producers} ${consumers} ${itemName.replace(' ', '')} ${count}`;
-        note(`CPython ${name}`, await python.ask<number>(order));
+        if (name === 'SimpleQueue' && maxsize > 0) continue;
+        const most = MORE * count;
+        note(name, most / (await throughput(name, item, most, maxsize, shape)));
+        const order = `${name} ${shape.join(' ')} ${itemName.replace(' ', '')} ${count} ${maxsize}`;
+        note(`CPython ${name}`, count / (await python.ask<number>(order)));
       }
-      if (shape === '1x1') note('MessagePort', await messagePort(item, count));
+      if (shape === SHAPES[0]) note('MessagePort', count / (await messagePort(item, count)));
     }
-    const rate = (name: string): number => count / median(seconds[name]!);
     const thousands = (name: string): string =>
-      seconds[name] === undefined ? '' : (rate(name) / 1000).toFixed(1);
+      rates[name] === undefined ? '' : (median(rates[name]) / 1000).toFixed(1);
+    const compared = (name: Name): string =>
+      rates[name] === undefined
+        ? ''
+        : ratio(median(rates[name]) / median(rates[`CPython ${name}`]!));
+    const limit = maxsize > 0 ? `, at most ${maxsize}` : '';
     rows.push([
-      `${itemName}, ${shape}`,
+      `${itemName}${limit}, ${shape.join('x')}`,
       thousands('Queue'),
       thousands('CPython Queue'),
-      ratio(rate('Queue') / rate('CPython Queue')),
+      compared('Queue'),
       thousands('SimpleQueue'),
       thousands('CPython SimpleQueue'),
-      ratio(rate('SimpleQueue') / rate('CPython SimpleQueue')),
+      compared('SimpleQueue'),
       thousands('MessagePort'),
     ]);
+    console.error(rows.at(-1)!.join('\t'));
   }
 }
 const ours: number[] = [];

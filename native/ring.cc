@@ -27,10 +27,12 @@ using Length = uint64_t;
 // How long to wait for one who is copying, though there is no time to wait.
 constexpr double kCopyMs = 100;
 
-// What is behind so many units is given back when it is not needed.
-constexpr uint32_t kWindow = (1 << 20) / Mark::kUnit;
-// Not less than that at a time.
-constexpr uint32_t kMuch = 4 * kWindow;
+// The units of a ring at first, and again when it is not needed longer.
+constexpr uint32_t kUsual = (1 << 20) / Mark::kUnit;
+// One that is not longer than that stays so for a while.
+constexpr uint32_t kLong = 16 * kUsual;
+// As much as is counted.
+constexpr uint32_t kTakenMost = 4 * kLong;
 
 size_t PageSize() {
   static const auto size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
@@ -45,6 +47,9 @@ uint32_t UnitsOf(size_t length) {
   return static_cast<uint32_t>((sizeof(RecordHead) + length + Mark::kUnit - 1) /
                                Mark::kUnit);
 }
+
+// What goes through a ring of that length in one piece, in bytes.
+size_t LongestRecord(uint32_t units) { return units * Mark::kUnit / 4; }
 
 // The half that threads sleep on.
 Word* PositionOf(std::atomic<Mark>* mark) {
@@ -84,9 +89,10 @@ class Turn {
       outcome_ = lock_->Acquire(patience, &is_listed_);
     }
   }
-  // If it is free.
-  explicit Turn(SharedLock* lock) : lock_(lock) {
-    outcome_ = lock_->Acquire({Moment::In(0), nullptr}, &is_listed_);
+  explicit Turn(SharedLock* lock,
+                const Patience& patience = {Moment::In(0), nullptr})
+      : lock_(lock) {
+    outcome_ = lock_->Acquire(patience, &is_listed_);
   }
   ~Turn() {
     if (has_come()) lock_->Release(is_listed_);
@@ -147,7 +153,8 @@ size_t Ring::LengthFor(size_t size) { return SizeOfBlock() + size; }
 
 RingBlock* Ring::Make(void* memory, size_t size, uint32_t most) {
   auto* block = static_cast<RingBlock*>(memory);
-  block->units = static_cast<uint32_t>(size / Mark::kUnit);
+  block->most_units = static_cast<uint32_t>(size / Mark::kUnit);
+  block->layout.store({0, std::min(kUsual, block->most_units)});
   block->most = most;
   return block;
 }
@@ -155,8 +162,8 @@ RingBlock* Ring::Make(void* memory, size_t size, uint32_t most) {
 RingBlock* Ring::Find(void* memory, size_t length) {
   auto* block = static_cast<RingBlock*>(memory);
   if (length < LengthFor(kLeastSize)) return nullptr;
-  const size_t size = size_t{block->units} * Mark::kUnit;
-  const bool is_ring = std::has_single_bit(block->units) &&
+  const size_t size = size_t{block->most_units} * Mark::kUnit;
+  const bool is_ring = std::has_single_bit(block->most_units) &&
                        size >= kLeastSize && size <= kGreatestSize &&
                        length == LengthFor(size);
   return is_ring ? block : nullptr;
@@ -186,7 +193,8 @@ Outcome Ring::Put(const Record& record, const Patience& patience) {
                   [this] { return block_->putter_sleeps.load() != 0; });
   if (!turn.has_come()) return turn.outcome();
   CleanUpAfterPutter();
-  if (record.size <= LongestPiece()) return PutRecord(record, patience);
+  if (record.size <= LongestRecord(block_->most_units))
+    return PutRecord(record, patience);
   return PutInPieces(record, patience);
 }
 
@@ -219,7 +227,8 @@ Outcome Ring::PutInPieces(const Record& record, const Patience& patience) {
   tail.is_inside = 1;
   Publish(tail);
   for (size_t done = 0; tail.is_inside != 0;) {
-    const size_t size = std::min(record.size - done, LongestPiece());
+    const size_t size =
+        std::min(record.size - done, LongestRecord(layout().units));
     outcome = AwaitRoom(UnitsOf(size), false, patience);
     if (outcome != Outcome::kDone) {
       AbandonRecord();
@@ -248,7 +257,7 @@ void Ring::CleanUpAfterPutter() {
   if (block_->tail.load().is_inside != 0) AbandonRecord();
 }
 
-// There is always room for it: HasRoom() leaves some, and until a record is
+// There is always room for it: Fits() leaves some, and until a record is
 // begun nobody needs it again.
 void Ring::AbandonRecord() {
   Mark tail = block_->tail.load();
@@ -258,19 +267,55 @@ void Ring::AbandonRecord() {
   Publish(tail);
 }
 
-bool Ring::HasRoom(uint32_t units, bool is_record) const {
-  if (units + UnitsOf(0) + Reserve() > FreeUnits()) return false;
+uint32_t Ring::used() const {
+  const uint32_t head = block_->head.load().position;
+  return block_->tail.load().position - head;
+}
+
+bool Ring::MayPut(bool is_record) const {
   return !is_record || block_->most == 0 || count() < block_->most;
 }
 
-uint32_t Ring::FreeUnits() const {
-  const uint32_t head = block_->head.load().position;
-  return block_->units - (block_->tail.load().position - head);
+// With the end of a record that is abandoned.
+bool Ring::Fits(uint32_t units) const {
+  return used() + units + UnitsOf(0) <= layout().units;
 }
 
-// Units in front of the head that nobody writes to.
-uint32_t Ring::Reserve() const {
-  return block_->units >= 16 * kMuch ? block_->units / 8 : 0;
+// Makes the ring longer, if there is memory for that.
+bool Ring::Grow(uint32_t units) {
+  const Moment end = Moment::In(kCopyMs);
+  while (used() + units + UnitsOf(0) <= block_->most_units && !end.IsOver()) {
+    if (used() == 0) {
+      // Who takes waits, maybe with its lock, and does not look at what is
+      // there before something is.
+      GrowFor(units);
+    } else {
+      // It takes, and does not wait.
+      const Turn turn(&taking_, Patience{Moment::In(1), nullptr});
+      if (turn.has_come()) GrowFor(units);
+    }
+    if (Fits(units)) return true;
+  }
+  return false;
+}
+
+// What is at the beginning of the ring, because its end is at the end of the
+// ring, goes behind that.
+//
+// Killed before the layout is stored: it is of no consequence. After it: done.
+void Ring::GrowFor(uint32_t units) {
+  if (Fits(units)) return;  // meanwhile
+  const Layout before = layout();
+  const uint32_t head = block_->head.load().position;
+  const uint32_t place = PlaceOf(head);
+  const uint32_t end = place + used();
+  Layout after{head - place, before.units};
+  while (used() + units + UnitsOf(0) > after.units) after.units *= 2;
+  if (end > before.units) {
+    memcpy(bytes_ + before.units * Mark::kUnit, bytes_,
+           (end - before.units) * Mark::kUnit);
+  }
+  block_->layout.store(after);
 }
 
 Outcome Ring::AwaitRoom(uint32_t units, bool is_record,
@@ -278,7 +323,8 @@ Outcome Ring::AwaitRoom(uint32_t units, bool is_record,
   for (int spins = 0;;) {
     // First: what changes after the look ends the sleep.
     const uint32_t position = block_->head.load().position;
-    if (HasRoom(units, is_record)) return Outcome::kDone;
+    if (MayPut(is_record) && (Fits(units) || Grow(units)))
+      return Outcome::kDone;
     if (patience.IsCancelled()) return Outcome::kCancelled;
     if (patience.until.IsOver()) return Outcome::kTimedOut;
     if (spins++ < kSpins) {
@@ -306,7 +352,7 @@ Outcome Ring::Take(Destination* destination, const Patience& patience) {
   // The one before was killed inside of a record.
   Outcome outcome = SkipPieces(patience);
   if (outcome == Outcome::kDone) outcome = TakeRecord(destination, patience);
-  if (outcome == Outcome::kDone) GiveMemoryBack();
+  if (outcome == Outcome::kDone) Shrink();
   return outcome;
 }
 
@@ -397,21 +443,22 @@ void Ring::AbandonForDead() {
 
 void Ring::Advance(Mark head) {
   const uint32_t units = head.position - block_->head.load().position;
-  block_->taken = std::min(block_->taken + units, block_->units);
+  block_->taken = std::min(block_->taken + units, kTakenMost);
   StoreAndWake(&block_->head, head, &block_->putter_sleeps, &block_->head_bell);
 }
 
 bool Ring::PutBack(const Record& record) {
   const Patience patience{Moment::In(kCopyMs), nullptr};
   const Turn to_take(&taking_, patience, [] { return false; });
-  if (!to_take.has_come() || record.size > LongestPiece()) return false;
+  if (!to_take.has_come() || record.size > LongestRecord(layout().units))
+    return false;
   const Turn to_put(&putting_, patience,
                     [this] { return block_->putter_sleeps.load() != 0; });
   if (!to_put.has_come()) return false;
   CleanUpAfterPutter();
   const uint32_t units = UnitsOf(record.size);
   Mark head = block_->head.load();
-  if (head.is_inside != 0 || !HasRoom(units, false)) return false;
+  if (head.is_inside != 0 || !Fits(units)) return false;
   head.position -= units;
   head.records--;
   Write(head.position, {static_cast<uint32_t>(record.size), record.kind, 0, 0},
@@ -422,57 +469,35 @@ bool Ring::PutBack(const Record& record) {
 
 // Memory.
 
-// A queue that is kept short stays where its memory is warm. One that was long
-// does not keep what it needed then.
-//
-// Called with the lock of who takes. What it does with the other one as well is
-// of no consequence until `origin` is stored, and complete then.
-void Ring::GiveMemoryBack() {
-  const uint32_t taken = block_->taken;
-  if (taken < kWindow / 2 || block_->units <= 2 * kWindow) return;
-  const Mark tail = block_->tail.load();
-  const Mark head = block_->head.load();
-  const bool is_much = taken >= kMuch;
-  const bool is_short = tail.position - head.position <= kWindow / 4;
-  const bool is_at_beginning = tail.position - block_->origin.load() <= kWindow;
+// A queue that was long and is short now gives back what it needed then; if
+// that is not much, when it has been short for a while.
+void Ring::Shrink() {
+  const uint32_t units = layout().units;
+  if (units <= kUsual) return;
+  const bool is_short = used() <= kUsual / 2;
+  if (!is_short) block_->taken = 0;
+  const bool is_time = units > kLong || block_->taken > 2 * units;
   // One that sleeps has the lock, too.
-  const bool can_move = is_short && block_->putter_sleeps.load() == 0;
-  if (is_at_beginning || (!can_move && !is_much)) return;
+  if (!is_short || !is_time || block_->putter_sleeps.load() != 0) return;
   const Turn turn(&putting_);
-  if (turn.has_come()) {
-    CleanUpAfterPutter();
-    if (MoveToBeginning()) {
-      // All but the beginning, in which the queue is now.
-      if (taken > 2 * kWindow) GiveBack(kWindow, block_->units);
-      block_->taken = 0;
-    } else if (is_much) {
-      GiveBackBehind(std::min(taken, FreeUnits()));
-    }
-  } else if (is_much && taken <= Reserve()) {
-    // Nobody writes there before somebody takes.
-    GiveBackBehind(taken);
-  }
+  if (!turn.has_come()) return;
+  CleanUpAfterPutter();
+  if (MoveToBeginning()) GiveBack(kUsual, units);
 }
 
-// So many units in front of the head.
-void Ring::GiveBackBehind(uint32_t units) {
-  const uint32_t place = PlaceOf(block_->head.load().position);
-  const uint32_t before = std::min(units, place);
-  GiveBack(place - before, place);
-  GiveBack(block_->units - (units - before), block_->units);
-  block_->taken = 0;
-}
-
-// Called with both locks. False if it is not worth while, or has no place
-// there.
+// Called with both locks. False if there is no place for it, or too much of it.
+//
+// Killed before the layout is stored: it is of no consequence. After it: done,
+// and what is not given back is given back the next time.
 bool Ring::MoveToBeginning() {
-  const Mark head = block_->head.load();
-  const uint32_t units = block_->units - FreeUnits();
-  const uint32_t place = PlaceOf(head.position);
-  if (units > kWindow / 4 || place < units || place + units > block_->units)
+  const uint32_t head = block_->head.load().position;
+  const uint32_t place = PlaceOf(head);
+  const uint32_t units = used();
+  if (units > kUsual / 2) return false;
+  if (units > 0 && (place < units || place + units > layout().units))
     return false;
   memcpy(bytes_, bytes_ + place * Mark::kUnit, units * Mark::kUnit);
-  block_->origin.store(head.position);
+  block_->layout.store({head, kUsual});
   return true;
 }
 
@@ -490,11 +515,13 @@ void Ring::GiveBack(uint32_t from, uint32_t to) {
 // beginning. A head is in one piece: it is a unit.
 
 uint32_t Ring::PlaceOf(uint32_t position) const {
-  return (position - block_->origin.load(std::memory_order_relaxed)) &
-         (block_->units - 1);
+  const Layout layout = this->layout();
+  return (position - layout.origin) & (layout.units - 1);
 }
 
-size_t Ring::LongestPiece() const { return size() / 4; }
+Layout Ring::layout() const {
+  return block_->layout.load(std::memory_order_relaxed);
+}
 
 RecordHead Ring::HeadAt(uint32_t position) const {
   RecordHead head{};
@@ -515,7 +542,7 @@ void Ring::WriteHead(uint32_t position, const RecordHead& head) {
 void Ring::CopyIn(uint32_t position, const uint8_t* bytes, size_t size) {
   if (size == 0) return;
   const size_t offset = PlaceOf(position) * Mark::kUnit;
-  const size_t first = std::min(size, this->size() - offset);
+  const size_t first = std::min(size, layout().units * Mark::kUnit - offset);
   memcpy(bytes_ + offset, bytes, first);
   if (first < size) memcpy(bytes_, bytes + first, size - first);
 }
@@ -523,7 +550,7 @@ void Ring::CopyIn(uint32_t position, const uint8_t* bytes, size_t size) {
 void Ring::CopyOut(uint32_t position, uint8_t* bytes, size_t size) const {
   if (size == 0) return;
   const size_t offset = PlaceOf(position) * Mark::kUnit;
-  const size_t first = std::min(size, this->size() - offset);
+  const size_t first = std::min(size, layout().units * Mark::kUnit - offset);
   memcpy(bytes, bytes_ + offset, first);
   if (first < size) memcpy(bytes + first, bytes_, size - first);
 }

@@ -85,6 +85,13 @@ struct Mark {
 };
 static_assert(sizeof(Mark) == 8);
 
+// Which position is at the beginning of the ring, and how many units it has at
+// present, a power of two. Changed in one step, too.
+struct Layout {
+  uint32_t origin;
+  uint32_t units;
+};
+
 constexpr int kSeats = 250;
 
 // The beginning of the shared memory, zero at first but for the size.
@@ -99,13 +106,12 @@ struct RingBlock {
   alignas(64) std::atomic<Mark> head;
   Word putter_sleeps;
   Word head_bell;
-  // How many units were taken since memory was given back.
+  // How many units were taken while the queue was short.
   uint32_t taken;
-  // Changed by whoever is both: the position that is at the beginning of the
-  // ring.
-  alignas(64) std::atomic<uint32_t> origin;
-  // The size of the ring in units, a power of two.
-  uint32_t units;
+  // Changed by whoever is both, or by the one who puts if the queue is empty.
+  alignas(64) std::atomic<Layout> layout;
+  // How many units there is memory for.
+  uint32_t most_units;
   // How many records there can be; 0: as many as there is room for.
   uint32_t most;
   // Of tasks.h.
@@ -150,9 +156,10 @@ class Ring {
   Outcome PutRecord(const Record& record, const Patience& patience);
   Outcome PutInPieces(const Record& record, const Patience& patience);
   Outcome AwaitRoom(uint32_t units, bool is_record, const Patience& patience);
-  [[nodiscard]] bool HasRoom(uint32_t units, bool is_record) const;
-  [[nodiscard]] uint32_t FreeUnits() const;
-  [[nodiscard]] uint32_t Reserve() const;
+  [[nodiscard]] bool MayPut(bool is_record) const;
+  [[nodiscard]] bool Fits(uint32_t units) const;
+  bool Grow(uint32_t units);
+  void GrowFor(uint32_t units);
   void AbandonRecord();
   void CleanUpAfterPutter();
   void Publish(Mark tail);
@@ -164,9 +171,8 @@ class Ring {
   void AbandonForDead();
   void Advance(Mark head);
 
-  void GiveMemoryBack();
+  void Shrink();
   bool MoveToBeginning();
-  void GiveBackBehind(uint32_t units);
   void GiveBack(uint32_t from, uint32_t to);
 
   void Write(uint32_t position, const RecordHead& head, const uint8_t* bytes);
@@ -175,8 +181,8 @@ class Ring {
   void CopyOut(uint32_t position, uint8_t* bytes, size_t size) const;
   [[nodiscard]] RecordHead HeadAt(uint32_t position) const;
   [[nodiscard]] uint32_t PlaceOf(uint32_t position) const;
-  [[nodiscard]] size_t size() const { return block_->units * Mark::kUnit; }
-  [[nodiscard]] size_t LongestPiece() const;
+  [[nodiscard]] uint32_t used() const;
+  [[nodiscard]] Layout layout() const;
 
   RingBlock* block_;
   uint8_t* bytes_;

@@ -148,8 +148,12 @@ export class ImapJob extends Job {
     this.#wake();
   }
 
+  get #isComplete(): boolean {
+    return this.#isAtEnd && this.#done === this.#pulled;
+  }
+
   #settleIfDone(): void {
-    if (this.#isAtEnd && this.#done === this.#pulled) this.settle();
+    if (this.#isComplete) this.settle();
   }
 
   /** Ends it, whatever was begun. */
@@ -236,6 +240,8 @@ export class ImapJob extends Job {
   #offer(): void {
     if (this.isSettled) return;
     if (this.hasNew()) this.events.moreTasks(this);
+    // The last value may have come before it was known to be the last.
+    if (this.#isComplete && !this.tell(this.#done, this.#pulled)) return;
     this.#settleIfDone();
     if (this.isSettled || this.#outcomes.size > 0) this.#wake();
   }

@@ -32,7 +32,7 @@ export class MapJob extends Job {
     this.input = plan.items;
     this.goesOn = plan.settle;
     this.result = result;
-    this.#values = Array.from({ length: plan.items.length });
+    this.#values = Array<unknown>(plan.items.length).fill(undefined);
   }
 
   override itemsOf(task: Task): readonly unknown[] {

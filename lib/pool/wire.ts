@@ -78,7 +78,11 @@ export class Wire {
     }
   }
 
-  /** Reads what is there, and gives each message to `receive`. */
+  /**
+   * Reads what is there, and gives each message to `receive`. To the end, although a short read says that
+   * there is no more: after an error of the socket, such as a peer that left something unread, libuv
+   * does not call again.
+   */
   read(receive: (message: Buffer) => void): void {
     for (let sum = 0; sum < MOST_AT_ONCE && !this.hasEnded && !this.#isClosed;) {
       const count = this.#isLong() ? this.#readLong(receive) : this.#readShort(receive);

@@ -68,9 +68,13 @@ function areAlike(one: Job, other: Job): boolean {
   );
 }
 
+/** A list of its own: V8 writes one that may have holes, as a user's may, three times as slowly. */
 function itemsOf(tasks: readonly Task[]): readonly unknown[] {
-  if (tasks.length === 1) return tasks[0]!.job.itemsOf(tasks[0]!);
-  return tasks.flatMap((task) => task.job.itemsOf(task));
+  const items: unknown[] = [];
+  for (const task of tasks) {
+    for (const item of task.job.itemsOf(task)) items.push(item);
+  }
+  return items;
 }
 
 export class Worker implements Runner {

@@ -14,8 +14,8 @@ export interface QueueOptions {
   /**
    * How many bytes of items it can hold for all processes together: from 4 KiB to 4 GiB,
    * rounded up to a power of two. It is address space; memory is used by what is in the queue
-   * and given back afterwards, but for the first megabytes. From 64 MiB on an eighth of it stays
-   * free. Default: 1 GiB, or less where the address space is limited.
+   * and, but for 16 MiB at most, given back afterwards. Default: 1 GiB, or less where the
+   * address space is limited.
    */
   size?: number;
 }

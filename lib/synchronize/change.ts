@@ -32,15 +32,12 @@ export class Onlookers {
   waitUntilSync(isOver: () => boolean, timeout: number): boolean {
     this.#recallAgent();
     const deadline = new Deadline(timeout);
-    for (;;) {
+    while (!isOver() && !deadline.isOver) {
       const watched = this.#words(); // before the look, so that what changes after it ends the sleep
-      const isNow = isOver();
-      if (isNow || deadline.isOver) {
-        this.#lookAgain();
-        return isNow;
-      }
-      native.sleep(this.#buffer, watched, deadline.left);
+      if (!isOver()) native.sleep(this.#buffer, watched, deadline.left);
     }
+    this.#lookAgain();
+    return isOver();
   }
 
   /** @returns false after the timeout. @throws AbortError */
@@ -59,21 +56,19 @@ export class Onlookers {
   }
 
   #subscribe(wake: () => void, isOver: () => boolean): () => void {
-    this.#sendAgent();
-    this.#wakes.add(wake);
-    // It may have become true before the agent knew what to look for.
+    const watched = this.#words(); // before the look, so that what changes after it ends the errand
     if (isOver()) queueMicrotask(wake);
+    else this.#errand ??= this.#sendAgent(watched);
+    this.#wakes.add(wake);
     return () => {
       this.#wakes.delete(wake);
       if (this.#wakes.size === 0) this.#errand?.cancel();
     };
   }
 
-  #sendAgent(): void {
-    if (this.#errand !== undefined) return;
-    const words = this.#words();
-    this.#errand = send(
-      (agent) => agent.awaitChange(this.#buffer, words),
+  #sendAgent(watched: Words): Errand {
+    return send(
+      (agent) => agent.awaitChange(this.#buffer, watched),
       () => {
         this.#errand = undefined;
         this.#lookAgain();

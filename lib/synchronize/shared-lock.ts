@@ -127,9 +127,7 @@ export class SharedLock {
   /** It must be held here. */
   release(): void {
     this.#giveBack(false);
-    // Not at once: this thread may be about to wait for the lock, or for somebody who needs it,
-    // and the one who comes first here could not go on meanwhile.
-    if (!this.#line.isEmpty) queueMicrotask(() => this.#serve());
+    if (!this.#line.isIdle) this.#serveSoon();
   }
 
   /** As {@link release}, by a thread that is about to wait for somebody who needs the lock. */
@@ -181,6 +179,14 @@ export class SharedLock {
       native.unlistLock(this.#buffer, this.#byteOffset);
     }
     this.#listing.by = isListed ? lockerId : 0;
+  }
+
+  /**
+   * Not at once: this thread may be about to wait for the lock, or for somebody who needs it,
+   * and the one who comes first here could not go on meanwhile.
+   */
+  #serveSoon(): void {
+    if (!this.#line.isEmpty) queueMicrotask(() => this.#serve());
   }
 
   /** Gives a free lock to the first in the line. */

@@ -1,10 +1,13 @@
 // Kills a process after each single instruction of an operation on a ring, and
 // looks whether those who are left can go on.   ring-steps [stride] [first]
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -39,6 +42,7 @@ void Unmap(RingBlock* block) {
 constexpr size_t kSize = Ring::kLeastSize;
 constexpr size_t kShort = 100;
 constexpr size_t kLong = kSize * 2;
+constexpr size_t kGrowing = 500;
 // How long the living may take, in milliseconds.
 constexpr double kBounded = 5000;
 
@@ -95,6 +99,7 @@ void TakeUnseen(RingBlock* block) {
 void Prepare() {
   Put(Map(Ring::kLeastSize), 2, kShort, {Moment::In(0), nullptr});
   Put(Map(Ring::kLeastSize), 2, kLong, {Moment::In(0), nullptr});
+  Put(Map(Ring::kLeastSize), 40, kGrowing, {Moment::In(0), nullptr});
 }
 
 Patience Bounded() { return {Moment::In(kBounded), nullptr}; }
@@ -103,6 +108,7 @@ Patience None() { return {Moment::In(0), nullptr}; }
 pid_t Start(const std::function<void()>& work) {
   const pid_t pid = fork();
   if (pid != 0) return pid;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
   work();
   _exit(0);
 }
@@ -177,6 +183,13 @@ pid_t StartTaker(RingBlock* block, std::atomic<int>* seen) {
   });
 }
 
+// A child; it is not reaped.
+bool HasEnded(pid_t pid) {
+  siginfo_t info{};
+  return waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid == pid;
+}
+
 bool Sleeps(pid_t pid) {
   char path[64];
   char state[256] = "";
@@ -213,30 +226,39 @@ bool WithTaker(RingBlock* block, std::atomic<int>* seen,
 
 // Somebody waits for room to put 50 while `act` happens.
 bool WithPutter(RingBlock* block, size_t size,
-                const std::function<bool()>& act) {
+                const std::function<bool(pid_t)>& act) {
   const pid_t putter = Start([&] {
     _exit(Put(block, 50, size, Patience{}) == Outcome::kDone ? 0 : 1);
   });
   Expect(Until([&] { return Sleeps(putter); }), "the putter does not sleep");
-  const bool was_killed = act();
+  const bool was_killed = act(putter);
   End(putter);
   return was_killed;
 }
 
-// One whose items are far from its beginning, so that who takes moves them.
-RingBlock* MapUsed() {
-  constexpr size_t kMegabytes = size_t{4} << 20;
-  RingBlock* block = Map(kMegabytes);
-  const std::string text(kMegabytes / 4 - 100, 'x');
-  for (int i = 0; i < 2; i++) {
+// A long one that wraps around, with three short records that are left.
+RingBlock* MapLong() {
+  constexpr size_t kSize = size_t{4} << 20;
+  RingBlock* block = Map(kSize);
+  const std::string text(kSize / 4 - 100, 'x');
+  for (int i = 0; i < 3; i++) {
     Ring(block).Put(
         {1, reinterpret_cast<const uint8_t*>(text.data()), text.size()},
         None());
-    TakeUnseen(block);
-    block->taken = 0;
   }
   for (uint8_t i = 1; i <= 3; i++) Put(block, i, kShort, None());
-  block->taken = block->units / 2 + block->units / 4;
+  for (int i = 0; i < 3; i++) TakeUnseen(block);
+  block->taken = 2 * block->most_units;
+  return block;
+}
+
+// One that is nearly full, and wraps around.
+RingBlock* MapFull() {
+  RingBlock* block = Map(kSize * 2);
+  block->layout.store({0, kSize / 8});
+  for (uint8_t i = 1; i <= 20; i++) Put(block, i, kShort, None());
+  for (uint8_t i = 1; i <= 20; i++) TakeUnseen(block);
+  for (uint8_t i = 1; i <= 35; i++) Put(block, i, kShort, None());
   return block;
 }
 
@@ -277,7 +299,7 @@ const Scenario kScenarios[] = {
      [](RingBlock* block, auto*) {
        uint8_t last = 0;
        while (Put(block, last + 1, kShort, None()) == Outcome::kDone) last++;
-       const bool was_killed = WithPutter(block, kShort, [&] {
+       const bool was_killed = WithPutter(block, kShort, [&](pid_t) {
          const uint32_t before = Ring(block).count();
          const bool was_killed = KilledAfter(step, [=] { TakeUnseen(block); });
          const auto* head = &block->head;
@@ -299,21 +321,42 @@ const Scenario kScenarios[] = {
      }},
     {"take a long one",
      [](RingBlock* block, auto*) {
-       return WithPutter(block, kLong, [&] {
+       return WithPutter(block, kLong, [&](pid_t putter) {
          const bool was_killed = KilledAfter(step, [=] { TakeUnseen(block); });
-         // Another takes or skips it, and what comes then.
-         const int next = Take(block, {Moment::In(200), nullptr});
-         Expect(next == 50 || next == -1, "another record");
-         ExpectUsable(block, {}, 0, 99);
+         // Another takes it, or skips what is left of it.
+         int taken = -1;
+         const bool is_put = Until([&] {
+           taken = std::max(taken, Take(block, {Moment::In(1), nullptr}));
+           return HasEnded(putter);
+         });
+         Expect(is_put, "the one who puts waits on");
+         Expect(taken == 50 || taken == -1, "another record");
+         ExpectUsable(block, {}, 0, 50);
          return was_killed;
        });
      }},
     {"take where that moves the others",
      [](auto*, auto*) {
-       RingBlock* block = MapUsed();
+       RingBlock* block = MapLong();
+       const truefork::Layout before = block->layout.load();
        const bool was_killed = KilledAfter(step, [=] { TakeUnseen(block); });
-       Expect(was_killed || block->origin.load() != 0, "nothing has moved");
+       Expect(was_killed || block->layout.load().units < before.units,
+              "it is as long as before");
        ExpectUsable(block, {2, 3}, 0, 1);
+       Unmap(block);
+       return was_killed;
+     }},
+    {"put where there is no room",
+     [](auto*, auto*) {
+       RingBlock* block = MapFull();
+       const truefork::Layout before = block->layout.load();
+       const bool was_killed =
+           KilledAfter(step, [=] { Put(block, 40, kGrowing, None()); });
+       Expect(was_killed || block->layout.load().units > before.units,
+              "it is as short as before");
+       std::vector<int> left;
+       for (int i = 1; i <= 35; i++) left.push_back(i);
+       ExpectUsable(block, left, 35, 40);
        Unmap(block);
        return was_killed;
      }},

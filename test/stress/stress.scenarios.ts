@@ -19,7 +19,7 @@ const WARM_UP_FORKS = 20;
 declare const gc: () => void;
 
 function withGc(run: () => unknown): Scenario {
-  return { run, options: { nodeArgs: ['--expose-gc'], timeout: 150_000 } };
+  return { run, options: { nodeArgs: ['--expose-gc'], timeout: 300_000 } };
 }
 
 async function warmUp(): Promise<void> {
