@@ -36,7 +36,7 @@ RingBlock* Map(size_t size) {
 }
 
 void Unmap(RingBlock* block) {
-  munmap(block, Ring::LengthFor(size_t{block->units} * Mark::kUnit));
+  munmap(block, Ring::LengthFor(size_t{block->most_units} * Mark::kUnit));
 }
 
 constexpr size_t kSize = Ring::kLeastSize;
