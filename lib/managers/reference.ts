@@ -33,6 +33,8 @@ export interface Home {
 
 /** A process that has objects. */
 export interface Target {
+  /** Whether nobody here may wait for it. */
+  readonly mustNotBlock: boolean;
   /** Calls a method, and blocks the thread until it has returned. */
   call(id: number, method: string, args: readonly unknown[]): unknown;
   callAsync(

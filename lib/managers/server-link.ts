@@ -121,6 +121,10 @@ export class ServerLink implements Target, ProxyCodec {
     return this.#failure !== undefined;
   }
 
+  get mustNotBlock(): boolean {
+    return this.#policy.mustNotBlock();
+  }
+
   /** @throws ProcessError `ERR_TRUEFORK_MANAGER_LOST`, AuthenticationError, and what the method throws */
   call(id: number, method: string, args: readonly unknown[]): unknown {
     const wire = this.#syncWire();
@@ -193,7 +197,7 @@ export class ServerLink implements Target, ProxyCodec {
 
   homeOf(id: number, proxy: object): Home {
     const { address } = this;
-    if (this.#policy.mustNotBlock()) {
+    if (this.mustNotBlock) {
       keepForAWhile(proxy);
       return { address, server: this.#server!, ticket: '' };
     }
@@ -209,7 +213,7 @@ export class ServerLink implements Target, ProxyCodec {
     const args = [token.id, ticket];
     try {
       if (this.#server !== server) throw lostError(undefined);
-      if (this.#policy.mustNotBlock()) this.#callInBackground(Request.redeem, args);
+      if (this.mustNotBlock) this.#callInBackground(Request.redeem, args);
       else this.call(SERVER_ITSELF, Request.redeem, args);
     } catch {
       // Whoever uses it will hear why not.

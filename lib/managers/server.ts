@@ -286,6 +286,11 @@ export class Server implements Target {
     return this.#listener.address;
   }
 
+  /** What is in this process answers at once. */
+  get mustNotBlock(): boolean {
+    return false;
+  }
+
   /** Serves all who come, until somebody asks for the end. */
   async serve(): Promise<void> {
     setOwnServer(this);
@@ -464,7 +469,7 @@ export class Server implements Target {
         for await (const connection of this.#listener) this.#admit(connection);
       } catch {
         // There are no descriptors. Those who are connected are served, and may go.
-        await sleep(RETRY, undefined, { ref: false });
+        await sleep(RETRY);
       }
     }
   }

@@ -156,6 +156,27 @@ export const scenarios: Scenarios = {
     });
   },
 
+  async 'a server waits for no other'() {
+    await withManager(async (a) => {
+      await withManager(async (b) => {
+        const inB = b.dict<AnyDict>({ x: 1 });
+        const inA = a.list<unknown>([inB]);
+        const queue = a.Queue();
+        await queue.put(inB);
+        process.kill(b.pid!, 'SIGSTOP');
+        // They wait for the other server themselves.
+        const children = [() => inA[0], () => queue.getSync()].map((take) =>
+          started(() => assert.equal((take() as AnyDict)['x'], 1)),
+        );
+        await until(() => queue.qsize() === 0);
+        inA.push(2);
+        assert.equal(inA.length, 2);
+        process.kill(b.pid!, 'SIGCONT');
+        for (const child of children) assert.equal(await child.join(), 0);
+      });
+    });
+  },
+
   async 'what is shared otherwise can be stored, too'() {
     await withManager(async (manager) => {
       const lock = new Lock();

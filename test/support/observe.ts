@@ -12,6 +12,11 @@ export function countDescriptors(): number {
   return openDescriptors().length;
 }
 
+/** As countDescriptors(), of another process. */
+export function countDescriptorsOf(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}
+
 /** How many memory mappings there are. */
 export function countMappings(): number {
   return readFileSync('/proc/self/maps', 'utf8').trimEnd().split('\n').length;

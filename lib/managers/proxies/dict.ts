@@ -54,7 +54,7 @@ class DictHandler implements ProxyHandler<Record<PropertyKey, unknown>> {
   get(target: Record<PropertyKey, unknown>, key: string | symbol): unknown {
     if (typeof key === 'symbol') return this.#symbols.get(key);
     if (this.#isLocal(key)) return target[key];
-    return this.#reference.call('get', key);
+    return key === 'then' ? this.#then() : this.#reference.call('get', key);
   }
 
   set(target: Record<PropertyKey, unknown>, key: string | symbol, value: unknown): boolean {
@@ -102,6 +102,16 @@ class DictHandler implements ProxyHandler<Record<PropertyKey, unknown>> {
 
   preventExtensions(): boolean {
     return false;
+  }
+
+  /** A key like any other, but each promise that has the proxy for its value asks for it, where nobody expects an error. */
+  #then(): unknown {
+    if (this.#reference.target.mustNotBlock) return undefined;
+    try {
+      return this.#reference.call('get', 'then');
+    } catch {
+      return undefined;
+    }
   }
 
   setPrototypeOf(): boolean {
