@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { asyncProxy, inChild, Lock, Manager, Pipe, type SyncManager } from 'truefork';
+import { asyncProxy, Event, inChild, Lock, Manager, Pipe, type SyncManager } from 'truefork';
 import { until } from '../support/observe.js';
 import type { Scenarios } from '../support/scenarios.js';
 import { inGoodChild, LOST, misuse, started, withManager } from './support.js';
@@ -163,11 +163,16 @@ export const scenarios: Scenarios = {
         const inA = a.list<unknown>([inB]);
         const queue = a.Queue();
         await queue.put(inB);
-        process.kill(b.pid!, 'SIGSTOP');
+        const go = new Event();
         // They wait for the other server themselves.
         const children = [() => inA[0], () => queue.getSync()].map((take) =>
-          started(() => assert.equal((take() as AnyDict)['x'], 1)),
+          started(() => {
+            go.waitSync();
+            assert.equal((take() as AnyDict)['x'], 1);
+          }),
         );
+        process.kill(b.pid!, 'SIGSTOP');
+        go.set();
         await until(() => queue.qsize() === 0);
         inA.push(2);
         assert.equal(inA.length, 2);
