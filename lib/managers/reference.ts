@@ -1,4 +1,5 @@
 // What is behind a proxy: an object somewhere else, and the way there.
+import { badMessage } from '../clone.js';
 import type { Address } from '../connection/address.js';
 import { onForkedChild } from '../posix/fork.js';
 import { assertType } from '../validate.js';
@@ -29,6 +30,28 @@ export interface Home {
   server: string;
   /** Keeps the object alive until the receiver of the token has asked for it. */
   ticket: string;
+}
+
+function isShape(shape: Partial<Shape> | null): boolean {
+  const { methods, properties } = shape ?? {};
+  const areNames = Array.isArray(methods) && methods.every((name) => typeof name === 'string');
+  return areNames && typeof properties === 'object' && properties !== null;
+}
+
+function isHome(home: Partial<Home> | null): boolean {
+  return typeof home?.server === 'string' && typeof home.ticket === 'string';
+}
+
+/** A peer may have made it up. @throws ProcessError `ERR_TRUEFORK_BAD_MESSAGE` */
+export function assertToken(token: unknown): asserts token is Token {
+  const { id, typeid, kind, shape, home } = (token ?? {}) as Partial<Token>;
+  const isRight =
+    typeof id === 'number' &&
+    typeof typeid === 'string' &&
+    typeof kind === 'string' &&
+    (shape === undefined || isShape(shape)) &&
+    (home === undefined || isHome(home));
+  if (!isRight) throw badMessage();
 }
 
 /** A process that has objects. */
@@ -135,6 +158,6 @@ export function makeProxy(reference: Reference): object {
   const Class = proxyTypes.get(reference.typeid);
   if (Class !== undefined) return new Class(reference as never);
   const make = makers.get(reference.kind);
-  assertType(make !== undefined, 'kind', 'one that is known here', reference.kind);
-  return bind(make!(reference), reference);
+  if (make === undefined) throw badMessage();
+  return bind(make(reference), reference);
 }

@@ -2,7 +2,7 @@
 import { makeShareable, type Recipe } from '../shareables.js';
 import { assertType } from '../validate.js';
 import { adopt } from './links.js';
-import { referenceOf, type Token } from './reference.js';
+import { assertToken, referenceOf, type Token } from './reference.js';
 import { currentCodec } from './values.js';
 
 function takeApart(proxy: object): Token {
@@ -10,16 +10,6 @@ function takeApart(proxy: object): Token {
   if (codec !== undefined) return codec.toToken(proxy);
   const { target, id, typeid, kind, shape } = referenceOf(proxy);
   return { id, typeid, kind, shape, home: target.homeOf(id, proxy) };
-}
-
-/** A peer may have made it up. */
-function assertToken(token: unknown): asserts token is Token {
-  const { id, typeid, kind, home } = (token ?? {}) as Partial<Token>;
-  const isRight = typeof id === 'number' && typeof typeid === 'string' && typeof kind === 'string';
-  assertType(isRight, 'token', 'that of a proxy', token);
-  if (home === undefined) return;
-  const isHome = typeof home.server === 'string' && typeof home.ticket === 'string';
-  assertType(isHome, 'token', 'that of a proxy', token);
 }
 
 function putTogether(token: Token): object {

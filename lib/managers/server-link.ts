@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { type Address } from '../connection/address.js';
 import { Client, ClientSync } from '../connection/client.js';
 import type { Connection } from '../connection/connection.js';
+import { badMessage } from '../clone.js';
 import { AbortError, AuthenticationError, ProcessError } from '../errors.js';
 import { close, dup } from '../posix/descriptors.js';
 import { throwIfAborted } from '../waiting.js';
@@ -137,7 +138,11 @@ export class ServerLink implements Target, ProxyCodec {
       throw this.#lose(error);
     }
     const reader = new MessageReader(answer, this);
-    reader.readUint32();
+    try {
+      reader.readUint32();
+    } catch (error) {
+      throw this.#lose(error);
+    }
     return this.#result(reader);
   }
 
@@ -155,6 +160,8 @@ export class ServerLink implements Target, ProxyCodec {
     const wire = await this.#asyncWire();
     const number = this.#calls++ % NO_ANSWER;
     const message = this.#request(number, id, method, args);
+    // It may have been lost since there was a connection.
+    this.#assertThere();
     const cancel = (): void => this.#tell(wire, Request.cancel, [number]);
     try {
       return await new Promise((resolve, reject) => {
@@ -280,8 +287,14 @@ export class ServerLink implements Target, ProxyCodec {
   }
 
   #result(reader: MessageReader): unknown {
-    const kind = reader.readByte();
-    const value = reader.readValue();
+    let kind: number;
+    let value: unknown;
+    try {
+      kind = reader.readByte();
+      value = reader.readValue();
+    } catch (error) {
+      throw error instanceof RangeError ? badMessage(error) : error;
+    }
     if (kind === Reply.error) throw value;
     return value;
   }

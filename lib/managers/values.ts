@@ -1,7 +1,7 @@
 // Values as bytes, between a manager's server and its clients. As serialize.ts has it, with short cuts for
 // what is sent most, and with proxies, also inside of other values.
 import { decode, encode, type Encoded } from '../serialize.js';
-import { isProxy, type Token } from './reference.js';
+import { assertToken, isProxy, type Token } from './reference.js';
 
 const Kind = {
   undefined: 0,
@@ -205,10 +205,16 @@ export class MessageReader {
       case Kind.value:
         return this.#readEncoded();
       case Kind.proxy:
-        return this.#codec.fromToken(this.#readEncoded() as Token);
+        return this.#readProxy();
       default:
         throw new RangeError('no such kind of value');
     }
+  }
+
+  #readProxy(): unknown {
+    const token = this.#readEncoded();
+    assertToken(token);
+    return this.#codec.fromToken(token);
   }
 
   #readEncoded(): unknown {

@@ -1,5 +1,6 @@
 // Servers and clients that die, and clients that mean no good.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
@@ -10,11 +11,12 @@ import {
   type Connection,
   inChild,
   Manager,
+  Pipe,
   Process,
   SyncManager,
 } from 'truefork';
 import { serialize } from 'node:v8';
-import { countDescriptors, isRunning, until } from '../support/observe.js';
+import { countDescriptors, countDescriptorsOf, isRunning, until } from '../support/observe.js';
 import { startProgram } from '../support/programs.js';
 import type { Scenarios } from '../support/scenarios.js';
 import { inGoodChild, LOST, misuse, started } from './support.js';
@@ -278,6 +280,37 @@ export const scenarios: Scenarios = {
     for (const child of children) assert.equal(await child.join(), 0);
     assert.equal(d.count, 200);
     await manager.shutdown();
+  },
+
+  async 'a server without descriptors for those who come'() {
+    await withServer(async (manager) => {
+      const list = manager.list<unknown>();
+      await manager.createAsync('list');
+      const before = countDescriptorsOf(manager.pid!);
+      const limit = [`--pid=${manager.pid}`, `--nofile=${before + 20}:`];
+      if (spawnSync('prlimit', limit).status !== 0) return;
+      const clients: Connection[] = [];
+      const timeout = 500;
+      const options = { authkey: KEY, timeout };
+      await assert.rejects(
+        async () => {
+          for (;;) clients.push(await Client(manager.address!, options));
+        },
+        (error) => /TIMEOUT|EOF|ECONNRESET|EPIPE/.test((error as { code: string }).code),
+      );
+      assert.ok(clients.length > 5);
+      // Those whom it has are served, and hear what it cannot do.
+      list.push(1);
+      const [reader, writer] = Pipe();
+      assert.throws(() => list.push(reader), { code: 'EMFILE' });
+      assert.equal(list.length, 1);
+      for (const client of clients) client.close();
+      const late = await Client(manager.address!, { authkey: KEY });
+      late.close();
+      list.push(reader);
+      list.length = 0;
+      for (const end of [reader, writer]) end.close();
+    });
   },
 
   async 'nothing is left of managers that are shut down'() {

@@ -1,4 +1,5 @@
 // Proxies for objects of a program's own classes: with the methods and properties that are exposed.
+import { badMessage } from '../../clone.js';
 import { type Makers, type Reference, referenceOf, type Shape } from '../reference.js';
 import { GET, ITERATE, SET } from '../names.js';
 import { BaseProxy } from './base.js';
@@ -41,7 +42,8 @@ function makeClass({ methods, properties, isIterable }: Shape): Maker {
 }
 
 function make(reference: Reference): object {
-  const shape = reference.shape!;
+  const { shape } = reference;
+  if (shape === undefined) throw badMessage();
   const name = JSON.stringify(shape);
   let Class = classes.get(name);
   if (Class === undefined) classes.set(name, (Class = makeClass(shape)));
