@@ -74,7 +74,7 @@ export const scenarios: Scenarios = {
   'messages, at once': {
     async run() {
       const seeds = corpus('frames');
-      await forSeeds(2000, async (random) => {
+      await forSeeds(1000, async (random) => {
         const bytes = make(seeds, random);
         const [connection, fd] = rawPair();
         writeAll(fd, bytes);
@@ -89,7 +89,7 @@ export const scenarios: Scenarios = {
   'messages, in pieces': {
     async run() {
       const seeds = corpus('frames');
-      await forSeeds(500, async (random) => {
+      await forSeeds(300, async (random) => {
         const bytes = make(seeds, random);
         const [connection, fd] = rawPair();
         const received = receive(connection, false);
@@ -110,7 +110,7 @@ export const scenarios: Scenarios = {
   values: {
     async run() {
       const seeds = corpus('frames');
-      await forSeeds(2000, async (random) => {
+      await forSeeds(1000, async (random) => {
         const [connection, fd] = rawPair();
         const bytes = make(seeds, random);
         writeAll(fd, bytes.subarray(0, 60_000));

@@ -94,7 +94,7 @@ export const scenarios: Scenarios = {
       const seeds = corpus('requests');
       const [hello] = seeds;
       const before = countDescriptorsOf(manager.pid!);
-      await forSeeds(500, async (random) => {
+      await forSeeds(300, async (random) => {
         const client = await Client(manager.address!, { authkey: KEY });
         const beginning = random.below(10) === 0 ? Buffer.alloc(0) : hello!;
         writeTo(client, Buffer.concat([beginning, make(seeds, random)]));
@@ -118,7 +118,7 @@ export const scenarios: Scenarios = {
       const [tell, end] = startLiar(listener);
       const seeds = corpus('answers');
       const [welcome] = seeds;
-      await forSeeds(500, async (random) => {
+      await forSeeds(300, async (random) => {
         const beginning = random.below(10) === 0 ? Buffer.alloc(0) : welcome!;
         await tell(Buffer.concat([beginning, make(seeds, random)]));
         const manager = new SyncManager({ address: listener.address, authkey: KEY });
