@@ -6,6 +6,7 @@ import { connect, type Socket } from 'node:net';
 import { Client, Connection, Listener, Process } from 'truefork';
 import { close, pipe, sendFds } from 'truefork/posix';
 import { countDescriptors, sleep, until } from '../support/observe.js';
+import { Relay } from '../support/relay.js';
 import type { Scenarios } from '../support/scenarios.js';
 import { abstractName, assertConnected, connected, KEY } from './listening.js';
 import { assertGood, shortHeader, started, TIMEOUT, turn } from './support.js';
@@ -185,6 +186,50 @@ export const scenarios: Scenarios = {
       await client.send('after that');
       await assertConnected(client, await accepting);
     }
+  },
+
+  async 'one of the two is gone after any byte of the handshake'() {
+    // The first child leaves something open that all later ones use.
+    await assertGood(started(() => {}));
+    const before = countDescriptors();
+    const listener = new Listener(undefined, { authkey: KEY });
+    const path = `${listener.address as string}-relay`;
+    const relay = await new Relay(listener.address as string).listen(path);
+    const accepted: Connection[] = [];
+    const accepting = (async (): Promise<void> => {
+      for await (const connection of listener) accepted.push(connection);
+    })();
+    const options = { authkey: KEY, timeout: 10_000 };
+    const talk = async (): Promise<void> => {
+      using connection = await Client(path, options);
+      await connection.recvBytes(Infinity, 10_000);
+    };
+    relay.open();
+    const whole = await Client(path, options);
+    await until(() => accepted.length === 1);
+    const lengths = (['toServer', 'toClient'] as const).map(
+      (direction) => [direction, relay.endsOfPieces(direction).at(-1)!] as const,
+    );
+    for (const [direction, length] of lengths) {
+      assert.ok(length > 100);
+      for (let bytes = 1; bytes < length; bytes++) {
+        relay.openFor(direction, bytes, () => relay.disconnect());
+        await assert.rejects(talk, { code: /EOF|TRUNCATED|ECONNRESET|EPIPE/ });
+      }
+    }
+    // A process that is killed there.
+    for (let bytes = 1; bytes < lengths[0]![1]; bytes += 9) {
+      relay.openFor('toServer', bytes, () => child.kill());
+      const child = started(talk);
+      assert.equal(await child.join(), -9);
+    }
+    assert.equal(accepted.length, 1);
+    const client = await Client(listener.address, options);
+    await until(() => accepted.length === 2);
+    await assertConnected(accepted[1]!, client);
+    for (const end of [whole, client, ...accepted, listener, relay]) end.close();
+    await accepting;
+    await until(() => countDescriptors() <= before);
   },
 
   async 'descriptors that come with the handshake are not taken'() {
