@@ -43,22 +43,30 @@ export function sendShort(fd: number, kind: number | undefined, body: Uint8Array
 
 /** Whether to look for a message again and again for a moment, instead of going to sleep at once. */
 export class Hope {
-  /** In microseconds. To sleep and to be woken takes about as long. */
-  static readonly #moment = 20;
+  /** In microseconds. For somebody who sleeps to be woken and to answer takes less. */
+  static readonly #moment = 40;
   static readonly #most = 16;
-  /** After so many times it is worth a try. */
-  static readonly #patience = 64;
+  /** After so many times at the most it is worth another try. */
+  static readonly #longestGap = 64;
   #hits = 2;
+  #gap = 1;
   #skipped = 0;
 
   /** For how long, in microseconds. */
   get moment(): number {
-    if (this.#hits > 0 || ++this.#skipped % Hope.#patience === 0) return Hope.#moment;
-    return 0;
+    return this.#hits > 0 || ++this.#skipped >= this.#gap ? Hope.#moment : 0;
   }
 
   learn(hasCome: boolean): void {
-    this.#hits = hasCome ? Math.min(this.#hits + 2, Hope.#most) : Math.max(this.#hits - 1, 0);
+    this.#skipped = 0;
+    if (hasCome) {
+      this.#hits = Math.min(this.#hits + 2, Hope.#most);
+      this.#gap = 1;
+    } else if (this.#hits > 0) {
+      this.#hits--;
+    } else {
+      this.#gap = Math.min(this.#gap * 2, Hope.#longestGap);
+    }
   }
 }
 
