@@ -4,12 +4,15 @@ Reads orders from stdin, prints what one round trip took, in microseconds.
 """
 
 import json
+import math
 import sys
 import time
 from multiprocessing import Pipe, Process
 
 SMALL = bytes(64)
 BIG = bytes(64 * 2**20)
+# As in pipe.ts.
+WARM_UP = 0.4
 
 
 def echo_bytes(connection):
@@ -69,7 +72,8 @@ def measure(target, trip, end, count):
     ours, theirs = Pipe()
     child = Process(target=target, args=(theirs,))
     child.start()
-    trip(ours)
+    for _ in range(math.ceil(count * WARM_UP)):
+        trip(ours)
     start = time.perf_counter()
     for _ in range(count):
         trip(ours)

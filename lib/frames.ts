@@ -4,9 +4,12 @@
 import { constants } from 'node:buffer';
 import { EOFError, ProcessError } from './errors.js';
 import { close, dup, tryRead, tryWritePair } from './posix/descriptors.js';
+import { native } from './posix/native.js';
 import { LOST, MOST_DESCRIPTORS, tryReceive, trySendFds } from './posix/sockets.js';
 
 const MAX_SHORT = 0x7fff_ffff;
+/** From here on half of the time of a message goes into touching its memory for the first time. In bytes. */
+const LARGE = 2 ** 23;
 const SHORT_HEADER = 4;
 const LONG_HEADER = 12;
 
@@ -30,11 +33,14 @@ function badLength(): ProcessError {
 }
 
 function allocate(length: number): Buffer {
+  let bytes: Buffer;
   try {
-    return Buffer.allocUnsafeSlow(length);
+    bytes = Buffer.allocUnsafeSlow(length);
   } catch {
     throw badLength();
   }
+  if (length >= LARGE) native.expectAll(bytes);
+  return bytes;
 }
 
 /**

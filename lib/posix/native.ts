@@ -189,6 +189,8 @@ export interface Native {
     spin: number,
     timeout: number,
   ): number;
+  /** Says that all of `bytes` will be written to: large pages cost less to touch for the first time. */
+  expectAll(bytes: Uint8Array): void;
   /** The user at the other end of a Unix socket, or -1. */
   peerUid(fd: number): number;
   /** Starts a thread that gives what it was given to keep to those with the token. */

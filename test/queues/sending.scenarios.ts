@@ -228,7 +228,8 @@ export const scenarios: Scenarios = {
     const waiting = queue.put(handle);
     queue.close();
     await assert.rejects(waiting, { code: 'ERR_TRUEFORK_CLOSED' });
-    assert.equal(countDescriptors(), before);
+    // What was garbage before may have gone meanwhile.
+    assert.ok(countDescriptors() <= before);
     handle.close();
     void writer;
   },
