@@ -33,8 +33,10 @@ Outcome AwaitPermit(LockBlock* block, const Patience& patience) {
     block->bell.store(awaited);
     // Who has added one before could not see that.
     if (TakePermit(&block->count)) return Outcome::kDone;
-    Watched watched[2] = {{&block->bell, awaited}};
-    patience.SleepOn(watched, 1);
+    // Who adds one now may die before the bell has rung, and before this
+    // thread sleeps on it.
+    Watched watched[3] = {{&block->bell, awaited}, {&block->count, 0}};
+    patience.SleepOn(watched, 2);
   }
 }
 
