@@ -1,5 +1,7 @@
 #include "shared_semaphore.h"
 
+#include "spinner.h"
+
 namespace truefork {
 
 namespace {
@@ -20,10 +22,10 @@ bool TakePermit(Word* count) {
 // By the one whose turn it is.
 Outcome AwaitPermit(LockBlock* block, const Patience& patience) {
   constexpr int kOvertakenOften = 10;
-  for (int spins = 0; spins < kSpins; spins++) {
+  Spinner spinner;
+  do {
     if (TakePermit(&block->count)) return Outcome::kDone;
-    RelaxProcessor();
-  }
+  } while (spinner.Spin());
   for (int sleeps = 0;; sleeps++) {
     if (patience.IsCancelled()) return Outcome::kCancelled;
     if (TakePermit(&block->count)) return Outcome::kDone;
