@@ -28,7 +28,9 @@ function sendOutcome(writer: Connection, outcome: unknown, isError: boolean): vo
     writer.sendSync(outcome);
     writer.sendSync(isError);
   } catch (error) {
-    if ((error as ProcessError).code !== 'ERR_TRUEFORK_NOT_CLONABLE') throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EPIPE') return; // the parent has died: nobody wants to know
+    if (code !== 'ERR_TRUEFORK_NOT_CLONABLE') throw error;
     sendOutcome(writer, error, true);
   }
 }

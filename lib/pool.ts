@@ -394,7 +394,7 @@ export class Pool<Init extends unknown[] = unknown[]> {
       signal,
       retries,
       watcher,
-      caller: this.#crew.callers.capture(caller),
+      caller: this.#crew.callers.capture(caller, fn),
     };
   }
 

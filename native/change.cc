@@ -1,5 +1,7 @@
 #include "change.h"
 
+#include <climits>
+
 namespace truefork {
 
 Outcome AwaitChange(std::vector<Watched> watched, const Patience& patience) {
@@ -8,10 +10,12 @@ Outcome AwaitChange(std::vector<Watched> watched, const Patience& patience) {
   RobustList list = RobustList::OfThisThread();
   if (count > kBell) list.BeginAt(watched[kBell].word);
   watched.emplace_back();  // room for the patience's
-  if (!patience.IsCancelled()) patience.SleepOn(watched.data(), count);
-  for (size_t i = 0; i < count && !patience.IsAbandoned(); i++) {
+  const bool has_changed =
+      !patience.IsCancelled() && patience.SleepOn(watched.data(), count);
+  for (size_t i = 0; i < count && !has_changed; i++) {
     const auto [word, expected] = watched[i];
-    if (word->load() != expected) Wake(word, 1);
+    if (patience.IsAbandoned()) break;
+    if (word->load() != expected) Wake(word, INT_MAX);
   }
   list.End();
   return patience.IsCancelled() ? Outcome::kCancelled : Outcome::kDone;

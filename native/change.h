@@ -12,8 +12,9 @@ namespace truefork {
 // somebody dies who was about to make a change
 // (lib/synchronize/robust-list.ts).
 //
-// The kernel then wakes one sleeper only, and that one wakes the next: whatever
-// becomes of its process, and however long it has other things to do.
+// The kernel then wakes one sleeper only, and that one wakes the others:
+// whatever becomes of its process, and however long it has other things to do.
+// Whoever changes the first of the words wakes all himself.
 Outcome AwaitChange(std::vector<Watched> watched, const Patience& patience);
 
 }  // namespace truefork

@@ -89,32 +89,32 @@ struct FutexWaiter {
   uint32_t reserved;
 };
 
-void SleepOnOne(const Watched& watched, const Moment& until) {
-  syscall(SYS_futex, watched.word, FUTEX_WAIT_BITSET, watched.expected,
-          until.OrNull(), nullptr, FUTEX_BITSET_MATCH_ANY);
+bool SleepOnOne(const Watched& watched, const Moment& until) {
+  return syscall(SYS_futex, watched.word, FUTEX_WAIT_BITSET, watched.expected,
+                 until.OrNull(), nullptr, FUTEX_BITSET_MATCH_ANY) == 0;
 }
 
-// False if the kernel cannot.
-bool SleepOnAll(const Watched* watched, size_t count, const Moment& until) {
+// Returns the index of the word whose sleepers were woken, or a negative errno.
+// Of several such words it is the last.
+int SleepOnAll(const Watched* watched, size_t count, const Moment& until) {
   constexpr uint32_t kSize32 = 2;
   FutexWaiter waiters[kMostWatched];
   for (size_t i = 0; i < count; i++) {
     waiters[i] = {static_cast<uint32_t>(watched[i].expected),
                   reinterpret_cast<uint64_t>(watched[i].word), kSize32, 0};
   }
-  return syscall(kFutexWaitv, waiters, count, 0, until.OrNull(),
-                 CLOCK_MONOTONIC) >= 0 ||
-         errno != ENOSYS;
+  const auto woken = static_cast<int>(
+      syscall(kFutexWaitv, waiters, count, 0, until.OrNull(), CLOCK_MONOTONIC));
+  return woken >= 0 ? woken : -errno;
 }
 
 }  // namespace
 
-void Sleep(const Watched* watched, size_t count, const Moment& until) {
-  if (count == 1) {
-    SleepOnOne(watched[0], until);
-  } else if (!SleepOnAll(watched, std::min(count, kMostWatched), until)) {
-    SleepOnOne(watched[0], until.ButWithin(kSliceMs));
-  }
+bool Sleep(const Watched* watched, size_t count, const Moment& until) {
+  if (count == 1) return SleepOnOne(watched[0], until);
+  const int woken = SleepOnAll(watched, std::min(count, kMostWatched), until);
+  if (woken == -ENOSYS) SleepOnOne(watched[0], until.ButWithin(kSliceMs));
+  return woken == 0;
 }
 
 int Wake(Word* word, int most) {
@@ -131,12 +131,13 @@ constexpr uint32_t kWakeAll = 0x100;
 
 }  // namespace
 
-void Sleep(const Watched* watched, size_t, const Moment& until) {
+bool Sleep(const Watched* watched, size_t, const Moment& until) {
   // Slices, for a holder that dies is not told by the kernel, either.
-  if (until.ButWithin(kSliceMs).IsOver()) return;
+  if (until.ButWithin(kSliceMs).IsOver()) return false;
   constexpr auto kSliceUs = static_cast<uint32_t>(kSliceMs * 1000);
   __ulock_wait(kCompareAndWaitShared, watched[0].word,
                static_cast<uint32_t>(watched[0].expected), kSliceUs);
+  return false;
 }
 
 int Wake(Word* word, int most) {

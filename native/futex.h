@@ -33,11 +33,7 @@ class Moment {
   timespec time_{};
 };
 
-// How often to look before going to sleep: as long as a wake-up takes, in which
-// others have mostly done what one waits for.
-constexpr int kSpins = 100;
-
-// Between two looks.
+// Between two looks at a word.
 void RelaxProcessor();
 
 struct Watched {
@@ -49,8 +45,9 @@ struct Watched {
 constexpr size_t kMostWatched = 128;
 
 // Sleeps until one of the words is not as expected, somebody wakes those that
-// sleep on it, or the moment comes. May return early.
-void Sleep(const Watched* watched, size_t count, const Moment& until);
+// sleep on it, or the moment comes. May return early. Returns whether it is
+// certain that a wake-up for the first of the words was why, and for no other.
+bool Sleep(const Watched* watched, size_t count, const Moment& until);
 
 // Wakes up to `most` of those who sleep on the word, in any process. Returns
 // how many.

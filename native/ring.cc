@@ -9,6 +9,8 @@
 #include <cstring>
 #include <utility>
 
+#include "spinner.h"
+
 namespace truefork {
 
 namespace {
@@ -320,17 +322,14 @@ void Ring::GrowFor(uint32_t units) {
 
 Outcome Ring::AwaitRoom(uint32_t units, bool is_record,
                         const Patience& patience) {
-  for (int spins = 0;;) {
+  for (Spinner spinner;;) {
     // First: what changes after the look ends the sleep.
     const uint32_t position = block_->head.load().position;
     if (MayPut(is_record) && (Fits(units) || Grow(units)))
       return Outcome::kDone;
     if (patience.IsCancelled()) return Outcome::kCancelled;
     if (patience.until.IsOver()) return Outcome::kTimedOut;
-    if (spins++ < kSpins) {
-      RelaxProcessor();
-      continue;
-    }
+    if (spinner.Spin()) continue;
     block_->putter_sleeps.store(1);
     Watched watched[3] = {{PositionOf(&block_->head), Expected(position)},
                           {&block_->head_bell, 0}};
@@ -413,14 +412,11 @@ Outcome Ring::SkipPieces(const Patience& patience) {
 
 Outcome Ring::AwaitPiece(const Patience& patience) {
   const Mark head = block_->head.load();
-  for (int spins = 0;;) {
+  for (Spinner spinner;;) {
     if (block_->tail.load().position != head.position) return Outcome::kDone;
     if (patience.IsCancelled()) return Outcome::kCancelled;
     if (patience.until.IsOver()) return Outcome::kTimedOut;
-    if (spins++ < kSpins) {
-      RelaxProcessor();
-      continue;
-    }
+    if (spinner.Spin()) continue;
     block_->taker_sleeps.store(1);
     Watched watched[4] = {{PositionOf(&block_->tail), Expected(head.position)},
                           {&block_->tail_bell, 0}};

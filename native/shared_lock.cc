@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "spinner.h"
+
 #if defined(__linux__)
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -36,9 +38,9 @@ int32_t LockerId() {
   return id;
 }
 
-void Patience::SleepOn(Watched* watched, size_t count) const {
+bool Patience::SleepOn(Watched* watched, size_t count) const {
   if (cancelled != nullptr) watched[count++] = {cancelled, 0};
-  Sleep(watched, count, until);
+  return Sleep(watched, count, until);
 }
 
 SharedLock::SharedLock(LockBlock* block)
@@ -169,7 +171,7 @@ Outcome SharedLock::AcquireWord(const Patience& patience) {
   constexpr int kOvertakenOften = 10;
   // Enough for one who was woken to run.
   constexpr double kTurnMs = 5;
-  int spins = 0;
+  Spinner spinner;
   int sleeps = 0;
   for (;;) {
     if (patience.IsCancelled()) {
@@ -181,10 +183,7 @@ Outcome SharedLock::AcquireWord(const Patience& patience) {
       if (sleeps >= kOvertakenOften) block_->is_unfair.store(0);
       return (seen & kOwnerDied) != 0 ? Outcome::kOwnerDied : Outcome::kDone;
     }
-    if (spins++ < kSpins && (seen & kSleepers) == 0) {
-      RelaxProcessor();
-      continue;
-    }
+    if ((seen & kSleepers) == 0 && spinner.Spin()) continue;
     if (patience.until.IsOver()) {
       Forward();
       return Outcome::kTimedOut;

@@ -59,7 +59,8 @@ struct Patience {
     return cancelled != nullptr && cancelled->load() == kAbandoned;
   }
   // Sleeps on the words, of which there are `count`, and room for one more.
-  void SleepOn(Watched* watched, size_t count) const;
+  // Returns what Sleep() does.
+  bool SleepOn(Watched* watched, size_t count) const;
 };
 
 class SharedLock {

@@ -1,5 +1,7 @@
 #include "shared_semaphore.h"
 
+#include "spinner.h"
+
 namespace truefork {
 
 namespace {
@@ -20,10 +22,10 @@ bool TakePermit(Word* count) {
 // By the one whose turn it is.
 Outcome AwaitPermit(LockBlock* block, const Patience& patience) {
   constexpr int kOvertakenOften = 10;
-  for (int spins = 0; spins < kSpins; spins++) {
+  Spinner spinner;
+  do {
     if (TakePermit(&block->count)) return Outcome::kDone;
-    RelaxProcessor();
-  }
+  } while (spinner.Spin());
   for (int sleeps = 0;; sleeps++) {
     if (patience.IsCancelled()) return Outcome::kCancelled;
     if (TakePermit(&block->count)) return Outcome::kDone;
@@ -33,8 +35,10 @@ Outcome AwaitPermit(LockBlock* block, const Patience& patience) {
     block->bell.store(awaited);
     // Who has added one before could not see that.
     if (TakePermit(&block->count)) return Outcome::kDone;
-    Watched watched[2] = {{&block->bell, awaited}};
-    patience.SleepOn(watched, 1);
+    // Who adds one now may die before the bell has rung, and before this
+    // thread sleeps on it.
+    Watched watched[3] = {{&block->bell, awaited}, {&block->count, 0}};
+    patience.SleepOn(watched, 2);
   }
 }
 

@@ -10,6 +10,7 @@ import type { Settings } from './options.js';
 import { Registry } from './registry.js';
 import { Restarts } from './restarts.js';
 import { Signals } from './signals.js';
+import { soon } from './soon.js';
 import { Worker, type WorkerEvents } from './worker.js';
 
 /** RUN: takes jobs. CLOSE: ends when all are done. TERMINATE, BROKEN: ends, all have failed. */
@@ -265,12 +266,11 @@ export class Crew implements JobEvents, WorkerEvents {
   readonly #schedule = (): void => {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    queueMicrotask(this.#turn);
+    soon(this.#turn);
   };
 
   readonly #turn = (): void => {
     this.#isScheduled = false;
-    this.callers.reset();
     // What is under way when the process exits, by whichever way, ends with it.
     if (!this.isOurs || isExiting()) return;
     for (const worker of this.#ended) this.#bury(worker);

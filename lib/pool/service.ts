@@ -3,6 +3,7 @@ import { makePoller, READABLE, startPoller, type Poller } from '../posix/poller.
 import { precompileForChildren } from '../posix/precompile.js';
 import { numberAfter, type Ledger } from './ledger.js';
 import { Order, readTasks, Report, writeItems } from './messages.js';
+import { soon } from './soon.js';
 import { pack, unpack } from './values.js';
 import { Wire } from './wire.js';
 
@@ -171,7 +172,7 @@ class Server {
     }
     this.#begin(job);
     if (performance.now() - this.#turn < TURN) {
-      queueMicrotask(this.#step);
+      soon(this.#step);
       return;
     }
     setImmediate(() => {

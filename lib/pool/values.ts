@@ -69,12 +69,12 @@ function packWithOthers(list: readonly unknown[], areLists: boolean): Uint8Array
  * @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE`
  */
 export function pack(list: readonly unknown[], areLists: boolean): Uint8Array[] {
-  if (areLists) {
-    const hasApart = list.some((inner) => (inner as unknown[]).some(isApart));
-    return hasApart ? packWithOthers(list, true) : packList(list);
+  const hasApart = (values: readonly unknown[]): boolean => values.some(isApart);
+  if (areLists && list.some((inner) => hasApart(inner as unknown[]))) {
+    return packWithOthers(list, true);
   }
   if (list.length === 1) return packOne(list[0]);
-  return list.some(isApart) ? packWithOthers(list, false) : packList(list);
+  return !areLists && hasApart(list) ? packWithOthers(list, false) : packList(list);
 }
 
 function unpackWithOthers(bytes: Buffer): unknown[] {

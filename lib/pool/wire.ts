@@ -145,7 +145,7 @@ export class Wire {
       messages.push(bytes.subarray(at + HEADER, end));
       at = end;
     }
-    this.#keep(bytes.subarray(at));
+    this.#keep(at === bytes.length ? NOTHING : bytes.subarray(at));
     for (const message of messages) receive(message);
   }
 

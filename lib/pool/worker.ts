@@ -155,6 +155,7 @@ export class Worker implements Runner {
       events.ended(this);
     });
     this.#watch();
+    this.#keepLoopAlive();
   }
 
   get state(): 'starting' | 'busy' | 'idle' | 'ending' {
@@ -204,6 +205,7 @@ export class Worker implements Runner {
   /** Sends what was given. */
   post(): void {
     const tasks = this.#outgoing;
+    this.#keepLoopAlive();
     if (tasks.length === 0) return;
     this.#outgoing = [];
     let from = 0;
@@ -271,6 +273,7 @@ export class Worker implements Runner {
     this.isCondemned = true;
     this.#wire.queue([Buffer.of(Order.stop)]);
     this.#write();
+    this.#keepLoopAlive();
   }
 
   /** Looks for what may have happened, without the event loop. */
@@ -394,7 +397,13 @@ export class Worker implements Runner {
     return READABLE | (this.#wire.isBlocked ? WRITABLE : 0);
   }
 
-  /** Only who has something in hand keeps the event loop alive. */
+  /** Only who has something in hand does. */
+  #keepLoopAlive(): void {
+    const keepsAlive = this.held > 0;
+    if (keepsAlive !== this.#keepsAlive && !this.#wire.hasEnded) this.#poller.setRef(keepsAlive);
+    this.#keepsAlive = keepsAlive;
+  }
+
   #watch(): void {
     if (this.#wire.hasEnded) {
       this.#poller.stop();
@@ -403,9 +412,6 @@ export class Worker implements Runner {
     const wanted = this.#wanted();
     if (wanted !== this.#watched) startPoller(this.#poller, wanted);
     this.#watched = wanted;
-    const keepsAlive = this.held > 0;
-    if (keepsAlive !== this.#keepsAlive) this.#poller.setRef(keepsAlive);
-    this.#keepsAlive = keepsAlive;
   }
 
   #hear(message: Buffer): void {

@@ -22,7 +22,7 @@ export interface BarrierOptions {
 }
 
 // The barrier's own words.
-/** Changes with everything that those who wait have to know. */
+/** Changes with everything that those who wait have to know; odd in the middle of that. */
 const SIGNAL = 0;
 const BELL = 1;
 /** How often the barrier has opened or was reset. */
@@ -37,6 +37,10 @@ const WORDS = 6;
 const SEAT_ROUND = 0;
 
 const EVERYBODY = 2 ** 31 - 1;
+
+function isOdd(word: number): boolean {
+  return (word & 1) !== 0;
+}
 
 interface Arrival {
   /** In the order of arrival; undefined if the round was full. */
@@ -164,7 +168,7 @@ export class Barrier {
       // Whoever died in the middle of a change may have left half of it.
       if (outcome === OWNER_DIED) this.#break();
       // Before and after: whoever is told of a death in between sees that there was a change.
-      Atomics.add(this.#words, SIGNAL, 1);
+      Atomics.add(this.#words, SIGNAL, isOdd(this.#words[SIGNAL]!) ? 2 : 1);
       const result = make();
       Atomics.add(this.#words, SIGNAL, 1);
       native.wake(this.#seats.buffer, this.#offset(SIGNAL), EVERYBODY);
@@ -320,7 +324,7 @@ export class Barrier {
   }
 
   #whatToWatch(): Words {
-    const words = [this.#offset(SIGNAL), this.#words[SIGNAL]!, this.#offset(BELL), 0];
+    const words = [this.#offset(SIGNAL), this.#awaitChange(), this.#offset(BELL), 0];
     // Also those who wait for the next round: one of them may be the only one who was told of a
     // death, and die.
     for (let seat = 0; seat < SEATS; seat++) {
@@ -328,6 +332,19 @@ export class Barrier {
       words.push(...(this.#seats.watch(seat) ?? []));
     }
     return words;
+  }
+
+  /**
+   * Not in the middle of a change: whoever makes it may die there before this process sleeps on the bell.
+   *
+   * @returns the signal
+   */
+  #awaitChange(): number {
+    for (;;) {
+      const signal = Atomics.load(this.#words, SIGNAL);
+      if (!isOdd(signal)) return signal;
+      this.#change(() => {});
+    }
   }
 
   #sitDown(): void {

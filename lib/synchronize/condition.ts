@@ -21,14 +21,13 @@ import { SEATS, Seats, sizeOfSeats, tooManyWaiters } from './seats.js';
 import { withLock, withLockSync } from './with.js';
 
 // The notes of a seat. Those of its process who wait, and how many of them were
-// notified and do not know it yet: 16 bits each.
+// notified and do not know it yet: 16 bits each. They sleep on that very word:
+// what is notified by one who dies then is not missed by who is about to sleep.
 const TALLY = 0;
 const ONE_WAITS = 1;
 const ONE_NOTIFIED = 0x10000;
 const WAITING = 0xffff;
-/** Changes with each notification: what they sleep on. */
-const SIGNAL = 1;
-const BELL = 2;
+const BELL = 1;
 
 const EVERYBODY = 2 ** 31 - 1;
 
@@ -204,8 +203,7 @@ export class Condition {
     const count = this.#addNotified(seat, most);
     if (count > 0) {
       this.#next = seat + 1;
-      this.#seats.add(seat, SIGNAL, 1);
-      this.#wake(seat);
+      native.wake(this.#seats.buffer, this.#seats.offsetOfNote(seat, TALLY), EVERYBODY);
     }
     end();
     return count;
@@ -233,10 +231,6 @@ export class Condition {
     const waiter: Waiter = { isNotified: false };
     this.#waiters.push(waiter);
     return waiter;
-  }
-
-  #wake(seat: number): void {
-    native.wake(this.#seats.buffer, this.#seats.offsetOfNote(seat, SIGNAL), EVERYBODY);
   }
 
   #forgetParent(): void {
@@ -280,13 +274,8 @@ export class Condition {
   #announce(): Words {
     const seat = this.#seats.own;
     if (seat === undefined) return [];
-    const signal = this.#seats.load(seat, SIGNAL);
-    return [
-      this.#seats.offsetOfNote(seat, SIGNAL),
-      signal,
-      this.#seats.offsetOfNote(seat, BELL),
-      0,
-    ];
+    const tally = this.#seats.load(seat, TALLY);
+    return [this.#seats.offsetOfNote(seat, TALLY), tally, this.#seats.offsetOfNote(seat, BELL), 0];
   }
 
   #countWaiting(): number {
