@@ -13,10 +13,11 @@ import {
 } from 'truefork';
 import { _exit, fork, kill, waitpid } from 'truefork/posix';
 import { until } from '../support/observe.js';
+import { rounds } from '../support/rounds.js';
 import type { Scenarios } from '../support/scenarios.js';
 import { hang, sharedNumbers, untilWaiting } from '../synchronize/support.js';
 
-const VICTIMS = 500;
+const VICTIMS = rounds(500);
 const BATCH = 20;
 /** For waits that must not take long. Nobody in here waits without a limit, but for the victims. */
 const BOUND = 20_000;

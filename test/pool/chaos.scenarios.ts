@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { Pool, Process, SharedArray, type PoolOptions } from 'truefork';
 import { children, isRunning, sleep, until } from '../support/observe.js';
+import { rounds } from '../support/rounds.js';
 import type { Scenarios } from '../support/scenarios.js';
 import { leavesNothing, range } from './support.js';
 
-const ROUNDS = Number(process.env['CHAOS_ROUNDS'] ?? 100);
+const ROUNDS = Number(process.env['CHAOS_ROUNDS'] ?? rounds(100));
 const SEED = Number(process.env['CHAOS_SEED'] ?? Date.now() % 1e6);
 
 /** Random numbers that can be had again. */

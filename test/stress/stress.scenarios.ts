@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { Pipe, Process } from 'truefork';
 import { useEverything } from '../support/capabilities.js';
 import { children } from '../support/observe.js';
+import { rounds } from '../support/rounds.js';
 import type { Scenario, Scenarios } from '../support/scenarios.js';
 import { Crowd, ForkedCrowd } from './crowd.js';
 import { assertNothingLeft } from './footprint.js';
@@ -218,7 +219,7 @@ const WORKERS_WARNING = /^\(node:\d+\) \[TRUEFORK_JS_WORKERS\] TrueforkWarning: 
 
 export const scenarios: Scenarios = {
   'three hundred children, of a parent that allocates and compiles': withGc(() =>
-    leavesNothing(300, startMany),
+    leavesNothing(rounds(300), startMany),
   ),
 
   'posix.fork(): a hundred children, of a parent that allocates and compiles': withGc(() =>

@@ -4,10 +4,11 @@
 import assert from 'node:assert/strict';
 import { _exit, close, fork, kill, pipe, read, waitpid, write } from 'truefork/posix';
 import { sleep } from '../support/observe.js';
+import { rounds } from '../support/rounds.js';
 import { sharedNumbers } from './support.js';
 
 /** How many schedules, and from which seed on: to soak, and to see a failure again. */
-const ROUNDS = Number(process.env['TRUEFORK_SCHEDULES'] ?? 400);
+const ROUNDS = Number(process.env['TRUEFORK_SCHEDULES'] ?? rounds(400));
 const SEED = Number(process.env['TRUEFORK_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 
 /** Nobody is stuck so long. */
@@ -107,10 +108,10 @@ class Crew {
     this.#plan = plan;
   }
 
-  async work(rounds: number): Promise<void> {
+  async work(): Promise<void> {
     try {
       for (let i = 0; i < MEMBERS; i++) this.#members.push(await this.#hire(i));
-      for (let round = 1; round <= rounds; round++) await this.#playRound(round);
+      for (let round = 1; round <= ROUNDS; round++) await this.#playRound(round);
     } finally {
       for (const pid of this.#alive) kill(pid, 'SIGKILL');
       for (const pid of this.#alive) waitpid(pid);
@@ -181,9 +182,8 @@ class Crew {
   }
 }
 
-/** Plays so many rounds. */
 export async function play(plan: Plan): Promise<void> {
-  await new Crew(plan).work(ROUNDS);
+  await new Crew(plan).work();
 }
 
 /** So long that who plays them is not taken for stuck, in milliseconds. */
