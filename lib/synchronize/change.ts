@@ -36,7 +36,7 @@ export class Onlookers {
       const watched = this.#words(); // before the look, so that what changes after it ends the sleep
       if (!isOver()) native.sleep(this.#buffer, watched, deadline.left);
     }
-    this.#lookAgain();
+    this.lookAgain();
     return isOver();
   }
 
@@ -55,6 +55,12 @@ export class Onlookers {
     return true;
   }
 
+  /** Has all who wait without blocking look again. */
+  lookAgain(): void {
+    const wakes = [...this.#wakes];
+    for (const wake of wakes) wake();
+  }
+
   #subscribe(wake: () => void, isOver: () => boolean): () => void {
     const watched = this.#words(); // before the look, so that what changes after it ends the errand
     if (isOver()) queueMicrotask(wake);
@@ -71,7 +77,7 @@ export class Onlookers {
       (agent) => agent.awaitChange(this.#buffer, watched),
       () => {
         this.#errand = undefined;
-        this.#lookAgain();
+        this.lookAgain();
       },
     );
   }
@@ -82,11 +88,6 @@ export class Onlookers {
     const errand = this.#errand;
     this.#errand = undefined;
     errand?.recall(() => {});
-  }
-
-  #lookAgain(): void {
-    const wakes = [...this.#wakes];
-    for (const wake of wakes) wake();
   }
 
   #forgetParent(): void {

@@ -241,7 +241,14 @@ export class Condition {
 
   /** Gives those who came first what notifications there are. */
   #isNotified(waiter: Waiter): boolean {
-    while (this.#takeNotification()) this.#waiters.shift()!.isNotified = true;
+    let isAnothers = false;
+    while (this.#takeNotification()) {
+      const first = this.#waiters.shift()!;
+      first.isNotified = true;
+      isAnothers ||= first !== waiter;
+    }
+    // Their agent may have been about to sleep, and the tally may be what it was again.
+    if (isAnothers) this.#onlookers.lookAgain();
     return waiter.isNotified;
   }
 
