@@ -6,6 +6,7 @@ import {
   activeChildren,
   Connection,
   currentProcess,
+  Event,
   ParentProcess,
   parentProcess,
   Process,
@@ -512,10 +513,12 @@ export const scenarios: Scenarios = {
       using connection = new Connection(dup2(fd, 100));
       return connection.pollSync();
     };
-    const child = started(() => sleep(30));
+    const goOn = new Event();
+    const child = started(() => goOn.wait());
     const { sentinel } = child;
     assert.equal(child.sentinel, sentinel);
     assert.equal(isReady(sentinel), false);
+    goOn.set();
     assert.equal(await child.join(), 0);
     assert.equal(isReady(sentinel), true);
     child.close();

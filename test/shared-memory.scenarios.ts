@@ -45,6 +45,12 @@ function shells(pid: number): number[] {
     .map(Number);
 }
 
+/** As a shell does a moment after it was started. */
+function ignoresHangup(pid: number): boolean {
+  const [, ignored] = /^SigIgn:\s+(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))!;
+  return (Number.parseInt(ignored!, 16) & 1) !== 0;
+}
+
 /** Python as of 3.11 removes what it has attached to, unless told not to. */
 const PYTHON = `
 import sys
@@ -388,6 +394,7 @@ except FileNotFoundError:
     if (waiting === 0) _exit(shells(process.pid).length);
     assert.equal(waitpid(waiting)!.exitcode, 0);
     // It outlives what people press, and another one takes over when it is killed.
+    await until(() => ignoresHangup(shell!));
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) kill(shell!, signal);
     await sleep(20);
     assert.deepEqual(shells(pid), [shell]);
