@@ -331,9 +331,12 @@ Outcome Ring::AwaitRoom(uint32_t units, bool is_record,
     if (patience.until.IsOver()) return Outcome::kTimedOut;
     if (spinner.Spin()) continue;
     block_->putter_sleeps.store(1);
-    Watched watched[3] = {{PositionOf(&block_->head), Expected(position)},
+    // Also on that: who takes may say in this moment that there is room, and
+    // mean what this one has seen already.
+    Watched watched[4] = {{PositionOf(&block_->head), Expected(position)},
+                          {&block_->putter_sleeps, 1},
                           {&block_->head_bell, 0}};
-    patience.SleepOn(watched, 2);
+    patience.SleepOn(watched, 3);
     block_->putter_sleeps.store(0);
   }
 }
@@ -418,11 +421,13 @@ Outcome Ring::AwaitPiece(const Patience& patience) {
     if (patience.until.IsOver()) return Outcome::kTimedOut;
     if (spinner.Spin()) continue;
     block_->taker_sleeps.store(1);
-    Watched watched[4] = {{PositionOf(&block_->tail), Expected(head.position)},
+    // As in AwaitRoom().
+    Watched watched[5] = {{PositionOf(&block_->tail), Expected(head.position)},
+                          {&block_->taker_sleeps, 1},
                           {&block_->tail_bell, 0}};
     if (head.is_inside == 0) {
-      patience.SleepOn(watched, 2);
-    } else if (!putting_.SleepBesideHolder(watched, 2, patience)) {
+      patience.SleepOn(watched, 3);
+    } else if (!putting_.SleepBesideHolder(watched, 3, patience)) {
       AbandonForDead();
     }
     block_->taker_sleeps.store(0);
