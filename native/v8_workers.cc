@@ -68,7 +68,11 @@ class ParkTask : public v8::Task {
 
 std::shared_ptr<CarPark> current;
 
-void* GoOn(void* place) { siglongjmp(static_cast<Place*>(place)->context, 1); }
+void* GoOn(void* argument) {
+  auto* place = static_cast<Place*>(argument);
+  ClaimStack(place->stack_owner);
+  siglongjmp(place->context, 1);
+}
 
 }  // namespace
 
@@ -96,6 +100,7 @@ int ReviveWorkers() {
   // hold one frame.
   constexpr size_t kStackSize = size_t{256} * 1024;
   for (const Place& place : current->places) KeepStack(place.stack_owner);
+  KeepClaimants();
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, kStackSize);

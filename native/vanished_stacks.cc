@@ -28,6 +28,15 @@ struct Stack {
 std::mutex stacks_lock;
 std::vector<Stack> stacks;
 
+// Of threads that run on the stacks of others.
+std::vector<pid_t*> claimants;
+
+// The header of a descriptor (tcbhead_t) and what follows differ between
+// versions and processors; what is looked for lies behind it and within this
+// span on all of them.
+constexpr size_t kFirst = 0x40;
+constexpr size_t kLast = 0x900;
+
 std::vector<size_t> candidate_offsets;
 
 pid_t* TidAt(size_t offset) {
@@ -46,13 +55,28 @@ Stack ThisStack() {
   return {WholeStack(), nullptr};
 }
 
+// Where the descriptor of a thread says which memory is its stack, with the
+// guard below it.
+struct Claim {
+  uintptr_t block;
+  size_t size;
+};
+
+// Of this thread; nullptr if it is nowhere to be found.
+Claim* FindClaim(const StackRange& stack) {
+  for (size_t offset = kFirst; offset < kLast; offset += sizeof(void*)) {
+    auto* claim = reinterpret_cast<Claim*>(pthread_self() + offset);
+    // The descriptor is itself at the upper end of the block.
+    if (reinterpret_cast<uintptr_t>(claim + 1) > stack.high) break;
+    if (claim->block <= stack.low && claim->block + claim->size == stack.high)
+      return claim;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 bool LocateThreadIds() {
-  // The header in front (tcbhead_t) and what follows differ between versions
-  // and processors; the tid lies behind it and within this span on all of them.
-  constexpr size_t kFirst = 0x40;
-  constexpr size_t kLast = 0x900;
   if (!candidate_offsets.empty()) return true;
   for (size_t offset = kFirst; offset < kLast; offset += sizeof(pid_t))
     if (MatchesHere(offset)) candidate_offsets.push_back(offset);
@@ -74,11 +98,32 @@ void KeepStack(pid_t* owner) {
   if (owner != nullptr) *owner = kNobody;
 }
 
+void ClaimStack(const pid_t* owner) {
+  const Stack own = ThisStack();
+  Claim* claim = FindClaim(own.range);
+  if (claim == nullptr || own.owner == nullptr) return;
+  const size_t guard = own.range.low - claim->block;
+  const std::lock_guard<std::mutex> lock(stacks_lock);
+  for (const Stack& stack : stacks) {
+    if (stack.owner != owner) continue;
+    *claim = {stack.range.low - guard,
+              stack.range.high - stack.range.low + guard};
+    claimants.push_back(own.owner);
+    return;
+  }
+}
+
+void KeepClaimants() {
+  for (pid_t* owner : claimants) KeepStack(owner);
+}
+
 #else
 
 bool LocateThreadIds() { return true; }
 pid_t* StackOwner() { return nullptr; }
 void KeepStack(pid_t*) {}
+void ClaimStack(const pid_t*) {}
+void KeepClaimants() {}
 
 #endif
 

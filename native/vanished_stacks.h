@@ -23,4 +23,13 @@ pid_t* StackOwner();
 // Call in a forked child, before it makes any thread.
 void KeepStack(pid_t* owner);
 
+// Says of the thread that calls it, which is about to go on there, that the
+// stack with this owner is its own: V8 asks pthread_getattr_np() where a stack
+// begins, and looks for pointers from there to where the thread is.
+void ClaimStack(const pid_t* owner);
+
+// KeepStack() for those whose threads have claimed others: they are taken for
+// what was claimed. Call it in a forked child, too.
+void KeepClaimants();
+
 }  // namespace truefork

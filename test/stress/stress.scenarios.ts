@@ -51,6 +51,14 @@ async function live(generations: number): Promise<void> {
   await churned();
 }
 
+/** Collections that look through the stacks of all threads, while the threads compile. */
+function collectWhileCompiling(): void {
+  for (let i = 0; i < 10; i++) {
+    churnOn(1);
+    gc();
+  }
+}
+
 async function startMany(n: number): Promise<void> {
   const crowd = new Crowd();
   for (let i = 0; i < n; i++) {
@@ -253,6 +261,14 @@ export const scenarios: Scenarios = {
   },
 
   'a hundred children alive at once': withGc(() => leavesNothing(200, crowdAtOnce)),
+
+  'children that collect all garbage while they compile': withGc(async () => {
+    for (let i = 0; i < 20; i++) {
+      const child = new Process({ target: collectWhileCompiling });
+      child.start();
+      assert.equal(await child.join(), 0);
+    }
+  }),
 
   async 'a child of a busy parent can do everything'() {
     const server = await serveAnswers();
