@@ -1,7 +1,6 @@
 // A kernel without pidfds: all that is promised elsewhere, once more.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { readdirSync, readlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import type { Scenarios } from '../support/scenarios.js';
@@ -18,7 +17,7 @@ const { Pipe, Process } = await import('truefork');
 const { pidfdOpen } = await import('truefork/posix');
 const { scenarios: ofProcess } = await import('../process.scenarios.js');
 const parentDeath = await import('./parent-death.scenarios.js');
-const { children, isRunning, sleep } = await import('../support/observe.js');
+const { children, isRunning, openDescriptors, sleep } = await import('../support/observe.js');
 
 function started(target: () => unknown): InstanceType<typeof Process> {
   const child = new Process({ target });
@@ -27,14 +26,7 @@ function started(target: () => unknown): InstanceType<typeof Process> {
 }
 
 function pidfds(): number {
-  const links = readdirSync('/proc/self/fd').map((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`);
-    } catch {
-      return ''; // the directory itself
-    }
-  });
-  return links.filter((link) => link.includes('pidfd')).length;
+  return openDescriptors().filter((target) => target.includes('pidfd')).length;
 }
 
 /** A child is known to have ended while a process that it has started lives on. */

@@ -16,7 +16,7 @@ import {
   SyncManager,
 } from 'truefork';
 import { serialize } from 'node:v8';
-import { countDescriptors, countDescriptorsOf, isRunning, until } from '../support/observe.js';
+import { countDescriptors, isRunning, until } from '../support/observe.js';
 import { startProgram } from '../support/programs.js';
 import type { Scenarios } from '../support/scenarios.js';
 import { inGoodChild, LOST, misuse, started } from './support.js';
@@ -286,7 +286,7 @@ export const scenarios: Scenarios = {
     await withServer(async (manager) => {
       const list = manager.list<unknown>();
       await manager.createAsync('list');
-      const before = countDescriptorsOf(manager.pid!);
+      const before = countDescriptors(manager.pid!);
       const limit = [`--pid=${manager.pid}`, `--nofile=${before + 20}:`];
       if (spawnSync('prlimit', limit).status !== 0) return;
       const clients: Connection[] = [];

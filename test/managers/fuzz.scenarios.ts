@@ -12,7 +12,7 @@ import {
   SyncManager,
 } from 'truefork';
 import { write } from 'truefork/posix';
-import { countDescriptorsOf, until } from '../support/observe.js';
+import { countDescriptors, until } from '../support/observe.js';
 import { corpus, forSeeds, fuzzOptions, make } from '../support/fuzzing.js';
 import type { Scenarios } from '../support/scenarios.js';
 import { turn } from '../connection/support.js';
@@ -93,7 +93,7 @@ export const scenarios: Scenarios = {
       await manager.createAsync('list');
       const seeds = corpus('requests');
       const [hello] = seeds;
-      const before = countDescriptorsOf(manager.pid!);
+      const before = countDescriptors(manager.pid!);
       await forSeeds(300, async (random) => {
         const client = await Client(manager.address!, { authkey: KEY });
         const beginning = random.below(10) === 0 ? Buffer.alloc(0) : hello!;
@@ -105,7 +105,7 @@ export const scenarios: Scenarios = {
         assert.equal(await asyncProxy(list).length(), 1);
       });
       assert.ok(manager.numberOfObjects() >= objects.length);
-      await until(() => countDescriptorsOf(manager.pid!) <= before);
+      await until(() => countDescriptors(manager.pid!) <= before);
       await manager.shutdown();
       assert.equal(await manager.join(), 0);
     },

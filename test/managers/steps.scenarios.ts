@@ -5,7 +5,7 @@ import { mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { asyncProxy, Pipe, type ProcessError, SyncManager } from 'truefork';
-import { countDescriptorsOf, until } from '../support/observe.js';
+import { countDescriptors, until } from '../support/observe.js';
 import { Relay } from '../support/relay.js';
 import type { Scenarios } from '../support/scenarios.js';
 import { LOST, started } from './support.js';
@@ -139,7 +139,7 @@ export const scenarios: Scenarios = {
         const places = cuts(relay.endsOfPieces('toServer'));
         assert.ok(places.length > 40);
         await until(() => !manager.debugInfo().includes('dict'));
-        const before = countDescriptorsOf(manager.pid!);
+        const before = countDescriptors(manager.pid!);
         for (const place of places) {
           await say(place, async () => {
             relay.openFor('toServer', place, () => child.kill());
@@ -149,7 +149,7 @@ export const scenarios: Scenarios = {
             await talk.assertFree();
           });
         }
-        await until(() => countDescriptorsOf(manager.pid!) <= before);
+        await until(() => countDescriptors(manager.pid!) <= before);
         await until(() => !manager.debugInfo().includes('dict'));
         assert.equal(await manager.join(0), null);
       }),
