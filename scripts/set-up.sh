@@ -35,3 +35,6 @@ if outdated build/Makefile binding.gyp; then
 fi
 quietly node-gyp build
 tsc --build
+if outdated dist/index.js out/lib/tsconfig.tsbuildinfo || outdated dist/index.js rollup.config.js; then
+  quietly rollup --config
+fi

@@ -1,13 +1,9 @@
 import assert from 'node:assert/strict';
-import { Process } from 'truefork';
-import { _exit, fork, waitpid } from 'truefork/posix';
-import type * as heap from '../lib/heap.js';
-import type { Block } from '../lib/heap.js';
+import { allocate, allocateForViews, type Block } from '../lib/heap.js';
+import { Process } from '../lib/index.js';
+import { _exit, fork, waitpid } from '../lib/posix.js';
 import { countSharedMappings } from './support/observe.js';
 import type { Scenarios } from './support/scenarios.js';
-
-const path = new URL('../../dist/heap.js', import.meta.url).href;
-const { allocate, allocateForViews } = (await import(path)) as typeof heap;
 
 const ARENA_SIZE = 2 ** 18;
 

@@ -65,7 +65,7 @@ function isOurFault(error: unknown): boolean {
 }
 
 /** One connection of a client. */
-class Client implements ProxyCodec {
+class ServedClient implements ProxyCodec {
   readonly #server: Server;
   readonly #wire: Wire;
   readonly #writer = new MessageWriter(this);
@@ -267,7 +267,7 @@ export class Server implements Target {
   readonly #registry: Registry;
   readonly #listener: Listener;
   readonly #sessions = new Map<string, Session>();
-  readonly #clients = new Set<Client>();
+  readonly #clients = new Set<ServedClient>();
   readonly #unborn = new Map<string, Unborn>();
   readonly #proxies = new WeakMap<StoredObject, WeakRef<object>>();
   /** For calls of this process itself. */
@@ -353,7 +353,7 @@ export class Server implements Target {
     }
   }
 
-  enter(client: Client, name: string): Session {
+  enter(client: ServedClient, name: string): Session {
     const unborn = this.#unborn.get(name);
     if (unborn !== undefined) this.#forgetUnborn(unborn);
     let session = this.#sessions.get(name);
@@ -364,7 +364,7 @@ export class Server implements Target {
     return session;
   }
 
-  forget(client: Client, session: Session | undefined): void {
+  forget(client: ServedClient, session: Session | undefined): void {
     this.#clients.delete(client);
     if (session === undefined) return;
     session.connections.delete(client);
@@ -476,7 +476,7 @@ export class Server implements Target {
 
   #admit(connection: Connection): void {
     try {
-      this.#clients.add(new Client(this, new Wire(dup(connection.fileno()))));
+      this.#clients.add(new ServedClient(this, new Wire(dup(connection.fileno()))));
     } catch {
       // No descriptor is left: it is turned away.
     }

@@ -1,6 +1,7 @@
 // The addon, typed. Nothing outside lib/posix imports it.
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { ProcessError } from '../errors.js';
 
 /** Watches a descriptor from the event loop: libuv's uv_poll_t. */
@@ -277,10 +278,11 @@ function libc(): string {
 
 function load(): Native {
   const require = createRequire(import.meta.url);
-  const built = '../../build/Release/truefork.node';
-  if (existsSync(new URL(built, import.meta.url))) return require(built) as Native;
+  const root = dirname(require.resolve('truefork/package.json'));
+  const built = join(root, 'build/Release/truefork.node');
+  if (existsSync(built)) return require(built) as Native;
   const platform = `${process.platform}-${process.arch}`;
-  const prebuilt = `../../prebuilds/${platform}/truefork${libc()}.node`;
+  const prebuilt = join(root, `prebuilds/${platform}/truefork${libc()}.node`);
   try {
     return require(prebuilt) as Native;
   } catch (cause) {

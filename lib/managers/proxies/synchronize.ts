@@ -12,7 +12,7 @@ function call(proxy: object, method: string, ...args: unknown[]): unknown {
 }
 
 /** Waits in the server. */
-function wait(
+function waitThere(
   proxy: object,
   method: string,
   options: number | WaitOptions,
@@ -22,7 +22,7 @@ function wait(
   return referenceOf(proxy).callAsync(method, [...args, timeout], signal);
 }
 
-function waitSync(
+function waitThereSync(
   proxy: object,
   method: string,
   options: number | SyncWaitOptions,
@@ -36,11 +36,11 @@ class AcquirerProxy extends BaseProxy {
   #recovered = false;
 
   async acquire(options: number | WaitOptions = {}): Promise<boolean> {
-    return this.#note(await wait(this, 'acquire', options));
+    return this.#note(await waitThere(this, 'acquire', options));
   }
 
   acquireSync(options: number | SyncWaitOptions = {}): boolean {
-    return this.#note(waitSync(this, 'acquire', options));
+    return this.#note(waitThereSync(this, 'acquire', options));
   }
 
   release(): void {
@@ -83,11 +83,11 @@ class SemaphoreProxy extends AcquirerProxy {
 
 class ConditionProxy extends LockProxy {
   async wait(options: number | WaitOptions = {}): Promise<boolean> {
-    return (await wait(this, 'wait', options)) as boolean;
+    return (await waitThere(this, 'wait', options)) as boolean;
   }
 
   waitSync(options: number | SyncWaitOptions = {}): boolean {
-    return waitSync(this, 'wait', options) as boolean;
+    return waitThereSync(this, 'wait', options) as boolean;
   }
 
   /** The predicate is called here, with the lock held. */
@@ -136,11 +136,11 @@ class EventProxy extends BaseProxy {
   }
 
   async wait(options: number | WaitOptions = {}): Promise<boolean> {
-    return (await wait(this, 'wait', options)) as boolean;
+    return (await waitThere(this, 'wait', options)) as boolean;
   }
 
   waitSync(options: number | SyncWaitOptions = {}): boolean {
-    return waitSync(this, 'wait', options) as boolean;
+    return waitThereSync(this, 'wait', options) as boolean;
   }
 }
 
@@ -148,12 +148,12 @@ class BarrierProxy extends BaseProxy {
   async wait(options?: number | WaitOptions): Promise<number> {
     const reference = referenceOf(this);
     if (options === undefined) return (await reference.callAsync('wait')) as number;
-    return (await wait(this, 'wait', options)) as number;
+    return (await waitThere(this, 'wait', options)) as number;
   }
 
   waitSync(options?: number | SyncWaitOptions): number {
     if (options === undefined) return call(this, 'wait') as number;
-    return waitSync(this, 'wait', options) as number;
+    return waitThereSync(this, 'wait', options) as number;
   }
 
   reset(): void {
@@ -179,11 +179,11 @@ class BarrierProxy extends BaseProxy {
 
 class QueueProxy extends BaseProxy {
   async put(item: unknown, options: number | WaitOptions = {}): Promise<void> {
-    await wait(this, 'put', options, item);
+    await waitThere(this, 'put', options, item);
   }
 
   putSync(item: unknown, options: number | SyncWaitOptions = {}): void {
-    waitSync(this, 'put', options, item);
+    waitThereSync(this, 'put', options, item);
   }
 
   putNowait(item: unknown): void {
@@ -191,11 +191,11 @@ class QueueProxy extends BaseProxy {
   }
 
   get(options: number | WaitOptions = {}): Promise<unknown> {
-    return wait(this, 'get', options);
+    return waitThere(this, 'get', options);
   }
 
   getSync(options: number | SyncWaitOptions = {}): unknown {
-    return waitSync(this, 'get', options);
+    return waitThereSync(this, 'get', options);
   }
 
   getNowait(): unknown {
@@ -221,11 +221,11 @@ class JoinableQueueProxy extends QueueProxy {
   }
 
   async join(options: number | WaitOptions = {}): Promise<boolean> {
-    return (await wait(this, 'join', options)) as boolean;
+    return (await waitThere(this, 'join', options)) as boolean;
   }
 
   joinSync(options: number | SyncWaitOptions = {}): boolean {
-    return waitSync(this, 'join', options) as boolean;
+    return waitThereSync(this, 'join', options) as boolean;
   }
 }
 
