@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { describeGroup } from './autopsy.js';
 
 export interface FixtureOptions {
   args?: string[];
@@ -47,6 +48,7 @@ export function runFixture(
   child.stdin.on('error', () => {}).end(input);
   const timer = setTimeout(() => {
     hasTimedOut = true;
+    stderr += `\nAfter ${timeout} ms there were:\n${describeGroup(child.pid!)}\n`;
     process.kill(-child.pid!, 'SIGKILL');
   }, timeout);
   return new Promise((resolve, reject) => {
