@@ -231,39 +231,39 @@ export const scenarios: Scenarios = {
   ),
 
   'posix.fork(): a hundred children, of a parent that allocates and compiles': withGc(() =>
-    leavesNothing(100, forkMany),
+    leavesNothing(rounds(100), forkMany),
   ),
 
   'jobs, requests and programs in flight come to their end': withGc(() =>
-    leavesNothing(120, startWhileJobsRun),
+    leavesNothing(rounds(120), startWhileJobsRun),
   ),
 
   'posix.fork(): jobs, requests and programs in flight come to their end': withGc(() =>
-    leavesNothing(120, forkWhileJobsRun),
+    leavesNothing(rounds(120), forkWhileJobsRun),
   ),
 
   'posix.fork(): children have a thread pool, be it as busy as it likes in the parent': withGc(() =>
-    leavesNothing(80, forkWhilePoolWorks),
+    leavesNothing(rounds(80), forkWhilePoolWorks),
   ),
 
   'start() from the callbacks of jobs, requests and programs': withGc(() =>
-    leavesNothing(120, startFromCallbacks),
+    leavesNothing(rounds(120), startFromCallbacks),
   ),
 
   'Workers that are idle but for their garbage do no harm': {
-    ...withGc(() => startBesideCollectingWorkers(60)),
+    ...withGc(() => startBesideCollectingWorkers(rounds(60))),
     stderr: WORKERS_WARNING,
   },
 
   'idle Workers live on': {
-    ...withGc(() => leavesNothing(80, startBesideWorkers)),
+    ...withGc(() => leavesNothing(rounds(80), startBesideWorkers)),
     stderr: WORKERS_WARNING,
   },
 
-  'a hundred children alive at once': withGc(() => leavesNothing(200, crowdAtOnce)),
+  'a hundred children alive at once': withGc(() => leavesNothing(rounds(200), crowdAtOnce)),
 
   'children that collect all garbage while they compile': withGc(async () => {
-    for (let i = 0; i < 20; i++) {
+    for (let i = 0; i < rounds(20); i++) {
       const child = new Process({ target: collectWhileCompiling });
       child.start();
       assert.equal(await child.join(), 0);
