@@ -13,11 +13,12 @@ import { median } from './support/statistics.js';
 import { milliseconds, printTable } from './support/table.js';
 
 const ROUNDS = 3;
-/** Some take a minute for the many small tasks: one round is enough to see that. */
+/** Some take long for the many small tasks: one round is enough to see that. */
 const PATIENCE = 10_000;
 const SIZE = cpuCount();
 const ITEMS = 100_000;
-const ROUND_TRIPS = 2000;
+/** So many until what JavaScript runs often is compiled, and as many that count. */
+const ROUND_TRIPS = 5000;
 const MEGABYTES = 64;
 const BURNS = 4 * SIZE;
 const BURN = 20_000_000;
@@ -37,52 +38,43 @@ function range(length: number): number[] {
 }
 
 async function roundTrips(pool: Running): Promise<number> {
-  for (let i = 0; i < 200; i++) await pool.call('square', i);
+  for (let i = 0; i < ROUND_TRIPS; i++) await pool.call('square', i);
   const time = await timed(async () => {
     for (let i = 0; i < ROUND_TRIPS; i++) await pool.call('square', i);
   });
   return time / ROUND_TRIPS;
 }
 
-const tooSlow = new Set<string>();
-
-/** As {@link timed}; not again for those who took too long. */
-async function timedOnce(name: string, run: () => Promise<unknown>): Promise<number> {
-  if (tooSlow.has(name)) return Number.NaN;
-  const time = await timed(run);
-  if (time > PATIENCE) tooSlow.add(name);
-  return time;
-}
-
-async function measure({ name, start, sendsJson }: Contender, python: number): Promise<Row> {
-  const before = totalPss(python);
+/** What is measured, and in what. NaN: not measured. */
+async function measure({ start, hasChunks, sendsJson }: Contender, isSlow: boolean): Promise<Row> {
+  const before = totalPss();
   let pool!: Running;
   const first = await timed(async () => {
     pool = start(SIZE);
     await pool.call('square', 3);
   });
   const items = range(ITEMS);
+  const trips = await roundTrips(pool);
+  const map = isSlow ? Number.NaN : await timed(() => pool.map('square', items));
   const row: Row = {
     'first result of a new pool': first,
-    'apply, round trip': await roundTrips(pool),
-    'map of 100,000': await timedOnce(`${name}, map`, () => pool.map('square', items)),
-    'map of 100,000, one by one': await timedOnce(`${name}, one by one`, () =>
-      pool.map('square', items, 1),
-    ),
-    '64 results of 1 MB':
-      sendsJson === true
-        ? Number.NaN
-        : await timed(() => pool.map('megabyte', range(MEGABYTES), 1)),
+    'apply, round trip': trips,
+    'map of 100,000': map,
+    'map of 100,000, one by one': hasChunks ? await timed(() => pool.map('square', items, 1)) : map,
+    '64 results of 1 MB': sendsJson
+      ? Number.NaN
+      : await timed(() => pool.map('megabyte', range(MEGABYTES), 1)),
     'computing on all processors': await timed(() =>
       pool.map('burn', Array<number>(BURNS).fill(BURN), 1),
     ),
-    'memory of the pool, MB (PSS)': totalPss(python) - before,
+    'memory of the pool, MB (PSS)': totalPss() - before,
   };
   await pool.end();
   return row;
 }
 
-async function measurePython(python: Python): Promise<Row> {
+async function measurePython(): Promise<Row> {
+  const python = new Python('pool.py');
   const ask = (...order: unknown[]): Promise<number> => python.ask<number>(JSON.stringify(order));
   const before = await ask('pss');
   const row: Row = {
@@ -95,20 +87,35 @@ async function measurePython(python: Python): Promise<Row> {
     'memory of the pool, MB (PSS)': (await ask('pss')) - before,
   };
   await ask('end');
+  await python.end();
   return row;
 }
 
+/** This program once more, in another mode: what one contender leaves behind costs no other. */
+function apart(...args: string[]): Row {
+  const nodeArgs = ['--max-old-space-size=6000', fileURLToPath(import.meta.url)];
+  const output = execFileSync(process.execPath, [...nodeArgs, ...args]).toString();
+  // What is not measured is null in JSON.
+  const row = JSON.parse(output) as Record<string, number | null>;
+  return Object.fromEntries(
+    Object.entries(row).map(([what, value]) => [what, value ?? Number.NaN]),
+  );
+}
+
+function wasSlow(rows: Row[]): boolean {
+  return rows.some((row) => row['map of 100,000']! > PATIENCE);
+}
+
 async function compare(): Promise<void> {
-  const python = new Python('pool.py');
   const names = ['CPython Pool', ...contenders.map(({ name }) => name)];
   const rows = new Map(names.map((name) => [name, [] as Row[]]));
   for (let round = 0; round < ROUNDS; round++) {
-    rows.get('CPython Pool')!.push(await measurePython(python));
-    for (const contender of contenders) {
-      rows.get(contender.name)!.push(await measure(contender, python.pid));
+    rows.get('CPython Pool')!.push(await measurePython());
+    for (const { name } of contenders) {
+      const before = rows.get(name)!;
+      before.push(apart('contender', name, wasSlow(before) ? 'slow' : ''));
     }
   }
-  await python.end();
   for (const what of Object.keys(rows.get('truefork')![0]!)) {
     const values = names.map((name): [string, number] => [
       name,
@@ -137,8 +144,7 @@ function makeRecords(megabytes: number): Records {
   );
 }
 
-/** In a process of its own: what the structure does to the others is not their fault. */
-async function measureStructure(megabytes: number): Promise<void> {
+async function measureStructure(megabytes: number): Promise<Row> {
   const records = makeRecords(megabytes);
   const times: Row = {};
   const bounds = range(PARTS).map((i): [number, number] => [
@@ -171,13 +177,11 @@ async function measureStructure(megabytes: number): Promise<void> {
     });
     await pool.end();
   }
-  console.log(JSON.stringify(times));
+  return times;
 }
 
 async function compareStructure(megabytes: number): Promise<void> {
-  const nodeArgs = ['--max-old-space-size=6000', fileURLToPath(import.meta.url)];
-  const output = execFileSync(process.execPath, [...nodeArgs, 'structure', String(megabytes)]);
-  const times = JSON.parse(output.toString()) as Row;
+  const times = apart('structure', String(megabytes));
   const python = new Python('pool.py');
   times['CPython Pool'] = await python.ask<number>(JSON.stringify(['structure', megabytes, PARTS]));
   await python.end();
@@ -191,9 +195,12 @@ async function compareStructure(megabytes: number): Promise<void> {
   );
 }
 
-const [, , mode, megabytes] = process.argv;
-if (mode === 'structure') {
-  await measureStructure(Number(megabytes));
+const [, , mode, name, slow] = process.argv;
+if (mode === 'contender') {
+  const contender = contenders.find((each) => each.name === name)!;
+  console.log(JSON.stringify(await measure(contender, slow === 'slow')));
+} else if (mode === 'structure') {
+  console.log(JSON.stringify(await measureStructure(Number(name))));
 } else {
   console.log(machine());
   await compare();

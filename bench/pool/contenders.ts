@@ -22,6 +22,8 @@ export interface Running {
 
 export interface Contender {
   name: string;
+  /** Whether it knows batches of tasks. */
+  hasChunks?: boolean;
   /** Whether bytes go as JSON: megabytes of them take minutes. */
   sendsJson?: boolean;
   start(size: number): Running;
@@ -95,7 +97,7 @@ function startChildren(size: number): Running {
 }
 
 export const contenders: Contender[] = [
-  { name: 'truefork', start: startTruefork },
+  { name: 'truefork', hasChunks: true, start: startTruefork },
   {
     name: 'tinypool, processes',
     sendsJson: true,
@@ -103,19 +105,16 @@ export const contenders: Contender[] = [
   },
   {
     name: 'workerpool, processes',
-
     start: (size) => startWorkerpool('process', size),
   },
   { name: 'child_process', start: startChildren },
   { name: 'piscina (threads)', start: startPiscina },
   {
     name: 'tinypool, threads',
-
     start: (size) => startTinypool('worker_threads', size),
   },
   {
     name: 'workerpool, threads',
-
     start: (size) => startWorkerpool('thread', size),
   },
 ];

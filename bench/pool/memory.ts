@@ -1,7 +1,12 @@
 import { readFileSync } from 'node:fs';
 
 function pssOf(pid: number): number {
-  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  let rollup: string;
+  try {
+    rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  } catch {
+    return 0; // it has just ended
+  }
   return Number(/^Pss:\s+(\d+) kB/m.exec(rollup)![1]) / 1000;
 }
 
@@ -13,10 +18,7 @@ function childrenOf(pid: number): number[] {
 /**
  * The memory of this process and its children in megabytes, in which what several of them
  * share counts once.
- *
- * @param without a child that is not to be counted
  */
-export function totalPss(without: number | undefined): number {
-  const pids = childrenOf(process.pid).filter((pid) => pid !== without);
-  return [process.pid, ...pids].reduce((sum, pid) => sum + pssOf(pid), 0);
+export function totalPss(): number {
+  return [process.pid, ...childrenOf(process.pid)].reduce((sum, pid) => sum + pssOf(pid), 0);
 }
