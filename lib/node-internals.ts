@@ -3,7 +3,7 @@
 // variables of its modules; a debugger can look into the scope of a function, and
 // so can a program into its own, through node:inspector and without an open port.
 import crypto from 'node:crypto';
-import { createRequire } from 'node:module';
+import { createRequire, isBuiltin } from 'node:module';
 import type { Writable } from 'node:stream';
 import { clearTimeout, setTimeout } from 'node:timers';
 import { ProcessError } from './errors.js';
@@ -20,6 +20,12 @@ export interface QueuedImmediate {
   _idleNext: QueuedImmediate | null;
 }
 
+/** What the event loop calls. */
+export interface TimerCallbacks {
+  processImmediate(): void;
+  processTimers(now: number): number;
+}
+
 export interface NodeInternals {
   /** By duration: the head of a ring of timers. */
   timerListMap: Record<string, QueuedTimer>;
@@ -30,11 +36,21 @@ export interface NodeInternals {
   immediateInfo: Uint32Array;
   /** process.nextTick()'s. */
   queue: { shift(): unknown };
+  runNextTicks(): void;
   /** Whether there are ticks, and whether there are rejections to report. */
   tickInfo: Uint8Array;
   /** Reports the promises that were rejected and have no handler. */
   processPromiseRejections(): boolean;
   clearAsyncIdStack(): void;
+  /** Node's own modules, also those that no program can import. */
+  requireBuiltin(id: 'internal/timers'): { getTimerCallbacks(tick: () => void): TimerCallbacks };
+  /** What is written in C++. */
+  internalBinding(name: 'timers'): {
+    setupTimers(
+      processImmediate: TimerCallbacks['processImmediate'],
+      processTimers: TimerCallbacks['processTimers'],
+    ): void;
+  };
   /** The random bytes that the next calls of crypto.randomUUID() use. */
   uuidData: Uint8Array;
   /** The same for crypto.randomInt(). */
@@ -144,6 +160,7 @@ function readAll(reader: ScopeReader): Variables {
     clearTimeout,
     Reflect.get(timer, 'unref'),
     fatalException,
+    isBuiltin,
     crypto.randomUUID,
     getStdout,
   ];
@@ -156,6 +173,9 @@ const REQUIRED = [
   'immediateQueue',
   'immediateInfo',
   'queue',
+  'runNextTicks',
+  'requireBuiltin',
+  'internalBinding',
   'tickInfo',
   'processPromiseRejections',
   'clearAsyncIdStack',

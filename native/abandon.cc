@@ -1,6 +1,7 @@
 #include "abandon.h"
 
 #include <utility>
+#include <vector>
 
 #include "first_timer.h"
 #include "loop_callback.h"
@@ -41,12 +42,28 @@ void TerminateAfterMicrotasks(void*, void*) {
     NodeInternals::Get().TerminateExecution();
 }
 
+// What Node has put off to the end of the loop's turn, and has counted as work
+// to be done: it would take it from a count that the child has set to zero.
+void EndTurn(uv_loop_t* loop) {
+  std::vector<uv_check_t*> checks;
+  uv_walk(
+      loop,
+      [](uv_handle_t* handle, void* all) {
+        if (handle->type != UV_CHECK || uv_is_active(handle) == 0) return;
+        static_cast<decltype(checks)*>(all)->push_back(
+            reinterpret_cast<uv_check_t*>(handle));
+      },
+      &checks);
+  for (uv_check_t* check : checks) check->check_cb(check);
+}
+
 void Begin(uv_timer_t* timer) {
   const NodeInternals& node = NodeInternals::Get();
   node.OffCallCompleted(TerminateAgain);
   node.OffMicrotasksCompleted(TerminateAfterMicrotasks);
   node.CancelTermination();
   RestLoop(timer->loop, beginning->keep);
+  EndTurn(timer->loop);
   const Napi::FunctionReference function = std::move(beginning->function);
   const Napi::HandleScope scope(function.Env());
   CallFromLoop(function.Value(), function.Env().Global(), {});

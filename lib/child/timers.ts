@@ -3,6 +3,10 @@ import { clearImmediate, clearTimeout, setImmediate, setTimeout } from 'node:tim
 import { nodeInternals, type QueuedImmediate, type QueuedTimer } from '../node-internals.js';
 import { precompileForChildren } from '../posix/precompile.js';
 
+// Places in `immediateInfo`.
+const REF_COUNT = 1;
+const IS_CALLING = 2;
+
 function ignore(): void {}
 
 function queuedTimers(): QueuedTimer[] {
@@ -41,7 +45,18 @@ function resetsDateCache({ _onTimeout }: QueuedTimer): boolean {
   );
 }
 
-/** Call it in the child: none of the timers that exist now will fire. */
+/**
+ * Node's function that calls immediates remembers which of those that were due it has yet to
+ * call, and would go on with them. One that was made here remembers nothing.
+ */
+function renewCallbacks(): void {
+  const { internalBinding, requireBuiltin, runNextTicks } = nodeInternals();
+  const { getTimerCallbacks } = requireBuiltin('internal/timers');
+  const { processImmediate, processTimers } = getTimerCallbacks(runNextTicks);
+  internalBinding('timers').setupTimers(processImmediate, processTimers);
+}
+
+/** Call it in the child: none of the timers and immediates that exist now will fire. */
 export function stopTimers(): void {
   const { timeoutInfo, immediateInfo } = nodeInternals();
   for (const timer of queuedTimers()) {
@@ -57,10 +72,30 @@ export function stopTimers(): void {
     timeoutInfo[0] = 0;
     clearTimeout(setTimeout(ignore, 1));
   }
-  if (Math.max(...immediateInfo) > 0) {
+  if (immediateInfo[IS_CALLING] !== 0) renewCallbacks();
+  const refs = immediateInfo[REF_COUNT]!;
+  if (refs > 0) {
     immediateInfo.fill(0);
     clearImmediate(setImmediate(ignore));
   }
+  immediateInfo.set([0, refs, 0]);
 }
 
-precompileForChildren(stopTimers, stop, queuedTimers, queuedImmediates, resetsDateCache);
+/**
+ * Call it in the child when it begins. What Node itself has to do in the next turn of the loop,
+ * finalizers for one, keeps the loop alive as immediates do, and is in the same count. All of it
+ * has been done by now, and was taken from the count; what is left there is the parent's.
+ */
+export function forgetImmediates(): void {
+  nodeInternals().immediateInfo[REF_COUNT] = 0;
+}
+
+precompileForChildren(
+  stopTimers,
+  stop,
+  queuedTimers,
+  queuedImmediates,
+  resetsDateCache,
+  renewCallbacks,
+  forgetImmediates,
+);
