@@ -33,7 +33,7 @@ if outdated build/Makefile binding.gyp; then
     quietly node-gyp configure
   fi
 fi
-quietly node-gyp build
+quietly node-gyp build --jobs max
 tsc --build
 if outdated dist/index.js out/lib/tsconfig.tsbuildinfo || outdated dist/index.js rollup.config.js; then
   quietly rollup --config

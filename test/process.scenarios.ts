@@ -9,6 +9,7 @@ import {
   Event,
   ParentProcess,
   parentProcess,
+  Pipe,
   Process,
   type ProcessOptions,
   reap,
@@ -576,8 +577,10 @@ export const scenarios: Scenarios = {
       child.kill();
       child.close();
     }
-    const child = started(() => {});
+    const [gate, opener] = Pipe(false);
+    const child = started(() => gate.recvSync());
     const join = child.join();
+    opener.sendSync('ends only now');
     waitpid(child.pid!);
     assert.equal(await join, undefined);
     assert.deepEqual(activeChildren(), []);
