@@ -153,17 +153,18 @@ bool IsStream(const uv_handle_t* handle) {
 
 void Stop(uv_handle_t* handle) {
   switch (handle->type) {
-    case UV_TIMER:
-      uv_timer_stop(reinterpret_cast<uv_timer_t*>(handle));
-      break;
+    // Not unref'd: Node starts its own again for the child's first immediate.
     case UV_IDLE:
       uv_idle_stop(reinterpret_cast<uv_idle_t*>(handle));
-      break;
+      return;
     case UV_PREPARE:
       uv_prepare_stop(reinterpret_cast<uv_prepare_t*>(handle));
-      break;
+      return;
     case UV_CHECK:
       uv_check_stop(reinterpret_cast<uv_check_t*>(handle));
+      return;
+    case UV_TIMER:
+      uv_timer_stop(reinterpret_cast<uv_timer_t*>(handle));
       break;
     default:
       break;

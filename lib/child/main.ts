@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 import { setSettled } from '../posix/leave.js';
 import { startThreadPool } from '../posix/slow-jobs.js';
 import { precompileForChildren } from '../posix/precompile.js';
-import { forgetImmediates } from './timers.js';
+import { checkImmediates } from './timers.js';
 
 function reportAndExit(name: string, error: unknown): never {
   // In one write: other processes print as well.
@@ -27,7 +27,7 @@ async function live(name: string, target: () => unknown): Promise<void> {
 }
 
 function begin(context: AsyncResource, name: string, target: () => unknown): void {
-  forgetImmediates();
+  checkImmediates();
   startThreadPool();
   void context.runInAsyncScope(live, undefined, name, target);
 }

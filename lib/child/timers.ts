@@ -1,11 +1,15 @@
 // The parent's timers and immediates are the parent's.
-import { clearImmediate, clearTimeout, setImmediate, setTimeout } from 'node:timers';
+import { clearImmediate, clearTimeout, setTimeout } from 'node:timers';
 import { nodeInternals, type QueuedImmediate, type QueuedTimer } from '../node-internals.js';
 import { precompileForChildren } from '../posix/precompile.js';
 
-// Places in `immediateInfo`.
+// The places in `immediateInfo`.
+const COUNT = 0;
 const REF_COUNT = 1;
 const IS_CALLING = 2;
+
+/** So many are less than none. */
+const BELOW_ZERO = 2 ** 31;
 
 function ignore(): void {}
 
@@ -58,7 +62,7 @@ function renewCallbacks(): void {
 
 /** Call it in the child: none of the timers and immediates that exist now will fire. */
 export function stopTimers(): void {
-  const { timeoutInfo, immediateInfo } = nodeInternals();
+  const { timeoutInfo } = nodeInternals();
   for (const timer of queuedTimers()) {
     if (resetsDateCache(timer)) (timer._onTimeout as () => void)();
     stop(timer);
@@ -72,22 +76,27 @@ export function stopTimers(): void {
     timeoutInfo[0] = 0;
     clearTimeout(setTimeout(ignore, 1));
   }
-  if (immediateInfo[IS_CALLING] !== 0) renewCallbacks();
-  const refs = immediateInfo[REF_COUNT]!;
-  if (refs > 0) {
-    immediateInfo.fill(0);
-    clearImmediate(setImmediate(ignore));
-  }
-  immediateInfo.set([0, refs, 0]);
+  dropDueImmediates();
 }
 
 /**
- * Call it in the child when it begins. What Node itself has to do in the next turn of the loop,
- * finalizers for one, keeps the loop alive as immediates do, and is in the same count. All of it
- * has been done by now, and was taken from the count; what is left there is the parent's.
+ * Those that the function that calls immediates has in hand. What is in their count beside them
+ * is what Node itself has to do at the end of the loop's turn, finalizers for one: it will be
+ * done before the child begins, and be taken from the count.
  */
-export function forgetImmediates(): void {
-  nodeInternals().immediateInfo[REF_COUNT] = 0;
+function dropDueImmediates(): void {
+  const { immediateInfo } = nodeInternals();
+  if (immediateInfo[IS_CALLING] !== 0) renewCallbacks();
+  immediateInfo[IS_CALLING] = 0;
+  immediateInfo[REF_COUNT]! -= immediateInfo[COUNT]!;
+  immediateInfo[COUNT] = 0;
+}
+
+/** Call it in the child when it begins. */
+export function checkImmediates(): void {
+  const { immediateInfo } = nodeInternals();
+  // Some of those that were due had no ref, and were not in this count.
+  if (immediateInfo[REF_COUNT]! >= BELOW_ZERO) immediateInfo[REF_COUNT] = 0;
 }
 
 precompileForChildren(
@@ -97,5 +106,6 @@ precompileForChildren(
   queuedImmediates,
   resetsDateCache,
   renewCallbacks,
-  forgetImmediates,
+  dropDueImmediates,
+  checkImmediates,
 );
