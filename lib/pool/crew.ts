@@ -20,6 +20,8 @@ export type State = 'RUN' | 'CLOSE' | 'TERMINATE' | 'BROKEN';
 const GRACE = 1000;
 /** How long a worker may be idle while others have tasks waiting, in milliseconds. */
 const PATIENCE = 1;
+/** How often to look whether one that is about to begin has done so, in milliseconds. */
+const LOOK_EVERY = 5;
 /** How long to wait without the event loop before looking at the time again, in milliseconds. */
 const SLICE = 50;
 /** Long enough to keep an event loop alive. */
@@ -399,9 +401,7 @@ export class Crew implements JobEvents, WorkerEvents {
 
   /** Nobody is to be idle for long while another has tasks that it has not begun. */
   #lookForIdle(): void {
-    if (this.#queue.first === undefined && this.#overloaded().length > 0) {
-      this.#agenda.add(performance.now() + PATIENCE, this.#rebalance);
-    }
+    this.#lookForWaiting(PATIENCE);
     const { idleTimeout } = this.settings;
     if (idleTimeout === Infinity) return;
     const now = performance.now();
@@ -413,11 +413,23 @@ export class Crew implements JobEvents, WorkerEvents {
     }
   }
 
+  /** Has tasks taken back, in some milliseconds, that others could begin by then. */
+  #lookForWaiting(after: number): void {
+    const isUneven = this.#idle() !== undefined && this.#seated.some(({ waiting }) => waiting > 0);
+    if (this.#queue.first !== undefined || !isUneven) return;
+    this.#agenda.add(performance.now() + after, this.#rebalance);
+  }
+
+  /** Those that could begin a task; undefined if there are none, and none can be forked. */
+  #idle(): Worker[] | undefined {
+    const idle = this.#seated.filter((worker) => worker.held === 0 && worker.canTakeMore);
+    return idle.length === 0 && this.#seated.length >= this.settings.processes ? undefined : idle;
+  }
+
   /** Workers with tasks that others could begin at once. */
   #overloaded(): Worker[] {
-    const idle = this.#seated.filter((worker) => worker.held === 0 && worker.canTakeMore);
-    if (idle.length === 0 && this.#seated.length >= this.settings.processes) return [];
-    const isReady = idle.some((worker) => worker.isReady);
+    const isReady = this.#idle()?.some((worker) => worker.isReady);
+    if (isReady === undefined) return [];
     // One that runs nothing is about to begin, if it is ready.
     return this.#seated.filter(
       (worker) =>
@@ -428,6 +440,8 @@ export class Crew implements JobEvents, WorkerEvents {
   readonly #rebalance = (): void => {
     if (this.#queue.first !== undefined) return;
     for (const worker of this.#overloaded()) this.#takeBack(worker);
+    // What one is about to begin may be long, and nothing is heard of that.
+    this.#lookForWaiting(LOOK_EVERY);
   };
 
   /** Gives what a worker has not begun back to the queue. */
