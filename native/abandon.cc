@@ -42,8 +42,9 @@ void TerminateAfterMicrotasks(void*, void*) {
     NodeInternals::Get().TerminateExecution();
 }
 
-// What Node has put off to the end of the loop's turn, and has counted as work
-// to be done: it would take it from a count that the child has set to zero.
+// Does what Node has put off to the end of the loop's turn. Until then it is in
+// the count of the immediates, and Node, which sees some, would not have the
+// loop go on for the first of the child's own.
 void EndTurn(uv_loop_t* loop) {
   std::vector<uv_check_t*> checks;
   uv_walk(

@@ -255,6 +255,7 @@ export const scenarios: Scenarios = {
     const go = manager.Event();
     const children = Array.from({ length: 200 }, () =>
       started(async () => {
+        lock.withSync(() => (d.waiting += 1));
         await go.wait();
         const list = (await manager.createAsync('list', [1, 2, 3])) as number[];
         for (let i = 0; i < 20; i++) await asyncProxy(list).push(i);
@@ -262,6 +263,7 @@ export const scenarios: Scenarios = {
         lock.withSync(() => (d.count += 1));
       }),
     );
+    await until(() => d.waiting === 200, 30_000);
     go.set();
     for (const child of children) assert.equal(await child.join(), 0);
     assert.equal(d.count, 200);

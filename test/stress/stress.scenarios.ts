@@ -227,11 +227,11 @@ const WORKERS_WARNING = /^\(node:\d+\) \[TRUEFORK_JS_WORKERS\] TrueforkWarning: 
 
 export const scenarios: Scenarios = {
   'three hundred children, of a parent that allocates and compiles': withGc(() =>
-    leavesNothing(rounds(300), startMany),
+    leavesNothing(300, startMany),
   ),
 
   'posix.fork(): a hundred children, of a parent that allocates and compiles': withGc(() =>
-    leavesNothing(rounds(100), forkMany),
+    leavesNothing(100, forkMany),
   ),
 
   'jobs, requests and programs in flight come to their end': withGc(() =>
@@ -260,7 +260,7 @@ export const scenarios: Scenarios = {
     stderr: WORKERS_WARNING,
   },
 
-  'a hundred children alive at once': withGc(() => leavesNothing(rounds(200), crowdAtOnce)),
+  'a hundred children alive at once': withGc(() => leavesNothing(200, crowdAtOnce)),
 
   'children that collect all garbage while they compile': withGc(async () => {
     for (let i = 0; i < rounds(20); i++) {

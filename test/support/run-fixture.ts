@@ -5,6 +5,16 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describeGroup } from './autopsy.js';
 
+/**
+ * Variables of the runner, and of the machine: Node 24 reads extra certificates in a thread of
+ * its own, and has a descriptor open meanwhile.
+ */
+const NOT_THE_PROGRAMS = {
+  NODE_OPTIONS: '',
+  NODE_TEST_CONTEXT: undefined,
+  NODE_EXTRA_CA_CERTS: undefined,
+};
+
 export interface FixtureOptions {
   args?: string[];
   /** Arguments of Node itself. */
@@ -36,8 +46,7 @@ export function runFixture(
   const program = fileURLToPath(new URL(path, from));
   const child = spawn(process.execPath, [...nodeArgs, program, ...args], {
     detached: true,
-    // NODE_OPTIONS and the runner's own variables are not the program's.
-    env: { ...process.env, NODE_OPTIONS: '', NODE_TEST_CONTEXT: undefined, ...env },
+    env: { ...process.env, ...NOT_THE_PROGRAMS, ...env },
     stdio: 'pipe',
   });
   let stdout = '';
