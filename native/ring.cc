@@ -286,7 +286,7 @@ bool Ring::Fits(uint32_t units) const {
 // Makes the ring longer, if there is memory for that.
 bool Ring::Grow(uint32_t units) {
   const Moment end = Moment::In(kCopyMs);
-  while (used() + units + UnitsOf(0) <= block_->most_units && !end.IsOver()) {
+  while (used() + units + UnitsOf(0) <= block_->most_units) {
     if (used() == 0) {
       // Who takes waits, maybe with its lock, and does not look at what is
       // there before something is.
@@ -297,6 +297,8 @@ bool Ring::Grow(uint32_t units) {
       if (turn.has_come()) GrowFor(units);
     }
     if (Fits(units)) return true;
+    // Only now: on a busy machine it may be over before the first try.
+    if (end.IsOver()) return false;
   }
   return false;
 }

@@ -1,5 +1,6 @@
 // Kills a process after each single instruction of an operation on a ring, and
-// looks whether those who are left can go on.   ring-steps [stride] [first]
+// looks whether those who are left can go on; or delays it, and looks whether
+// it does.   ring_steps [stride] [first]
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -50,7 +51,7 @@ std::string scenario;
 long step;  // NOLINT(google-runtime-int)
 
 [[noreturn]] void Fail(const char* what) {
-  fprintf(stderr, "%s, killed after %ld instructions: %s\n", scenario.c_str(),
+  fprintf(stderr, "%s, stopped after %ld instructions: %s\n", scenario.c_str(),
           step, what);
   _exit(1);
 }
@@ -118,9 +119,9 @@ void End(pid_t pid) {
   waitpid(pid, nullptr, 0);
 }
 
-// Starts `work`, and kills it after `steps` instructions. False if it was done
+// Starts `work`, and stops it after `steps` instructions. -1 if it was done
 // before.
-bool KilledAfter(long steps, const std::function<void()>& work) {  // NOLINT
+pid_t StoppedAfter(long steps, const std::function<void()>& work) {  // NOLINT
   const pid_t pid = Start([&] {
     ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
     raise(SIGSTOP);
@@ -131,9 +132,28 @@ bool KilledAfter(long steps, const std::function<void()>& work) {  // NOLINT
   for (long i = 0; i < steps; i++) {  // NOLINT(google-runtime-int)
     ptrace(PTRACE_SINGLESTEP, pid, nullptr, nullptr);
     waitpid(pid, &status, 0);
-    if (WIFEXITED(status)) return false;
+    if (WIFEXITED(status)) return -1;
   }
-  End(pid);
+  return pid;
+}
+
+// Starts `work`, and kills it after `steps` instructions. False if it was done
+// before.
+bool KilledAfter(long steps, const std::function<void()>& work) {  // NOLINT
+  const pid_t pid = StoppedAfter(steps, work);
+  if (pid > 0) End(pid);
+  return pid > 0;
+}
+
+// As if the machine had no time for it, for longer than the ring gives to those
+// who copy.
+bool DelayedAfter(long steps, const std::function<void()>& work) {  // NOLINT
+  constexpr useconds_t kDelay = 110'000;
+  const pid_t pid = StoppedAfter(steps, work);
+  if (pid < 0) return false;
+  usleep(kDelay);
+  ptrace(PTRACE_DETACH, pid, nullptr, nullptr);
+  waitpid(pid, nullptr, 0);
   return true;
 }
 
@@ -359,6 +379,16 @@ const Scenario kScenarios[] = {
        ExpectUsable(block, left, 35, 40);
        Unmap(block);
        return was_killed;
+     }},
+    {"put where there is no room, by one that is delayed",
+     [](auto*, auto*) {
+       RingBlock* block = MapFull();
+       const uint32_t count = Ring(block).count();
+       const bool was_delayed =
+           DelayedAfter(step, [=] { Put(block, 40, kGrowing, None()); });
+       Expect(Ring(block).count() == count + 1, "it gave up");
+       Unmap(block);
+       return was_delayed;
      }},
     {"put back",
      [](RingBlock* block, auto*) {

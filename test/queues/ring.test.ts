@@ -19,5 +19,5 @@ test('killed after so many instructions, it leaves a ring that others can use', 
   });
   assert.equal(stderr, '');
   assert.equal(status, 0);
-  assert.equal(stdout.split('\n').length, 11);
+  assert.equal(stdout.split('\n').length, 12);
 });
