@@ -158,6 +158,7 @@ class Ring {
   Outcome AwaitRoom(uint32_t units, bool is_record, const Patience& patience);
   [[nodiscard]] bool MayPut(bool is_record) const;
   [[nodiscard]] bool Fits(uint32_t units) const;
+  [[nodiscard]] bool FitsSoon(uint32_t units) const;
   bool Grow(uint32_t units);
   void GrowFor(uint32_t units);
   void AbandonRecord();
