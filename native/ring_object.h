@@ -39,6 +39,7 @@ class RingObject : public Napi::ObjectWrap<RingObject> {
   Napi::Value Withdraw(const Napi::CallbackInfo& info);
   Napi::Value CountBacklog(const Napi::CallbackInfo& info);
   Napi::Value AwaitBacklog(const Napi::CallbackInfo& info);
+  Napi::Value SettleBacklog(const Napi::CallbackInfo& info);
   // In a forked child, where nobody feeds what its parent has.
   Napi::Value ForgetBacklog(const Napi::CallbackInfo& info);
   Napi::Value Count(const Napi::CallbackInfo& info);

@@ -75,6 +75,8 @@ export interface Ring {
   countBacklog(): number;
   /** Blocks the thread until nothing is left. Returns false after the timeout. */
   awaitBacklog(timeout: number): boolean;
+  /** Blocks the thread until what is in the ring and what is in the backlog are counted once. */
+  settleBacklog(): void;
   /** In a forked child. */
   forgetBacklog(): void;
   /** How many records there are, with those that processes have in their backlogs. */

@@ -28,6 +28,11 @@ export class Backlog implements Leaver {
     return this.#ring.native.countBacklog();
   }
 
+  /** Before somebody counts: an agent may have put something and not said so yet. */
+  settle(): void {
+    if (this.length > 0) this.#ring.native.settleBacklog();
+  }
+
   /** @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE`. @throws SystemError `EAGAIN`: no threads */
   put(value: unknown): void {
     const item = this.#ring.putUnless(this.length > 0, value);

@@ -162,6 +162,7 @@ export class Queue<T = unknown> {
 
   /** How many items there are, with those that processes have yet to put. */
   qsize(): number {
+    this.#backlog.settle();
     return this.#ring.native.count();
   }
 
@@ -172,6 +173,7 @@ export class Queue<T = unknown> {
    */
   empty(): boolean {
     if (this.#isUsed) this.#assertOpen();
+    this.#backlog.settle();
     return this.#ring.native.isEmpty() && this.#backlog.length === 0;
   }
 

@@ -279,6 +279,16 @@ export const scenarios: Scenarios = {
     assert.equal(queue.empty(), true);
   },
 
+  'empty at once after the last item, whoever had put it'() {
+    for (let round = 0; round < 50; round++) {
+      const queue = new Queue<string>(0, { size: 4096 });
+      for (let i = 0; i < 10; i++) queue.putSync('x'.repeat(1000));
+      for (let i = 0; i < 10; i++) queue.getSync();
+      assert.equal(queue.qsize(), 0);
+      assert.equal(queue.empty(), true);
+    }
+  },
+
   async 'an item of many times the size of the queue'() {
     const bytes = Buffer.alloc(1_000_003, 'long');
     const limited = new Queue<Buffer>(1, { size: 4096 });
