@@ -99,13 +99,19 @@ export class Candidates {
   watch(): void {
     for (const guest of this.#guests) {
       if (guest.timer !== undefined) continue;
-      guest.timer = setTimeout(() => this.#drop(guest), guest.deadline.left).unref();
+      guest.timer = setTimeout(() => this.#expire(guest), guest.deadline.left).unref();
       this.#watch(guest);
     }
   }
 
   #watch(guest: Guest): void {
     guest.descriptor.watch(guest.event, () => this.#step(guest), false);
+  }
+
+  /** Its time is over; but maybe it was us who were slow. */
+  #expire(guest: Guest): void {
+    this.#step(guest);
+    if (this.#guests.has(guest)) this.#drop(guest);
   }
 
   #drop(guest: Guest): void {

@@ -24,6 +24,9 @@ import { HEADER, Wire, writeHeader } from './wire.js';
 /** How long a server may take to answer somebody who connects, in milliseconds. */
 const PATIENCE = 20_000;
 
+/** How often to connect to one that gives up on us: we were slow, or there were too many others. */
+const TRIES = 3;
+
 /** How long to keep what is on its way to another process, where nobody may wait for a ticket. */
 const ON_ITS_WAY = 60_000;
 
@@ -79,6 +82,40 @@ function lostError(cause: unknown): ProcessError {
 /** What is worth telling as it is. */
 function isTelling(error: unknown): boolean {
   return error instanceof AuthenticationError || error instanceof AbortError;
+}
+
+/** What a handshake ends with in whose middle the server has closed the connection. */
+const DROPPED = new Set<unknown>([
+  'EPIPE',
+  'ECONNRESET',
+  'ERR_TRUEFORK_EOF',
+  'ERR_TRUEFORK_TRUNCATED',
+]);
+
+/** Throws what it means that one could not connect, if that is not worth another try. */
+function judge(error: unknown, tries: number): void {
+  if (DROPPED.has((error as { code?: unknown }).code) && tries < TRIES) return;
+  throw isTelling(error) ? error : lostError(error);
+}
+
+async function connect(address: Address, authkey: Uint8Array): Promise<Wire> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return takeOver(await Client(address, { authkey, timeout: PATIENCE }));
+    } catch (error) {
+      judge(error, tries);
+    }
+  }
+}
+
+function connectSync(address: Address, authkey: Uint8Array): Wire {
+  for (let tries = 1; ; tries++) {
+    try {
+      return takeOver(ClientSync(address, { authkey, timeout: PATIENCE }));
+    } catch (error) {
+      judge(error, tries);
+    }
+  }
 }
 
 export class ServerLink implements Target, ProxyCodec {
@@ -309,13 +346,7 @@ export class ServerLink implements Target, ProxyCodec {
   }
 
   #connectSync(): Wire {
-    let wire: Wire;
-    try {
-      const options = { authkey: this.#authkey, timeout: PATIENCE };
-      wire = takeOver(ClientSync(this.address, options));
-    } catch (error) {
-      throw isTelling(error) ? error : lostError(error);
-    }
+    const wire = connectSync(this.address, this.#authkey);
     this.#sync = wire;
     try {
       this.#recognise(this.call(SERVER_ITSELF, Request.hello, this.#introduction()));
@@ -338,13 +369,7 @@ export class ServerLink implements Target, ProxyCodec {
   }
 
   async #connect(): Promise<Wire> {
-    let wire: Wire;
-    try {
-      const options = { authkey: this.#authkey, timeout: PATIENCE };
-      wire = takeOver(await Client(this.address, options));
-    } catch (error) {
-      throw isTelling(error) ? error : lostError(error);
-    }
+    const wire = await connect(this.address, this.#authkey);
     this.#assertThere();
     wire.listen(
       {

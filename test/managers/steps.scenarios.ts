@@ -156,6 +156,26 @@ export const scenarios: Scenarios = {
     options,
   },
 
+  'a connection that is dropped in the handshake is made anew': () =>
+    withRelay(async (manager, relay) => {
+      const list = manager.list<number>();
+      const calls = [() => list.push(1), () => asyncProxy(list).push(2)];
+      for (const call of calls) {
+        let drops = 0;
+        relay.openFor('toClient', 10, () => {
+          drops++;
+          relay.open();
+        });
+        const child = started(async () => void (await call()));
+        assert.equal(await child.join(20_000), 0);
+        assert.equal(drops, 1);
+      }
+      assert.deepEqual([...list], [1, 2]);
+      relay.disconnect();
+      const child = started(() => assert.throws(() => list.push(3), LOST));
+      assert.equal(await child.join(20_000), 0);
+    }),
+
   'a server is killed': {
     async run() {
       let places: number[] = [Infinity];
