@@ -50,7 +50,7 @@ export const scenarios: Scenarios = {
       const work = (i: number): unknown => (i === 5 ? spin() : i);
       const outcomes = await pool.map(work, range(12), {
         chunksize: 4,
-        timeout: 200,
+        timeout: 1000,
         settle: true,
       });
       for (const [i, outcome] of outcomes.entries()) {
@@ -58,9 +58,9 @@ export const scenarios: Scenarios = {
         if (i !== 4) assert.equal(outcome.status, i === 5 ? 'rejected' : 'fulfilled', `${i}`);
       }
       assert.ok((outcomes[5] as PromiseRejectedResult).reason instanceof TimeoutError);
-      const mapped = pool.map(work, range(12), { chunksize: 4, timeout: 200 });
+      const mapped = pool.map(work, range(12), { chunksize: 4, timeout: 1000 });
       await assert.rejects(mapped, TimeoutError);
-      const iterator = pool.imap(work, range(8), { timeout: 200 });
+      const iterator = pool.imap(work, range(8), { timeout: 1000 });
       for (const i of range(8)) {
         if (i === 5) await assert.rejects(iterator.next(), TimeoutError);
         else assert.deepEqual(await iterator.next(), { done: false, value: i });
