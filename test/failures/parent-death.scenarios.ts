@@ -27,45 +27,59 @@ function hangBusily(): void {
   while (Date.now() < end);
 }
 
+/** What a daemon does; it says when it has come to that. */
+type Daemon = (isReady: () => void) => unknown;
+
 /** What a daemon can be doing when its parent ends. */
-const DAEMONS: Record<string, () => unknown> = {
-  hanging: hang,
-  busy: hangBusily,
-  waiting: () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20_000),
-  obedient() {
+const DAEMONS: Record<string, Daemon> = {
+  hanging(isReady) {
+    isReady();
+    return hang();
+  },
+  busy(isReady) {
+    isReady();
+    hangBusily();
+  },
+  waiting(isReady) {
+    isReady();
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20_000);
+  },
+  obedient(isReady) {
     process.on('SIGTERM', () => {
       console.log('told to end');
       process.exit(3);
     });
+    isReady();
     return hang();
   },
 };
 
-const STUBBORN: Record<string, () => unknown> = {
-  stubborn() {
+const STUBBORN: Record<string, Daemon> = {
+  stubborn(isReady) {
     process.on('SIGTERM', () => {});
+    isReady();
     return hang();
   },
-  'stubborn and busy'() {
+  'stubborn and busy'(isReady) {
     process.on('SIGTERM', () => {});
+    isReady();
     hangBusily();
   },
-  stopped() {
+  stopped(isReady) {
+    isReady();
     process.kill(process.pid, 'SIGSTOP');
   },
 };
 
 /** Starts daemons that have come to the point where they do what they are to do. */
-async function startDaemons(targets: Record<string, () => unknown>): Promise<number[]> {
+async function startDaemons(targets: Record<string, Daemon>): Promise<number[]> {
   const daemons: Process[] = [];
   for (const [name, target] of Object.entries(targets)) {
     let isReady = false;
     process.once('SIGUSR2', () => (isReady = true));
     const daemon = started(
       () => {
-        // The target itself comes in the same turn.
-        setImmediate(() => process.kill(process.ppid, 'SIGUSR2'));
-        setImmediate(target);
+        setImmediate(() => target(() => process.kill(process.ppid, 'SIGUSR2')));
         return hang();
       },
       { daemon: true, name },
