@@ -285,11 +285,14 @@ bool Ring::Fits(uint32_t units) const {
 
 // Whether the one who takes makes room for it, within about the time that it
 // would take both to touch so much new memory instead. It does not sleep: then
-// others would think that there is no room.
+// others would think that there is no room. For those only who can have new
+// memory if not: it is no way to wait.
 bool Ring::FitsSoon(uint32_t units) const {
   constexpr double kMsPerByte = 2e-6;
   constexpr double kMostMs = 1;
   constexpr int kLooks = 10;
+  const bool fits_when_empty = units + UnitsOf(0) <= layout().units;
+  if (!fits_when_empty) return false;
   const auto size = static_cast<double>(units * Mark::kUnit);
   const Moment end = Moment::In(std::min(size * kMsPerByte, kMostMs));
   do {
@@ -301,10 +304,14 @@ bool Ring::FitsSoon(uint32_t units) const {
   return false;
 }
 
-// Makes the ring longer, if there is memory for that.
+// Makes the ring longer, if that is needed and there is memory for it.
 bool Ring::Grow(uint32_t units) {
+  const auto is_memory = [=, this] {
+    return used() + units + UnitsOf(0) <= block_->most_units;
+  };
+  if (is_memory() && FitsSoon(units)) return true;
   const Moment end = Moment::In(kCopyMs);
-  while (used() + units + UnitsOf(0) <= block_->most_units) {
+  while (is_memory()) {
     if (used() == 0) {
       // Who takes waits, maybe with its lock, and does not look at what is
       // there before something is.
@@ -345,7 +352,7 @@ Outcome Ring::AwaitRoom(uint32_t units, bool is_record,
   for (Spinner spinner;;) {
     // First: what changes after the look ends the sleep.
     const uint32_t position = block_->head.load().position;
-    if (MayPut(is_record) && (Fits(units) || FitsSoon(units) || Grow(units)))
+    if (MayPut(is_record) && (Fits(units) || Grow(units)))
       return Outcome::kDone;
     if (patience.IsCancelled()) return Outcome::kCancelled;
     if (patience.until.IsOver()) return Outcome::kTimedOut;

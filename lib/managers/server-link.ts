@@ -21,7 +21,7 @@ import {
 import { MessageReader, MessageWriter, type ProxyCodec } from './values.js';
 import { HEADER, Wire, writeHeader } from './wire.js';
 
-/** How long a server may take to answer somebody who connects, in milliseconds. */
+/** How long a server may take to answer somebody who connects, each time, in milliseconds. */
 const PATIENCE = 20_000;
 
 /** How often to connect to one that gives up on us: we were slow, or there were too many others. */

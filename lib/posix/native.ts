@@ -75,7 +75,7 @@ export interface Ring {
   countBacklog(): number;
   /** Blocks the thread until nothing is left. Returns false after the timeout. */
   awaitBacklog(timeout: number): boolean;
-  /** Blocks the thread until what is in the ring and what is in the backlog are counted once. */
+  /** Blocks the thread until what is in the ring and what is in the backlog are counted once, or 100 ms. */
   settleBacklog(): void;
   /** In a forked child. */
   forgetBacklog(): void;
