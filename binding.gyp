@@ -42,6 +42,7 @@
         "native/collector_lock.cc",
         "native/descriptors.cc",
         "native/file_watchers.cc",
+        "native/foreground_tasks.cc",
         "native/fork.cc",
         "native/frames.cc",
         "native/futex.cc",
@@ -49,6 +50,7 @@
         "native/inherited_handles.cc",
         "native/kept_handles.cc",
         "native/leave.cc",
+        "native/look_up.cc",
         "native/loop_end.cc",
         "native/loop_fork.cc",
         "native/lost_requests.cc",
@@ -69,13 +71,16 @@
         "native/sleeping_threads.cc",
         "native/socket_address.cc",
         "native/sockets.cc",
+        "native/spawn.cc",
         "native/stack.cc",
         "native/synchronize.cc",
         "native/tasks.cc",
+        "native/terminated.cc",
         "native/thread_pool.cc",
         "native/v8_workers.cc",
         "native/vanished_stacks.cc",
         "native/verdict.cc",
+        "native/virtual_table.cc",
         "native/vm_timeout.cc",
         "native/wait.cc",
         "native/watchers.cc"
@@ -99,6 +104,11 @@
             "native/shared_lock.cc",
             "test/native/ring_steps.cc"
           ],
+          "libraries": ["-lpthread"]
+        },
+        {
+          "target_name": "preloaded_thread",
+          "sources": ["test/native/preloaded_thread.c"],
           "libraries": ["-lpthread"]
         }
       ]

@@ -1,7 +1,9 @@
 // The inside of a connection: a descriptor, those who wait to receive from it and
 // those who wait until what they send is out.
 import { EOFError, ProcessError, TimeoutError } from './errors.js';
+import { type Entry, Fifo } from './fifo.js';
 import { closeFds, type Frame, FrameReader, OutgoingFrame } from './frames.js';
+import { process } from './originals.js';
 import { close, setNonblocking } from './posix/descriptors.js';
 import { onForkedChild } from './posix/fork.js';
 import { makePoller, READABLE, startPoller, waitUntilReady, WRITABLE } from './posix/poller.js';
@@ -10,6 +12,7 @@ import { socketKind } from './posix/sockets.js';
 import { type Carriage, discard, type Encoded } from './serialize.js';
 import { Hope, NOTHING, receiveShort, sendShort, sizeOf } from './short-frames.js';
 import { Deadline, throwIfAborted, waitFor } from './waiting.js';
+import { Wakers } from './wakers.js';
 
 /** Somebody who waits, and what became of it. */
 interface Waiting {
@@ -24,14 +27,16 @@ interface Receiver extends Waiting {
 }
 
 interface Sender extends Waiting {
-  frame: OutgoingFrame;
+  readonly frame: OutgoingFrame;
+  readonly message: Message;
 }
 
 function ignore(): void {}
 
-function remove<T>(list: T[], item: T): void {
-  const index = list.indexOf(item);
-  if (index >= 0) list.splice(index, 1);
+/** Gives back what goes along with a message that will not be sent, or not to its end. */
+function dispose({ frame, message }: Sender): void {
+  frame.dropFds();
+  discard(message);
 }
 
 /** Ends a wait that has ended well, or not at all. */
@@ -69,13 +74,13 @@ interface Remains {
   poller?: Poller;
 }
 
-function dispose({ fd, reader, poller }: Remains): void {
+function closeRemains({ fd, reader, poller }: Remains): void {
   poller?.close();
   closeFds(reader.takeFds());
   close(fd);
 }
 
-const dropped = new FinalizationRegistry<Remains>(dispose);
+const dropped = new FinalizationRegistry<Remains>(closeRemains);
 
 /** How descriptors go with what is sent. */
 const CARRIAGES = { none: 'apart', unix: 'beside', other: 'impossible' } as const;
@@ -91,11 +96,12 @@ export class Channel {
   readonly carriage: Carriage;
   readonly #reader: FrameReader;
   readonly #hope = new Hope();
-  #receivers: Receiver[] = [];
-  #senders: Sender[] = [];
-  readonly #onlookers = new Set<() => void>();
+  #receivers = new Fifo<Receiver>();
+  #senders = new Fifo<Sender>();
+  /** Called when there may be something to receive, or the end. */
+  readonly onReady: Wakers = new Wakers(() => this.#watch());
   /** Called when this is closed in this process. */
-  readonly onClose: Set<() => void> = new Set();
+  readonly onClose: Wakers = new Wakers();
   #burst = 0;
   #isClosed = false;
   /** Why nothing can be received, or sent, any more. */
@@ -139,14 +145,14 @@ export class Channel {
       if (frame !== undefined) return frame;
     }
     const receiver: Receiver = { maxLength, wake: ignore, isDone: false };
-    this.#receivers.push(receiver);
+    const place = this.#receivers.push(receiver);
     if (!isFirst && mayLook) this.#pumpIn();
     if (!receiver.isDone) {
       const subscribe = (wake: () => void): (() => void) => {
         receiver.wake = wake;
         this.#watch();
         return () => {
-          remove(this.#receivers, receiver);
+          this.#receivers.remove(place);
           this.#watch();
         };
       };
@@ -164,10 +170,10 @@ export class Channel {
       if (frame !== undefined) return frame;
     }
     const receiver: Receiver = { maxLength, wake: ignore, isDone: false };
-    this.#receivers.push(receiver);
+    const place = this.#receivers.push(receiver);
     this.#pumpIn();
     while (!receiver.isDone && waitUntilReady(this.fd, READABLE, deadline.left)) this.#pumpIn();
-    remove(this.#receivers, receiver);
+    this.#receivers.remove(place);
     this.#watch(); // others may have been served
     return settle(receiver).frame!;
   }
@@ -175,42 +181,32 @@ export class Channel {
   async send(message: Message, timeout: number, signal: AbortSignal | undefined): Promise<void> {
     const frame = this.#begin(message, signal);
     if (frame === undefined) return;
-    const sender: Sender = { frame, wake: ignore, isDone: false };
-    this.#senders.push(sender);
-    try {
-      this.#pumpOut();
-      if (!sender.isDone) {
-        this.#keepFds(sender);
-        const subscribe = (wake: () => void): (() => void) => {
-          sender.wake = wake;
-          this.#watch();
-          return () => this.#giveUpSending(sender);
-        };
-        await waitFor(subscribe, timeout, signal);
-      }
-      settle(sender);
-    } catch (error) {
-      if (!frame.isInside) discard(message);
-      throw error;
+    const sender: Sender = { frame, message, wake: ignore, isDone: false };
+    const place = this.#senders.push(sender);
+    this.#pumpOut();
+    if (!sender.isDone) {
+      this.#keepFds(place);
+      const subscribe = (wake: () => void): (() => void) => {
+        sender.wake = wake;
+        this.#watch();
+        return () => this.#giveUpSending(place);
+      };
+      await waitFor(subscribe, timeout, signal);
     }
+    settle(sender);
   }
 
   sendSync(message: Message, timeout: number): void {
     const frame = this.#begin(message, undefined);
     if (frame === undefined) return;
     const deadline = new Deadline(timeout);
-    const sender: Sender = { frame, wake: ignore, isDone: false };
-    this.#senders.push(sender);
-    try {
-      this.#pumpOut();
-      while (!sender.isDone && waitUntilReady(this.fd, WRITABLE, deadline.left)) this.#pumpOut();
-      if (!sender.isDone && sender.frame.isInside) this.#keepFds(sender);
-      this.#giveUpSending(sender);
-      settle(sender);
-    } catch (error) {
-      if (!frame.isInside) discard(message);
-      throw error;
-    }
+    const sender: Sender = { frame, message, wake: ignore, isDone: false };
+    const place = this.#senders.push(sender);
+    this.#pumpOut();
+    while (!sender.isDone && waitUntilReady(this.fd, WRITABLE, deadline.left)) this.#pumpOut();
+    if (!sender.isDone && sender.frame.isInside) this.#keepFds(place);
+    this.#giveUpSending(place);
+    settle(sender);
   }
 
   /** Sends what there is room for, if nobody else is sending. Returns undefined if that was all. */
@@ -273,24 +269,14 @@ export class Channel {
     return waitUntilReady(this.fd, READABLE, timeout);
   }
 
-  /** Calls `wake` when that may have changed. Returns a function that takes the subscription back. */
-  onReady(wake: () => void): () => void {
-    this.#onlookers.add(wake);
-    this.#watch();
-    return () => {
-      this.#onlookers.delete(wake);
-      this.#watch();
-    };
-  }
-
   /** Stops receiving at once, and closes the descriptor when all that was sent is out. */
   close(): void {
     if (this.#isClosed) return;
     this.#enter();
     this.#isClosed = true;
     this.#failReceivers(closedError());
-    this.#wakeOnlookers();
-    for (const wake of this.onClose) wake();
+    this.onReady.wakeAll();
+    this.onClose.wakeAll();
     this.#closeWhenSent();
   }
 
@@ -298,7 +284,7 @@ export class Channel {
     this.#watch();
     if (!this.#isClosed || this.#senders.length > 0) return;
     dropped.unregister(this);
-    dispose(this.#remains);
+    closeRemains(this.#remains);
   }
 
   /** In a forked child those who wait are the parent's, and a half-read message is, too. */
@@ -306,12 +292,13 @@ export class Channel {
     if (this.#owner === process.pid) return;
     this.#owner = process.pid;
     if (this.#reader.isInside) this.#receiveFailure ??= tornError();
-    if (this.#senders[0]?.frame.isInside) this.#sendFailure ??= tornError();
-    this.#receivers = [];
-    for (const { frame } of this.#senders.splice(0)) frame.dropFds();
+    if (this.#senders.first?.frame.isInside) this.#sendFailure ??= tornError();
+    this.#receivers = new Fifo();
+    for (const { frame } of this.#senders) frame.dropFds();
+    this.#senders = new Fifo();
     closeFds(this.#reader.takeFds());
-    this.#onlookers.clear();
-    this.onClose.clear();
+    this.onReady.forget();
+    this.onClose.forget();
     this.#remains.poller?.stop();
     this.#watched = 0;
   }
@@ -329,7 +316,7 @@ export class Channel {
   }
 
   #wanted(): number {
-    const isWantedIn = this.#receivers.length > 0 || this.#onlookers.size > 0;
+    const isWantedIn = this.#receivers.length > 0 || this.onReady.size > 0;
     const isWantedOut = this.#senders.length > 0;
     return (isWantedIn ? READABLE : 0) | (isWantedOut ? WRITABLE : 0);
   }
@@ -371,7 +358,7 @@ export class Channel {
     if (!isError && (ready & ~wanted) !== 0) this.#watchFor(wanted);
     if (isError || (ready & READABLE) !== 0) {
       this.#pumpIn();
-      this.#wakeOnlookers();
+      this.onReady.wakeAll();
     }
     if (isError || (ready & WRITABLE) !== 0) this.#pumpOut();
     this.#closeWhenSent();
@@ -380,13 +367,13 @@ export class Channel {
   /** Gives messages to those who wait for them, as long as there are any. */
   #pumpIn(): void {
     try {
-      for (let receiver = this.#receivers[0]; receiver; receiver = this.#receivers[0]) {
-        const frame = this.#readFrame(receiver.maxLength, undefined, 0);
+      for (let { first } = this.#receivers; first; { first } = this.#receivers) {
+        const frame = this.#readFrame(first.maxLength, undefined, 0);
         if (frame === undefined) return;
         this.#receivers.shift();
-        receiver.frame = frame;
-        receiver.isDone = true;
-        receiver.wake();
+        first.frame = frame;
+        first.isDone = true;
+        first.wake();
       }
     } catch (error) {
       this.#noteFailure(error);
@@ -396,16 +383,16 @@ export class Channel {
 
   #pumpOut(): void {
     try {
-      for (let sender = this.#senders[0]; sender; sender = this.#senders[0]) {
-        if (!sender.frame.write(this.fd)) return;
+      for (let { first } = this.#senders; first; { first } = this.#senders) {
+        if (!first.frame.write(this.fd)) return;
         this.#senders.shift();
-        sender.isDone = true;
-        sender.wake();
+        first.isDone = true;
+        first.wake();
       }
     } catch (error) {
-      if (this.#senders[0]!.frame.isInside) this.#sendFailure = error;
-      for (const sender of this.#senders.splice(0)) {
-        sender.frame.dropFds();
+      if (this.#senders.first!.frame.isInside) this.#sendFailure = error;
+      for (const sender of this.#senders.takeAll()) {
+        dispose(sender);
         sender.error = error;
         sender.isDone = true;
         sender.wake();
@@ -414,34 +401,31 @@ export class Channel {
   }
 
   /** Until it is out what it takes along may be closed by its owner. */
-  #keepFds(sender: Sender): void {
+  #keepFds(place: Entry<Sender>): void {
     try {
-      sender.frame.keepFds();
+      place.value.frame.keepFds();
     } catch (error) {
-      this.#giveUpSending(sender);
+      this.#giveUpSending(place);
       throw error;
     }
   }
 
   /** A message of which a part is out is sent to its end, whoever waits for that. */
-  #giveUpSending(sender: Sender): void {
+  #giveUpSending(place: Entry<Sender>): void {
+    const sender = place.value;
     sender.wake = ignore;
-    if (!sender.frame.isInside) {
-      remove(this.#senders, sender);
-      sender.frame.dropFds();
+    if (!sender.isDone && !sender.frame.isInside) {
+      this.#senders.remove(place);
+      dispose(sender);
     }
     this.#watch();
   }
 
   #failReceivers(error: unknown): void {
-    for (const receiver of this.#receivers.splice(0)) {
+    for (const receiver of this.#receivers.takeAll()) {
       receiver.error = error;
       receiver.isDone = true;
       receiver.wake();
     }
-  }
-
-  #wakeOnlookers(): void {
-    for (const wake of this.#onlookers) wake();
   }
 }

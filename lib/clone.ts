@@ -2,12 +2,14 @@
 // keys of processes.
 import { types } from 'node:util';
 import { DefaultSerializer, deserialize } from 'node:v8';
-import { isAuthkey } from './authkey.js';
+import { isKeyMemory } from './authkey.js';
+import { plainArray } from './bytes.js';
 import { ProcessError, type SystemError } from './errors.js';
 import { isShareable } from './shareables.js';
 
 export function notClonable(message: string, cause?: unknown): ProcessError {
-  return new ProcessError('ERR_TRUEFORK_NOT_CLONABLE', message, { cause });
+  const options = cause === undefined ? undefined : { cause };
+  return new ProcessError('ERR_TRUEFORK_NOT_CLONABLE', message, options);
 }
 
 export function badMessage(cause?: unknown): ProcessError {
@@ -17,8 +19,24 @@ export function badMessage(cause?: unknown): ProcessError {
 
 /** Whether it says what is wrong with something else than the value or the message. */
 export function isClear(error: unknown): boolean {
-  const { code, syscall } = error as Partial<SystemError>;
-  return error instanceof ProcessError || (code !== undefined && syscall !== undefined);
+  if (error instanceof ProcessError) return true;
+  const { code, syscall } = (error ?? {}) as Partial<SystemError>;
+  return code !== undefined && syscall !== undefined;
+}
+
+function isTooDeep(error: unknown): boolean {
+  return error instanceof RangeError && error.message.startsWith('Maximum call stack');
+}
+
+/** The error for a value that could not be written, be it that a getter of its own has thrown anything. */
+export function refusal(error: unknown): unknown {
+  if (isClear(error)) return error;
+  if (isTooDeep(error))
+    return notClonable('the value could not be cloned: it is nested too deeply', error);
+  return notClonable(
+    error instanceof Error ? error.message : 'the value could not be cloned',
+    error,
+  );
 }
 
 /** Whether V8 writes such an object in a form of its own, and not by its properties. */
@@ -56,23 +74,23 @@ function* childrenOf(value: object): Iterable<unknown> {
   }
 }
 
-/** Finds such an instance somewhere in `root`. */
-function findEmptied(root: unknown): object | undefined {
+/** Finds an object somewhere in `root`, without recursion: it may be nested as deeply as memory allows. */
+function find(root: unknown, isRight: (object: object) => boolean): object | undefined {
   const seen = new Set<unknown>();
   const rest = [root];
   while (rest.length > 0) {
     const value = rest.pop();
     if (typeof value !== 'object' || value === null || seen.has(value)) continue;
     seen.add(value);
-    if (wouldBeEmpty(value)) return value;
-    rest.push(...childrenOf(value));
+    if (isRight(value)) return value;
+    for (const child of childrenOf(value)) rest.push(child);
   }
   return undefined;
 }
 
 /** @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE` if a clone of an object in `root` would be empty */
 export function assertWhole(root: unknown): void {
-  const emptied = findEmptied(root);
+  const emptied = find(root, wouldBeEmpty);
   if (emptied === undefined) return;
   const { name } = emptied.constructor;
   throw notClonable(`#<${name}> could not be cloned: its state is not in its properties`);
@@ -86,14 +104,24 @@ export function mayHaveEmptied(bytes: Buffer): boolean {
   return bytes.includes(EMPTY_OBJECT);
 }
 
-/** @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE` */
-export function assertSendable(bytes: Uint8Array): void {
-  if (isAuthkey(bytes)) throw notClonable('the key of a process cannot be sent');
+function isKey(object: object): boolean {
+  return isKeyMemory(ArrayBuffer.isView(object) ? object.buffer : object);
 }
 
-/** What V8 asks for typed arrays. @types/node does not have it. */
+/** Whether the key of a process is somewhere in `root`. Throws what getters throw. */
+export function holdsKey(root: unknown): boolean {
+  return find(root, isKey) !== undefined;
+}
+
+/** @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE` if it is the key of a process, or a view of its memory */
+export function assertSendable(bytes: object): void {
+  if (isKey(bytes)) throw notClonable('the key of a process cannot be sent');
+}
+
+/** Methods that V8 calls for typed arrays, and for memory that threads share; @types/node lacks them. */
 interface HostObjectWriter {
   _writeHostObject(view: ArrayBufferView): void;
+  _getSharedArrayBufferId(memory: SharedArrayBuffer): number;
 }
 
 const { _writeHostObject: writeView } = DefaultSerializer.prototype as unknown as HostObjectWriter;
@@ -101,10 +129,15 @@ const { _writeHostObject: writeView } = DefaultSerializer.prototype as unknown a
 /** Node's serializer, which stops at what is not only bytes. */
 class Writer extends DefaultSerializer implements HostObjectWriter {
   _writeHostObject(view: ArrayBufferView): void {
-    if (view instanceof Uint8Array) assertSendable(view);
+    assertSendable(view);
     if (ArrayBuffer.isView(view) && isShareable(view))
       throw new TypeError('shared memory is not cloned');
-    writeView.call(this, view);
+    writeView.call(this, types.isTypedArray(view) ? plainArray(view) : view);
+  }
+
+  _getSharedArrayBufferId(memory: SharedArrayBuffer): never {
+    assertSendable(memory);
+    throw new TypeError('#<SharedArrayBuffer> could not be cloned.');
   }
 }
 

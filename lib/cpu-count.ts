@@ -49,6 +49,7 @@ function* quotas(): Iterable<number> {
  * (sched_setaffinity(2), taskset), fewer if its cgroup (a container) has less CPU time.
  */
 export function cpuCount(): number {
-  const limit = Math.min(availableParallelism(), ...quotas());
+  let limit = availableParallelism();
+  for (const processors of quotas()) limit = Math.min(limit, processors);
   return Math.max(1, Math.ceil(limit));
 }

@@ -1,5 +1,6 @@
 // The locks that shared data comes with.
 import { ProcessError } from './errors.js';
+import { optionsReader } from './options.js';
 import { RLock } from './synchronize.js';
 import { assertType } from './validate.js';
 import type { SyncWaitOptions, WaitOptions } from './waiting.js';
@@ -19,13 +20,21 @@ export interface LockOptions {
   lock?: boolean | DataLock | undefined;
 }
 
+const METHODS = ['acquire', 'acquireSync', 'release', 'with', 'withSync'] as const;
+
+function lockOption(value: unknown, name: string): boolean | DataLock {
+  const lock = Object(value) as Partial<DataLock>;
+  const isLock = METHODS.every((method) => typeof lock[method] === 'function');
+  assertType(typeof value === 'boolean' || isLock, name, 'a boolean or a lock', value);
+  return value as boolean | DataLock;
+}
+
+const readOptions = optionsReader<LockOptions>('shared data', { lock: lockOption });
+
 /** The lock that `options` ask for. */
 export function lockFrom(options: LockOptions): DataLock | undefined {
-  assertType(typeof options === 'object' && options !== null, 'options', 'an object', options);
-  const { lock = true } = options;
+  const { lock = true } = readOptions(options);
   if (typeof lock === 'boolean') return lock ? new RLock() : undefined;
-  const isLock = typeof lock?.acquire === 'function' && typeof lock.release === 'function';
-  assertType(isLock, 'lock', 'a boolean or a lock', lock);
   return lock;
 }
 

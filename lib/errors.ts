@@ -45,6 +45,7 @@ export type ErrorCode =
   | 'ERR_TRUEFORK_BUFFER_TOO_SHORT'
   | 'ERR_TRUEFORK_CHILD_SETUP'
   | 'ERR_TRUEFORK_CLOSED'
+  | 'ERR_TRUEFORK_CONFLICT'
   | 'ERR_TRUEFORK_DAEMON'
   | 'ERR_TRUEFORK_EMPTY'
   | 'ERR_TRUEFORK_EOF'
@@ -60,6 +61,7 @@ export type ErrorCode =
   | 'ERR_TRUEFORK_NOT_CLONABLE'
   | 'ERR_TRUEFORK_NOT_CLOSED'
   | 'ERR_TRUEFORK_NOT_EXPOSED'
+  | 'ERR_TRUEFORK_NOT_INHERITED'
   | 'ERR_TRUEFORK_NOT_LOCKED'
   | 'ERR_TRUEFORK_NOT_OWNED'
   | 'ERR_TRUEFORK_NOT_READY'
@@ -74,6 +76,7 @@ export type ErrorCode =
   | 'ERR_TRUEFORK_READ_ONLY'
   | 'ERR_TRUEFORK_STILL_RUNNING'
   | 'ERR_TRUEFORK_TASKS_LOST'
+  | 'ERR_TRUEFORK_THREAD_BUSY'
   | 'ERR_TRUEFORK_TIMEOUT'
   | 'ERR_TRUEFORK_TOO_MANY_DONE'
   | 'ERR_TRUEFORK_TOO_MANY_RELEASES'
@@ -188,7 +191,10 @@ export class Full extends ProcessError {
   }
 }
 
-/** A process ended before it had given the result that was waited for. */
+/**
+ * A process ended before it had given the result that was waited for; or it was ended, since what it
+ * sent could not be read: then `cause` says why.
+ */
 export class WorkerLostError extends ProcessError {
   readonly pid: number;
   /** N after `process.exit(n)`, −signal after a signal, undefined if unknown. */
@@ -196,9 +202,16 @@ export class WorkerLostError extends ProcessError {
   /** The name of the signal that ended it, or null. */
   readonly signal: NodeJS.Signals | null;
 
-  constructor(pid: number, exitcode: number | undefined, signal: NodeJS.Signals | null) {
+  constructor(
+    pid: number,
+    exitcode: number | undefined,
+    signal: NodeJS.Signals | null,
+    cause?: unknown,
+  ) {
     const end = signal ?? (exitcode === undefined ? 'unknown status' : `exit code ${exitcode}`);
-    super('ERR_TRUEFORK_WORKER_LOST', `process ${pid} ended (${end}) before it gave a result`);
+    const message = `process ${pid} ended (${end}) before it gave a result`;
+    const reason = cause instanceof Error ? `: its line was unreadable: ${cause.message}` : '';
+    super('ERR_TRUEFORK_WORKER_LOST', message + reason, reason === '' ? undefined : { cause });
     this.pid = pid;
     this.exitcode = exitcode;
     this.signal = signal;

@@ -32,6 +32,13 @@ function badLength(): ProcessError {
   return new ProcessError('ERR_TRUEFORK_BAD_LENGTH', 'bad message length');
 }
 
+function bytesGone(): ProcessError {
+  return new ProcessError(
+    'ERR_TRUEFORK_TRUNCATED',
+    'the memory of the bytes was closed, transferred or resized before all of them were sent',
+  );
+}
+
 function allocate(length: number): Buffer {
   let bytes: Buffer;
   try {
@@ -72,7 +79,7 @@ export class FrameReader {
   /** Takes the beginning of a message that somebody else has read, and what came with it. */
   feed({ bytes, fds }: Frame): void {
     this.#fed = bytes;
-    this.#fds.push(...fds);
+    for (const fd of fds) this.#fds.push(fd);
   }
 
   /** Whether the next byte belongs to a message whose beginning has been read. */
@@ -139,6 +146,8 @@ export class FrameReader {
 export class OutgoingFrame {
   readonly #head: Buffer;
   readonly #body: Uint8Array;
+  /** When it was given: its memory may be taken away before all of it is out. */
+  readonly #bodyLength: number;
   #written: number;
   /** Those that are yet to be sent. */
   #fds: readonly number[];
@@ -157,6 +166,7 @@ export class OutgoingFrame {
     const headerLength = length <= MAX_SHORT ? SHORT_HEADER : LONG_HEADER;
     this.#head = Buffer.allocUnsafe(headerLength + prefix);
     this.#body = body;
+    this.#bodyLength = body.length;
     if (length <= MAX_SHORT) {
       this.#head.writeInt32BE(length);
     } else {
@@ -176,10 +186,15 @@ export class OutgoingFrame {
     return this.#fds.length > 0 && !this.#areOurs;
   }
 
-  /** Writes to a descriptor that does not block. Returns whether all of it is out. */
+  /**
+   * Writes to a descriptor that does not block. Returns whether all of it is out.
+   *
+   * @throws ProcessError `ERR_TRUEFORK_TRUNCATED` if the bytes are gone
+   */
   write(fd: number): boolean {
-    const length = this.#head.length + this.#body.length;
+    const length = this.#head.length + this.#bodyLength;
     while (this.#written < length) {
+      if (this.#body.length !== this.#bodyLength) throw bytesGone();
       const head = this.#head.subarray(Math.min(this.#written, this.#head.length));
       const body = this.#body.subarray(Math.max(0, this.#written - this.#head.length));
       const count =

@@ -5,6 +5,7 @@ import { inspect } from 'node:util';
 import { ProcessError } from './errors.js';
 import { close, dup } from './posix/descriptors.js';
 import { isListening, socketKind } from './posix/sockets.js';
+import { checkReceivers } from './receivers.js';
 import { makeShareable } from './shareables.js';
 import { assertDescriptor } from './validate.js';
 
@@ -56,6 +57,7 @@ export class DupFd {
   }
 
   static {
+    checkReceivers(this, (object) => #fd in object);
     Object.defineProperty(this.prototype, inspect.custom, { value: describe });
     function describe(this: DupFd): string {
       return `DupFd(${this.#fd ?? 'closed'})`;

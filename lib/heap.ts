@@ -1,7 +1,7 @@
 // Small pieces of the memory that a process shares with the children it forks: many of
 // them to a mapping, for the kernel allows a process some 65,000.
 import { onForkedChild, registerAtFork } from './posix/fork.js';
-import { mapShareable, munmap } from './posix/memory.js';
+import { mapShareable, munmapPrivate } from './posix/memory.js';
 import type { Delivered, Luggage } from './shareables.js';
 import { assertInteger, outOfRange } from './validate.js';
 
@@ -117,7 +117,7 @@ class Heap {
   unmap(arena: BlockArena): void {
     if (this.#current === arena) this.#current = undefined;
     for (const length of arena.free.keys()) this.#withFree.get(length)?.delete(arena);
-    munmap(arena.buffer);
+    munmapPrivate(arena.buffer);
   }
 }
 
@@ -196,7 +196,7 @@ class CountedBlock implements Block {
     this.#isFree = true;
     if (--this.#mapping.live > 0) return;
     if (this.#mapping instanceof BlockArena) heap.unmap(this.#mapping);
-    else munmap(this.buffer);
+    else munmapPrivate(this.buffer);
   }
 }
 

@@ -1,7 +1,11 @@
 // One function in a process of its own.
+import { badMessage } from './clone.js';
 import { type Connection, Pipe } from './connection.js';
 import { type ProcessError, WorkerLostError } from './errors.js';
+import { rememberCode } from './known-code.js';
+import { finishRequests } from './posix/drain.js';
 import { onForkedChild } from './posix/fork.js';
+import { exit } from './posix/leave.js';
 import { Process } from './process.js';
 import { assertFunction } from './validate.js';
 
@@ -22,16 +26,20 @@ class InChild extends Process {
   }
 }
 
+function sendWhole(writer: Connection, outcome: unknown, isError: boolean): void {
+  writer.sendSync(outcome);
+  writer.sendSync(isError);
+}
+
 /** The value or the error, then which of them it is. */
 function sendOutcome(writer: Connection, outcome: unknown, isError: boolean): void {
   try {
-    writer.sendSync(outcome);
-    writer.sendSync(isError);
+    sendWhole(writer, outcome, isError);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EPIPE') return; // the parent has died: nobody wants to know
-    if (code !== 'ERR_TRUEFORK_NOT_CLONABLE') throw error;
-    sendOutcome(writer, error, true);
+    // Nothing of it is out: a value is encoded before it is written.
+    sendWhole(writer, error, true);
   }
 }
 
@@ -46,21 +54,44 @@ async function work(writer: Connection, fn: () => unknown): Promise<never> {
     isError = true;
   }
   sendOutcome(writer, outcome, isError);
-  process.exit();
+  await finishRequests();
+  exit();
 }
 
-async function receiveOutcome<T>(reader: Connection, child: Process): Promise<T> {
-  let outcome: unknown;
+/** The message of {@link sendOutcome}. */
+interface Outcome {
+  value: PromiseSettledResult<unknown>;
+  isError: boolean;
+}
+
+async function receiveOutcome(reader: Connection): Promise<Outcome> {
+  const [value] = await Promise.allSettled([reader.recv()]);
   try {
-    outcome = await reader.recv();
-    if ((await reader.recv()) === false) return outcome as T;
+    const isError = await reader.recv();
+    if (typeof isError === 'boolean') return { value, isError };
   } catch (error) {
-    const { code } = error as ProcessError;
-    if (code !== 'ERR_TRUEFORK_EOF' && code !== 'ERR_TRUEFORK_TRUNCATED') throw error;
-    const exitcode = (await child.join()) ?? undefined;
-    throw new WorkerLostError(child.pid!, exitcode, child.exitSignal);
+    throw value.status === 'rejected' ? value.reason : error;
   }
-  throw outcome;
+  throw badMessage();
+}
+
+/** The child is gone; or it has sent something else than its outcome, and has to go. */
+async function lose(child: Process, cause: unknown): Promise<never> {
+  const { code } = cause as ProcessError;
+  const isEnd = code === 'ERR_TRUEFORK_EOF' || code === 'ERR_TRUEFORK_TRUNCATED';
+  if (!isEnd) child.kill();
+  const exitcode = (await child.join()) ?? undefined;
+  throw new WorkerLostError(child.pid!, exitcode, child.exitSignal, isEnd ? undefined : cause);
+}
+
+async function outcomeOf<T>(reader: Connection, child: Process): Promise<T> {
+  const { value, isError } = await receiveOutcome(reader).catch((cause: unknown) =>
+    lose(child, cause),
+  );
+  // It was sent, and cannot be had: too many descriptors, or what V8 writes and does not read.
+  if (value.status === 'rejected') throw value.reason;
+  if (isError) throw value.value;
+  return value.value as T;
 }
 
 /**
@@ -68,15 +99,17 @@ async function receiveOutcome<T>(reader: Connection, child: Process): Promise<T>
  * returns what it returns or resolves to. Closures, arguments and whatever they refer to
  * are simply there; the result comes back by structured clone.
  *
- * The child ends when `fn` has settled, or with this process. It may have children.
+ * The child ends when `fn` has settled, or with this process. It may have children. Before it ends it
+ * finishes the requests (files, look-ups, what is written to sockets) that `fn` has begun and not
+ * awaited, within five seconds, and the promise waits for that.
  *
  * @example
  * ```ts
  * const primes = await inChild(() => sieve(1e8)); // this event loop stays free
  * ```
  *
- * @throws what `fn` throws or rejects with: the same message, stack, cause and own properties;
- *   classes that are not built in become Error, with their name
+ * @throws what `fn` throws or rejects with: the same class, message, stack, cause and own properties; of a
+ *   class that this process does not have, the nearest that it extends and its name
  * @throws WorkerLostError if the child ended before that
  * @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE` if the result cannot be sent, and what
  *   `Process.start()` throws
@@ -86,6 +119,7 @@ export async function inChild<Args extends unknown[], Result>(
   ...args: Args
 ): Promise<Awaited<Result>> {
   assertFunction(fn, 'fn');
+  rememberCode(fn);
   // A duplex one takes handles along; a child that has ended could not give them any more.
   const [reader, writer] = Pipe();
   own.add(reader);
@@ -97,7 +131,7 @@ export async function inChild<Args extends unknown[], Result>(
       writer.close();
     }
     try {
-      return await receiveOutcome<Awaited<Result>>(reader, child);
+      return await outcomeOf<Awaited<Result>>(reader, child);
     } finally {
       await child.join();
     }

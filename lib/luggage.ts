@@ -10,19 +10,46 @@ import { entrust, isTicket, redeem, type Ticket } from './sharer.js';
 
 /**
  * How descriptors go to the receiver: beside the bytes, which go through a Unix socket; apart, and
- * the receiver gets them from this process; not at all, for it may be on another machine.
+ * the receiver gets them from this process; so, too, between a manager's server and its clients, who know the
+ * manager's objects; not at all, for it may be on another machine.
  */
-export type Carriage = 'beside' | 'apart' | 'impossible';
+export type Carriage = 'beside' | 'apart' | 'managed' | 'impossible';
+
+const REFUSED =
+  'the system refuses memfd_create(2): an old kernel, or a sandbox, which has to allow it';
+
+/** Why memory has no descriptor, by the name of the errno. */
+const REASONS: Record<string, string> = {
+  EMFILE: 'when it was made too many descriptors were in use. Raise their limit (ulimit -n)',
+  EFBIG: 'it is larger than the limit for files. Raise that (ulimit -f)',
+  EBADF: 'somebody has closed its descriptor',
+  EPERM: REFUSED,
+  EACCES: REFUSED,
+  ENOSYS: REFUSED,
+};
+
+/** @param errno that with which the making of the descriptor has failed */
+export function noDescriptor(what: string, errno: number): ProcessError {
+  const cause = systemError(errno, 'memfd_create');
+  const reason = REASONS[cause.code] ?? 'no descriptor could be made for it';
+  return new ProcessError(
+    'ERR_TRUEFORK_NOT_SHAREABLE',
+    `this ${what} cannot be sent, and only children have it: ${reason} (${cause.code})`,
+    { cause },
+  );
+}
 
 export class OutgoingLuggage implements Luggage {
   readonly #fds: number[] = [];
   readonly #memory = new Map<ArrayBuffer, number>();
-  readonly #carriage: Carriage;
+  readonly carriage: Carriage;
   /** What goes into the message, where they go apart. */
   ticket: Ticket | undefined;
+  /** Functions to call if it is not sent. */
+  readonly undos: (() => void)[] = [];
 
   constructor(carriage: Carriage) {
-    this.#carriage = carriage;
+    this.carriage = carriage;
   }
 
   /** Beside the bytes. */
@@ -31,7 +58,7 @@ export class OutgoingLuggage implements Luggage {
   }
 
   descriptor(fd: number): number {
-    if (this.#carriage !== 'impossible') return this.#fds.push(fd) - 1;
+    if (this.carriage !== 'impossible') return this.#fds.push(fd) - 1;
     throw new ProcessError(
       'ERR_TRUEFORK_NOT_SHAREABLE',
       'this cannot be sent through TCP: it exists on this machine only',
@@ -42,20 +69,19 @@ export class OutgoingLuggage implements Luggage {
     let number = this.#memory.get(buffer);
     if (number !== undefined) return number;
     const fd = descriptorOf(buffer);
-    if (fd === undefined) {
-      throw new ProcessError(
-        'ERR_TRUEFORK_NOT_SHAREABLE',
-        'this memory cannot be sent: when it was made too many descriptors were in use',
-      );
-    }
+    if (fd < 0) throw noDescriptor('memory', fd);
     this.#memory.set(buffer, (number = this.descriptor(fd)));
     return number;
   }
 
+  onDiscard(undo: () => void): void {
+    this.undos.push(undo);
+  }
+
   /** There will be no more of them. @throws SystemError */
   close(): void {
-    const isApart = this.#carriage === 'apart' && this.#fds.length > 0;
-    if (isApart) this.ticket = entrust(this.#fds);
+    const isApart = this.carriage === 'apart' || this.carriage === 'managed';
+    if (isApart && this.#fds.length > 0) this.ticket = entrust(this.#fds);
   }
 }
 

@@ -5,8 +5,15 @@
 import crypto from 'node:crypto';
 import { createRequire, isBuiltin } from 'node:module';
 import type { Writable } from 'node:stream';
-import { clearTimeout, setTimeout } from 'node:timers';
 import { ProcessError } from './errors.js';
+import {
+  clearTimeout,
+  nextTick,
+  nodeGlobal,
+  PerformanceObserver,
+  process,
+  setTimeout,
+} from './originals.js';
 
 /** A timer as the queues of Node hold it. */
 export interface QueuedTimer {
@@ -26,6 +33,38 @@ export interface TimerCallbacks {
   processTimers(now: number): number;
 }
 
+/** Node's modules that are written in C++. */
+interface NodeBindings {
+  timers: {
+    setupTimers(
+      processImmediate: TimerCallbacks['processImmediate'],
+      processTimers: TimerCallbacks['processTimers'],
+    ): void;
+  };
+  process_methods: { reallyExit(code: number): never };
+}
+
+export interface ModuleJob {
+  module?: { getStatus(): number };
+}
+
+/** Of Node's own modules, what is used here. */
+export interface InternalModules {
+  'internal/timers': { getTimerCallbacks(tick: () => void): TimerCallbacks };
+  'internal/bootstrap/realm': {
+    BuiltinModule: new (id: string) => { compileForInternalLoader(): unknown };
+  };
+  'internal/deps/undici/undici': { fetch: unknown };
+  'internal/modules/esm/loader': {
+    getOrInitializeCascadedLoader(): {
+      /** By URL, then by type: what loads a module, or has loaded it. */
+      loadCache: Map<string, Record<string, ModuleJob | (() => unknown)>>;
+    };
+  };
+  'internal/modules/esm/hooks': Record<string, { prototype?: object }>;
+  'internal/util': { emitExperimentalWarning: unknown };
+}
+
 export interface NodeInternals {
   /** By duration: the head of a ring of timers. */
   timerListMap: Record<string, QueuedTimer>;
@@ -42,19 +81,22 @@ export interface NodeInternals {
   /** Reports the promises that were rejected and have no handler. */
   processPromiseRejections(): boolean;
   clearAsyncIdStack(): void;
+  /** As of Node 26: what is called with exceptions that nobody has caught, beside the one that a program sets. */
+  exceptionHandlerState?: { auxiliaryCallbacks?: unknown[] };
   /** Node's own modules, also those that no program can import. */
-  requireBuiltin(id: 'internal/timers'): { getTimerCallbacks(tick: () => void): TimerCallbacks };
-  /** What is written in C++. */
-  internalBinding(name: 'timers'): {
-    setupTimers(
-      processImmediate: TimerCallbacks['processImmediate'],
-      processTimers: TimerCallbacks['processTimers'],
-    ): void;
-  };
+  requireBuiltin<Id extends keyof InternalModules>(id: Id): InternalModules[Id];
+  internalBinding<Name extends keyof NodeBindings>(name: Name): NodeBindings[Name];
   /** The random bytes that the next calls of crypto.randomUUID() use. */
   uuidData: Uint8Array;
   /** The same for crypto.randomInt(). */
   randomCache: Uint8Array;
+  /** The experimental features that have been used. */
+  experimentalWarnings?: Set<string>;
+  /** The PerformanceObservers that observe something, and those with news for their callbacks. */
+  kObservers?: Set<PerformanceObserver>;
+  kPending?: Set<Record<symbol, () => void>>;
+  /** The name of the method that calls the callback. */
+  kDispatch?: symbol;
   /** The stream behind `process.stdout`, if it was used when this was read. */
   stdout?: Writable;
   stderr?: Writable;
@@ -65,22 +107,26 @@ type Variables = Record<string, unknown>;
 interface RemoteObject {
   objectId?: string;
   description?: string;
+  /** Of a place in a file. */
+  value?: { scriptId?: string };
 }
 interface Property {
   name: string;
   value?: RemoteObject;
 }
 
-// Where the session finds our functions, and puts what it finds for us.
+// Where the session finds what it is to look at, and puts what it finds.
 const DESK = Symbol.for('truefork.node-internals');
+const DESK_EXPRESSION = `globalThis[Symbol.for(${JSON.stringify(DESK.description)})]`;
 interface Desk {
-  fn: unknown;
-  scopes: Variables[];
+  subject: unknown;
+  found: object[];
 }
 
-class ScopeReader {
+/** Reads the variables of functions. Close it: meanwhile this program is debugged by itself. */
+export class ScopeReader {
   readonly #session: import('node:inspector').Session;
-  readonly #desk: Desk = { fn: undefined, scopes: [] };
+  readonly #desk: Desk = { subject: undefined, found: [] };
 
   constructor() {
     // Not imported: a Node without an inspector does not have the module.
@@ -89,33 +135,58 @@ class ScopeReader {
     ) as typeof import('node:inspector');
     this.#session = new Session();
     this.#session.connect();
-    Object.defineProperty(globalThis, DESK, { value: this.#desk, configurable: true });
+    Object.defineProperty(nodeGlobal, DESK, { value: this.#desk, configurable: true });
+  }
+
+  /** A number for the file that the function `fn` stands in; undefined if it stands in none. */
+  fileOf(fn: unknown): string | undefined {
+    return this.#internalsOf(fn).get('[[FunctionLocation]]')?.value?.scriptId;
   }
 
   /** The variables that the function `fn` sees, apart from globals. */
   read(fn: unknown): Variables {
-    this.#desk.fn = fn;
-    this.#desk.scopes = [];
-    const desk = `globalThis[Symbol.for(${JSON.stringify(DESK.description)})]`;
-    const { result } = this.#post<{ result: RemoteObject }>('Runtime.evaluate', {
-      expression: `${desk}.fn`,
-    });
-    const { internalProperties } = this.#propertiesOf(result);
-    const scopes = internalProperties!.find(({ name }) => name === '[[Scopes]]')!.value!;
+    const scopes = this.#internalsOf(fn).get('[[Scopes]]')!;
     for (const { value } of this.#propertiesOf(scopes).result) {
       if (value?.objectId === undefined || value.description === 'Global') continue;
-      this.#post('Runtime.callFunctionOn', {
-        objectId: value.objectId,
-        functionDeclaration: `function () { ${desk}.scopes.push(this.object); }`,
-      });
+      this.#bring(value.objectId, 'this.object');
     }
     // The innermost comes first, and hides the others.
-    return Object.assign({}, ...this.#desk.scopes.toReversed()) as Variables;
+    const variables: Variables = {};
+    for (const scope of this.#desk.found.toReversed()) Object.assign(variables, scope);
+    return variables;
+  }
+
+  /** All objects of a prototype. V8 collects garbage first. */
+  instancesOf(prototype: object): object[] {
+    const { objectId } = this.#lookAt(prototype);
+    const { objects } = this.#post<{ objects: RemoteObject }>('Runtime.queryObjects', {
+      prototypeObjectId: objectId,
+    });
+    this.#bring(objects.objectId!, 'this');
+    return this.#desk.found[0] as object[];
   }
 
   close(): void {
-    Reflect.deleteProperty(globalThis, DESK);
+    Reflect.deleteProperty(nodeGlobal, DESK);
     this.#session.disconnect();
+  }
+
+  #internalsOf(fn: unknown): Map<string, RemoteObject> {
+    const { internalProperties = [] } = this.#propertiesOf(this.#lookAt(fn));
+    return new Map(internalProperties.map(({ name, value }) => [name, value!]));
+  }
+
+  #lookAt(subject: unknown): RemoteObject {
+    Object.assign(this.#desk, { subject, found: [] });
+    const { result } = this.#post<{ result: RemoteObject }>('Runtime.evaluate', {
+      expression: `${DESK_EXPRESSION}.subject`,
+    });
+    return result;
+  }
+
+  #bring(objectId: string, expression: string): void {
+    const functionDeclaration = `function () { ${DESK_EXPRESSION}.found.push(${expression}); }`;
+    this.#post('Runtime.callFunctionOn', { objectId, functionDeclaration });
   }
 
   #propertiesOf({ objectId }: RemoteObject): {
@@ -144,7 +215,7 @@ function getterOf(name: 'stdout' | 'stderr'): unknown {
 }
 
 // As Node made them: others may put something in their place later.
-const { nextTick, _fatalException: fatalException } = process as typeof process & {
+const { _fatalException: fatalException } = process as typeof process & {
   _fatalException: unknown;
 };
 const getStdout = getterOf('stdout');
@@ -163,8 +234,12 @@ function readAll(reader: ScopeReader): Variables {
     isBuiltin,
     crypto.randomUUID,
     getStdout,
+    Reflect.get(PerformanceObserver.prototype, 'disconnect'),
   ];
-  return Object.assign({}, ...functions.map((fn) => reader.read(fn))) as Variables;
+  const found = {} as NodeInternals;
+  for (const fn of functions) Object.assign(found, reader.read(fn));
+  const { emitExperimentalWarning } = found.requireBuiltin('internal/util');
+  return { ...found, ...reader.read(emitExperimentalWarning) };
 }
 
 const REQUIRED = [
@@ -185,6 +260,36 @@ const REQUIRED = [
 
 let internals: NodeInternals | undefined;
 
+function withReader<Result>(use: (reader: ScopeReader) => Result): Result {
+  const reader = new ScopeReader();
+  try {
+    return use(reader);
+  } finally {
+    reader.close();
+  }
+}
+
+/** The variables that a function of Node's sees. Takes some milliseconds. */
+export function variablesOf(fn: unknown): Record<string, unknown> {
+  return withReader((reader) => reader.read(fn));
+}
+
+/** All objects of a prototype that are alive: takes as long as a garbage collection. */
+export function instancesOf<Instance extends object>(prototype: Instance): Instance[] {
+  return withReader((reader) => reader.instancesOf(prototype)) as Instance[];
+}
+
+/** Why there is nothing to be seen. */
+function unsupported(missing: readonly string[], cause: unknown): ProcessError {
+  const isDenied = (cause as NodeJS.ErrnoException | undefined)?.code === 'ERR_ACCESS_DENIED';
+  const reason = isDenied
+    ? 'what a child must not share with its parent is found through node:inspector, which --permission ' +
+      'forbids; run with --allow-inspector, as of Node 24, or without --permission'
+    : `Node ${process.version} does not show its ${missing.join(', ')}; truefork needs Node 20, 22, 24 or ` +
+      '26, built with the inspector';
+  return new ProcessError('ERR_TRUEFORK_UNSUPPORTED', `cannot fork: ${reason}`, { cause });
+}
+
 /**
  * Node's own state. The first call takes a few milliseconds, later ones nothing.
  *
@@ -195,24 +300,12 @@ export function nodeInternals(): NodeInternals {
   let found: Variables = {};
   let cause: unknown;
   try {
-    const reader = new ScopeReader();
-    try {
-      found = readAll(reader);
-    } finally {
-      reader.close();
-    }
+    found = withReader(readAll);
   } catch (error) {
     cause = error;
   }
   const missing = REQUIRED.filter((name) => found[name] === undefined);
-  if (missing.length > 0) {
-    throw new ProcessError(
-      'ERR_TRUEFORK_UNSUPPORTED',
-      `cannot fork: Node ${process.version} does not show its ${missing.join(', ')}; ` +
-        'truefork needs Node 20, 22, 24 or 26, built with the inspector',
-      { cause },
-    );
-  }
+  if (missing.length > 0) throw unsupported(missing, cause);
   internals = found as unknown as NodeInternals;
   return internals;
 }

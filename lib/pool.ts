@@ -2,7 +2,9 @@
 import { inspect } from 'node:util';
 import { cpuCount } from './cpu-count.js';
 import { ProcessError } from './errors.js';
-import { AsyncResult, type Pump } from './pool/async-result.js';
+import { refuseSurplus } from './options.js';
+import { emitWarning } from './originals.js';
+import { AsyncResult } from './pool/async-result.js';
 import { CallJob } from './pool/call-job.js';
 import { Crew, type Expected } from './pool/crew.js';
 import { ImapJob } from './pool/imap-job.js';
@@ -10,6 +12,11 @@ import type { JobPlan } from './pool/job.js';
 import { MapJob } from './pool/map-job.js';
 import {
   assertProcesses,
+  readImap,
+  readMap,
+  readMapAsync,
+  readTask,
+  readTaskAsync,
   settings,
   taskSettings,
   type AnyFunction,
@@ -23,8 +30,15 @@ import {
 import { makeWatcher } from './pool/progress.js';
 import { ResultIterator } from './pool/result-iterator.js';
 import { statisticsOf, type PoolStatistics } from './pool/statistics.js';
-import { assertFunction, assertInteger, assertType } from './validate.js';
-import { Deadline, waitOptions, type SyncWaitOptions, type WaitOptions } from './waiting.js';
+import { checkReceivers } from './receivers.js';
+import { assertFunction, assertType } from './validate.js';
+import {
+  Deadline,
+  syncTimeout,
+  waitOptions,
+  type SyncWaitOptions,
+  type WaitOptions,
+} from './waiting.js';
 
 export { AsyncResult, ResultIterator };
 export type {
@@ -36,6 +50,8 @@ export type {
   Progress,
   TaskOptions,
 };
+
+const CALLBACKS_IN_OPTIONS = 'callbacks are options, as in { callback, errorCallback }';
 
 /** So many tasks for each process, if a map is not told how many items make one. */
 const TASKS_EACH = 4;
@@ -49,7 +65,7 @@ type Settled<R> = PromiseSettledResult<Awaited<R>>[];
 const dropped = new FinalizationRegistry<Crew>((crew) => {
   // In a child the pool of its parent is garbage, too.
   if (crew.state !== 'RUN' || !crew.isOurs) return;
-  process.emitWarning(
+  emitWarning(
     'A pool was garbage and had not been closed; call close() or terminate(), or use `await using`',
     'ResourceWarning',
   );
@@ -73,14 +89,6 @@ async function collect(input: AsyncIterable<unknown>): Promise<unknown[]> {
   return items;
 }
 
-function optionsOf<Options extends { chunksize?: number | 'auto' | undefined }>(
-  options: number | 'auto' | Options,
-): Options {
-  if (typeof options === 'number' || options === 'auto') return { chunksize: options } as Options;
-  assertType(typeof options === 'object' && options !== null, 'options', 'an object', options);
-  return options;
-}
-
 /**
  * Processes that run the functions they are given: Python's `multiprocessing.Pool`.
  *
@@ -102,7 +110,6 @@ function optionsOf<Options extends { chunksize?: number | 'auto' | undefined }>(
  */
 export class Pool<Init extends unknown[] = unknown[]> {
   readonly #crew: Crew;
-  readonly #pump: Pump;
 
   /**
    * Forks nothing yet.
@@ -113,15 +120,11 @@ export class Pool<Init extends unknown[] = unknown[]> {
   constructor(
     processes?: number | null | PoolOptions<Init>,
     initializer?: (...args: Init) => unknown,
-    initargs?: Init,
+    initArgs?: Init,
     maxTasksPerChild?: number | null,
   ) {
-    const isObject = typeof processes === 'object' && processes !== null;
-    const options = isObject ? processes : { initializer, initargs, maxTasksPerChild };
-    const size = isObject ? processes.processes : processes;
-    const crew = new Crew(settings(options as PoolOptions<never[]>, size ?? cpuCount()));
+    const crew = new Crew(settings([processes, initializer, initArgs, maxTasksPerChild], cpuCount));
     this.#crew = crew;
-    this.#pump = (isDone, deadline) => crew.pump(isDone, deadline);
     dropped.register(this, crew, this);
   }
 
@@ -141,7 +144,7 @@ export class Pool<Init extends unknown[] = unknown[]> {
     args?: Args,
     options: TaskOptions = {},
   ): Promise<Awaited<R>> {
-    return this.#promised(() => this.#call(fn, args, options, this.apply));
+    return this.#promised(() => this.#call(fn, args, readTask(options), this.apply));
   }
 
   /** As {@link apply}, and returns at once. Throws if the pool does not run. */
@@ -149,8 +152,10 @@ export class Pool<Init extends unknown[] = unknown[]> {
     fn: (...args: Args) => R,
     args?: Args,
     options: TaskOptions & Callbacks<Awaited<R>> = {},
+    ...surplus: never[]
   ): AsyncResult<Awaited<R>> {
-    return this.#call(fn, args, options, this.applyAsync);
+    refuseSurplus(surplus, CALLBACKS_IN_OPTIONS);
+    return this.#call(fn, args, readTaskAsync(options), this.applyAsync);
   }
 
   /** As {@link apply}, and blocks the thread. */
@@ -159,7 +164,7 @@ export class Pool<Init extends unknown[] = unknown[]> {
     args?: Args,
     options: TaskOptions = {},
   ): Awaited<R> {
-    return this.#call<Awaited<R>>(fn, args, options, this.applySync).getSync();
+    return this.#call<Awaited<R>>(fn, args, readTask(options), this.applySync).getSync();
   }
 
   /**
@@ -185,7 +190,7 @@ export class Pool<Init extends unknown[] = unknown[]> {
     iterable: Input<unknown>,
     options: number | 'auto' | MapOptions = {},
   ): Promise<unknown[]> {
-    return this.#promised(() => this.#map(fn, iterable, false, options, this.map));
+    return this.#promised(() => this.#map(fn, iterable, false, readMap(options), this.map));
   }
 
   /** As {@link map}, and returns at once. Throws if the pool does not run. */
@@ -193,10 +198,10 @@ export class Pool<Init extends unknown[] = unknown[]> {
     fn: (item: T) => R,
     iterable: Input<T>,
     options?: number | 'auto' | (MapOptions & Callbacks<Awaited<R>[]>),
+    ...surplus: never[]
   ): AsyncResult<Awaited<R>[]> {
-    return this.#map(fn, iterable, false, options ?? {}, this.mapAsync) as AsyncResult<
-      Awaited<R>[]
-    >;
+    refuseSurplus(surplus, CALLBACKS_IN_OPTIONS);
+    return this.#mapAsync(fn, iterable, false, options, this.mapAsync);
   }
 
   /** As {@link map}, and blocks the thread. */
@@ -216,7 +221,7 @@ export class Pool<Init extends unknown[] = unknown[]> {
     options: number | 'auto' | MapOptions = {},
   ): unknown[] {
     assertIterable(iterable, false);
-    return this.#map(fn, iterable, false, options, this.mapSync).getSync();
+    return this.#map(fn, iterable, false, readMap(options), this.mapSync).getSync();
   }
 
   /** As {@link map}, for items that are lists of arguments: calls `fn(...item)`. */
@@ -235,7 +240,7 @@ export class Pool<Init extends unknown[] = unknown[]> {
     iterable: Input<unknown>,
     options: number | 'auto' | MapOptions = {},
   ): Promise<unknown[]> {
-    return this.#promised(() => this.#map(fn, iterable, true, options, this.starmap));
+    return this.#promised(() => this.#map(fn, iterable, true, readMap(options), this.starmap));
   }
 
   /** As {@link starmap}, and returns at once. Throws if the pool does not run. */
@@ -243,10 +248,10 @@ export class Pool<Init extends unknown[] = unknown[]> {
     fn: (...args: Args) => R,
     iterable: Input<Args>,
     options?: number | 'auto' | (MapOptions & Callbacks<Awaited<R>[]>),
+    ...surplus: never[]
   ): AsyncResult<Awaited<R>[]> {
-    return this.#map(fn, iterable, true, options ?? {}, this.starmapAsync) as AsyncResult<
-      Awaited<R>[]
-    >;
+    refuseSurplus(surplus, CALLBACKS_IN_OPTIONS);
+    return this.#mapAsync(fn, iterable, true, options, this.starmapAsync);
   }
 
   /** As {@link starmap}, and blocks the thread. */
@@ -266,7 +271,7 @@ export class Pool<Init extends unknown[] = unknown[]> {
     options: number | 'auto' | MapOptions = {},
   ): unknown[] {
     assertIterable(iterable, false);
-    return this.#map(fn, iterable, true, options, this.starmapSync).getSync();
+    return this.#map(fn, iterable, true, readMap(options), this.starmapSync).getSync();
   }
 
   /**
@@ -296,7 +301,10 @@ export class Pool<Init extends unknown[] = unknown[]> {
     >;
   }
 
-  /** Takes no more tasks. When all are done the workers end. */
+  /**
+   * Takes no more tasks. When all are done the workers end, and before that finish the requests (files,
+   * look-ups, what is written to sockets) that tasks have begun and not awaited, within five seconds.
+   */
   close(): void {
     this.#crew.close();
     dropped.unregister(this);
@@ -304,7 +312,8 @@ export class Pool<Init extends unknown[] = unknown[]> {
 
   /**
    * Ends the workers, by SIGTERM, and by SIGKILL those that have not ended a second later. What was
-   * not done is rejected, with `ERR_TRUEFORK_POOL_TERMINATED`. It need not be waited for.
+   * not done is rejected, with `ERR_TRUEFORK_POOL_TERMINATED`; what tasks have begun and not awaited is
+   * lost. It need not be waited for.
    */
   terminate(): void {
     this.#crew.terminate();
@@ -326,7 +335,7 @@ export class Pool<Init extends unknown[] = unknown[]> {
 
   /** As {@link join}, and blocks the thread. */
   joinSync(options: number | SyncWaitOptions = {}): boolean {
-    return this.#crew.joinSync(new Deadline(waitOptions(options).timeout));
+    return this.#crew.joinSync(new Deadline(syncTimeout(options)));
   }
 
   /** For `await using`: {@link terminate}, then {@link join}. */
@@ -401,30 +410,44 @@ export class Pool<Init extends unknown[] = unknown[]> {
   #call<R>(
     fn: AnyFunction,
     args: readonly unknown[] = [],
-    options: TaskOptions & Callbacks<R>,
+    options: TaskOptions & Callbacks<never>,
     caller: AnyFunction,
   ): AsyncResult<R> {
     assertType(Array.isArray(args), 'args', 'an array', args);
     const plan = this.#plan(fn, true, options, caller);
-    const result = new AsyncResult<R>(this.#pump, options);
+    const result = new AsyncResult<R>(this.#crew, options as Callbacks<R>);
     this.#crew.submit(new CallJob(plan, args, result as AsyncResult<unknown>));
     return result;
+  }
+
+  #mapAsync<R>(
+    fn: AnyFunction,
+    iterable: Input<unknown>,
+    spreads: boolean,
+    options: unknown = {},
+    caller: AnyFunction,
+  ): AsyncResult<R> {
+    return this.#map(
+      fn,
+      iterable,
+      spreads,
+      readMapAsync(options),
+      caller,
+    ) as AsyncResult<unknown> as AsyncResult<R>;
   }
 
   #map(
     fn: AnyFunction,
     iterable: Input<unknown>,
     spreads: boolean,
-    given: number | 'auto' | (MapOptions & Callbacks<never>),
+    options: MapOptions & Callbacks<never>,
     caller: AnyFunction,
   ): AsyncResult<unknown[]> {
-    const options = optionsOf(given);
     const { chunksize, failFast = false, settle = false } = options;
-    if (chunksize !== undefined && chunksize !== 'auto') assertInteger(chunksize, 'chunksize', 1);
     assertIterable(iterable, true);
     this.#crew.assertRunning();
     const plan = this.#plan(fn, spreads, options, caller);
-    const result = new AsyncResult<unknown[]>(this.#pump, options as Callbacks<unknown[]>);
+    const result = new AsyncResult<unknown[]>(this.#crew, options as Callbacks<unknown[]>);
     const submit = (items: readonly unknown[], expected?: Expected): void => {
       const { processes, concurrency } = this.#crew.settings;
       const tasks = processes * concurrency * TASKS_EACH;
@@ -468,10 +491,8 @@ export class Pool<Init extends unknown[] = unknown[]> {
     given: number | ImapOptions,
     caller: AnyFunction,
   ): ResultIterator<unknown> {
-    const options = optionsOf(given);
+    const options = readImap(given);
     const { chunksize = 1, buffersize } = options;
-    assertInteger(chunksize, 'chunksize', 1);
-    if (buffersize !== undefined) assertInteger(buffersize, 'buffersize', 1);
     assertIterable(iterable, true);
     const { processes, concurrency } = this.#crew.settings;
     const plan = this.#plan(fn, false, options, caller);
@@ -487,6 +508,10 @@ export class Pool<Init extends unknown[] = unknown[]> {
     });
     this.#crew.submit(job);
     return new ResultIterator(job, this.#crew);
+  }
+
+  static {
+    checkReceivers(this, (object) => #crew in object);
   }
 }
 

@@ -1,14 +1,13 @@
 // A child as the kernel sees it: a pid to wait for and to signal. What a Process is
 // to its user stands in process.ts.
-import { constants } from 'node:os';
 import type { Inheritable } from './child/inherit.js';
 import { Inheritance } from './child/set-up.js';
 import { type SystemError } from './errors.js';
+import { process } from './originals.js';
+import { endWithParent, prepareChildToEnd } from './parent-death.js';
 import { close, pipe } from './posix/descriptors.js';
 import { assertCanStart, forkWith, onForkedChild } from './posix/fork.js';
-import { setParentDeathSignal } from './posix/forked-child.js';
 import { precompileForChildren } from './posix/precompile.js';
-import { getppid } from './posix/attributes.js';
 import {
   kill,
   pidfdOpen,
@@ -18,7 +17,7 @@ import {
   type ResourceUsage,
 } from './posix/wait.js';
 import { Sentinel } from './sentinel.js';
-import { Deadline, throwIfAborted, waitFor } from './waiting.js';
+import { Deadline, sleepSync, throwIfAborted, waitFor } from './waiting.js';
 
 /** What a child is to be. */
 export interface Plan {
@@ -101,26 +100,16 @@ function watchByPipe(): Watch {
   };
 }
 
-function endWithParent(parent: number): void {
-  setParentDeathSignal(constants.signals.SIGTERM);
-  // It may have died before that.
-  if (getppid() !== parent) kill(process.pid, 'SIGTERM');
-}
-
 /** What the child does first. */
 function getReady(plan: Plan, inheritance: Inheritance, watch: Watch, parent: number): void {
   inheritance.accept();
   watch.inChild();
-  if (plan.endsWithParent) endWithParent(parent);
+  if (plan.endsWithParent) endWithParent(parent, havePidfds === true);
   plan.setUp();
 }
 
 /** Waits, in the rare moment between a process closing its descriptors and being dead. */
 const MOMENT = 2;
-
-function sleepSync(ms: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
-}
 
 /** The sentinel of a process that has been reaped. */
 function alwaysReady(): number {
@@ -148,6 +137,7 @@ export class Popen {
   static launch(plan: Plan): Popen {
     assertCanStart();
     const inheritance = new Inheritance(plan.inherit);
+    if (plan.endsWithParent) prepareChildToEnd();
     const watch = pidfdsWork() ? pidfdWatch : watchByPipe();
     let pid: number;
     try {
@@ -250,4 +240,4 @@ export class Popen {
   }
 }
 
-precompileForChildren(getReady, pidfdWatch.inChild, endWithParent);
+precompileForChildren(getReady, pidfdWatch.inChild);

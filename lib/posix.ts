@@ -5,6 +5,8 @@
  *
  * @module
  */
+// oxlint-disable-next-line import/no-unassigned-import -- it has something to do in each child
+import './child/lost-workers.js';
 export type { SystemError } from './errors.js';
 export { _exit, getppid } from './posix/attributes.js';
 export { close, dup, dup2, pipe, read, socketpair, write } from './posix/descriptors.js';

@@ -2,16 +2,37 @@
 import { randomBytes } from 'node:crypto';
 import { inspect } from 'node:util';
 import { makeAuthkey } from './authkey.js';
+import { bytesFrom } from './bytes.js';
 import type { Inheritable } from './child/inherit.js';
 import { makeMain } from './child/main.js';
-import { ProcessError } from './errors.js';
+import { ProcessError, type SystemError } from './errors.js';
 import { keepInChildren } from './kept-listeners.js';
+import { rememberCode } from './known-code.js';
+import { emitWarning, process } from './originals.js';
 import { ParentProcess } from './parent-process.js';
 import { Popen } from './popen.js';
+import {
+  arrayOption,
+  assertUsed,
+  booleanOption,
+  bytesOption,
+  functionOption,
+  type NoFunction,
+  optionsReader,
+  stringOption,
+} from './options.js';
 import { onForkedChild } from './posix/fork.js';
+import { say } from './posix/say.js';
 import type { ResourceUsage } from './posix/wait.js';
-import { assertBytes, assertFunction, assertString, assertType } from './validate.js';
-import { Deadline, waitOptions, type SyncWaitOptions, type WaitOptions } from './waiting.js';
+import { checkReceivers } from './receivers.js';
+import { assertString, assertType } from './validate.js';
+import {
+  Deadline,
+  syncTimeout,
+  waitOptions,
+  type SyncWaitOptions,
+  type WaitOptions,
+} from './waiting.js';
 import { precompileForChildren } from './posix/precompile.js';
 
 export type { Inheritable };
@@ -38,6 +59,19 @@ export interface ProcessOptions<Args extends unknown[] = unknown[]> {
   /** The key for connections between processes. Default: this process's. */
   authkey?: Uint8Array;
 }
+
+const readOptions = optionsReader<ProcessOptions<never[]>>(
+  'a Process',
+  {
+    target: functionOption,
+    args: arrayOption,
+    name: stringOption,
+    daemon: booleanOption,
+    inherit: arrayOption,
+    authkey: bytesOption,
+  },
+  { expected: 'an object, as in { target, args }' },
+);
 
 /** How long daemons have to end after SIGTERM when this process exits, in milliseconds. */
 const GRACE = 2000;
@@ -80,10 +114,15 @@ export class Process<Args extends unknown[] = unknown[]> {
   #target: ((...args: unknown[]) => unknown) | undefined;
   #args: unknown[];
   #inherit: readonly Inheritable[];
+  #isTargetCalled = false;
+  /** The function that the child runs, until it has ended: errors find their classes from there (known-code.ts). */
+  #code: ((...args: never[]) => unknown) | undefined;
   #popen: Popen | undefined;
   #isClosed = false;
 
   static {
+    precompileForChildren(this.prototype.run, this.#live);
+    checkReceivers(this, (object) => #identity in object);
     onForkedChild(() => {
       for (const child of children) child.#popen?.disown();
       children.clear();
@@ -91,11 +130,10 @@ export class Process<Args extends unknown[] = unknown[]> {
     });
   }
 
-  constructor(options: ProcessOptions<Args> = {}) {
-    const { target, args, name, daemon, inherit, authkey } = options;
-    if (target !== undefined) assertFunction(target, 'target');
-    assertType(args === undefined || Array.isArray(args), 'args', 'an array', args);
-    assertType(inherit === undefined || Array.isArray(inherit), 'inherit', 'an array', inherit);
+  /** @throws TypeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_TRUEFORK_UNKNOWN_OPTION` */
+  constructor(options: ProcessOptions<Args> & NoFunction = {}) {
+    const { target, args, name, daemon, inherit, authkey } = readOptions(options);
+    assertUsed('args', args, 'target', target);
     const creator: Process | undefined = current;
     this.#target = target as ((...args: unknown[]) => unknown) | undefined;
     this.#args = args ?? [];
@@ -109,9 +147,13 @@ export class Process<Args extends unknown[] = unknown[]> {
     if (authkey !== undefined) this.authkey = authkey;
   }
 
-  /** What the child runs: here `target(...args)`. For subclasses to override. */
+  /**
+   * The work of the child: here `target(...args)`. For subclasses to override. A target that is not called then, by
+   * `super.run()`, is a warning `TRUEFORK_TARGET_NOT_CALLED` in the child.
+   */
   run(): unknown {
     const target = this.#target;
+    this.#isTargetCalled = true;
     return target?.(...this.#args);
   }
 
@@ -145,12 +187,13 @@ export class Process<Args extends unknown[] = unknown[]> {
     }
     reap();
     endChildrenAtExit();
+    this.#rememberCode();
     const creator = new ParentProcess(current.#name, process.pid);
     this.#popen = Popen.launch({
       inherit: this.#inherit,
       endsWithParent: this.endsWithParent,
       setUp: becomeCurrent.bind(undefined, this, creator),
-      main: makeMain(this.#name, this.run.bind(this)),
+      main: makeMain(this.#name, Process.#live.bind(undefined, this)),
     });
     children.add(this);
     this.#forgetTask();
@@ -173,7 +216,7 @@ export class Process<Args extends unknown[] = unknown[]> {
 
   /** As {@link join}, and blocks the thread. */
   joinSync(options: number | SyncWaitOptions = {}): number | null | undefined {
-    this.#started('join').waitSync(waitOptions(options).timeout);
+    this.#started('join').waitSync(syncTimeout(options));
     return this.exitcode;
   }
 
@@ -251,15 +294,15 @@ export class Process<Args extends unknown[] = unknown[]> {
   /**
    * The key for connections between processes, as {@link Listener} and `Client` take it: random bytes in the
    * main process, and inherited by each child. When it is set children get the new one that are made
-   * from then on. `util.inspect` and `JSON.stringify` do not show it, and `send()` refuses it.
+   * from then on. `util.inspect` and `JSON.stringify` do not show it, and nothing sends it, or a view of
+   * its memory; copies that a program makes are data as any other.
    */
   get authkey(): Buffer {
     return this.#authkey;
   }
 
   set authkey(authkey: Uint8Array) {
-    assertBytes(authkey, 'authkey');
-    this.#authkey = makeAuthkey(authkey);
+    this.#authkey = makeAuthkey(bytesFrom(authkey, 'authkey'));
   }
 
   /** null before the start. */
@@ -336,8 +379,17 @@ export class Process<Args extends unknown[] = unknown[]> {
 
   #hasEnded(): boolean {
     const hasEnded = this.#popen?.poll() ?? false;
-    if (hasEnded) children.delete(this);
-    return hasEnded;
+    if (!hasEnded) return false;
+    children.delete(this);
+    this.#code = undefined;
+    return true;
+  }
+
+  #rememberCode(): void {
+    // The processes that this package has its own use for run what is its own.
+    if (this.endsWithParent && !this.#daemon) return;
+    this.#code = this.#target ?? this.run;
+    rememberCode(this.#code);
   }
 
   #forgetTask(): void {
@@ -354,6 +406,16 @@ export class Process<Args extends unknown[] = unknown[]> {
   #assertOurs(verb: string): void {
     if (this.#isOurs) return;
     throw new ProcessError('ERR_TRUEFORK_NOT_A_CHILD', `can only ${verb} a child process`);
+  }
+
+  /** In the child. */
+  static async #live(child: Process<never[]>): Promise<void> {
+    await child.run();
+    if (child.#target === undefined || child.#isTargetCalled) return;
+    emitWarning(
+      `${child.#name} has a target that was not called: its class overrides run(), and does not call super.run()`,
+      { type: 'ProcessWarning', code: 'TRUEFORK_TARGET_NOT_CALLED' },
+    );
   }
 
   /** The child, for a method that makes sense only for one that was started here. */
@@ -426,9 +488,24 @@ function noteUncaught(error: unknown): void {
   if (!isHandled) uncaught = error;
 }
 
+/** Returns whether this process may end the child: it may not if it has given up its privileges since. */
+function mayEnd(child: Process): boolean {
+  try {
+    child.terminate();
+    return true;
+  } catch (error) {
+    if ((error as Partial<SystemError>).code !== 'EPERM') throw error;
+    say(
+      `${process.title}: this process has no right any more to end ${String(child)} ` +
+        `(${(error as Error).message}), which ends as soon as its event loop learns of the end of its parent\n`,
+    );
+    return false;
+  }
+}
+
 /** Daemons are told to end, and made to if they do not. */
-function endDaemons(daemons: Process[]): void {
-  for (const child of daemons) child.terminate();
+function endDaemons(all: Process[]): void {
+  const daemons = all.filter(mayEnd);
   const deadline = new Deadline(GRACE);
   for (const child of daemons) {
     if (child.joinSync(deadline.left) === null) child.kill();
@@ -444,9 +521,7 @@ function awaitChildren(others: Process[]): void {
   for (const child of others) {
     if (child.joinSync(patience.left) !== null) continue;
     const why = uncaught === undefined ? '' : ` with ${inspect(uncaught).split('\n', 1)[0]}`;
-    process.stderr.write(
-      `${process.title}: waiting for ${String(child)} to end before exiting${why}\n`,
-    );
+    say(`${process.title}: waiting for ${String(child)} to end before exiting${why}\n`);
     child.joinSync();
   }
 }
@@ -468,6 +543,7 @@ precompileForChildren(
   activeChildren,
   endChildren,
   endDaemons,
+  mayEnd,
   awaitChildren,
   becomeCurrent,
 );

@@ -1,10 +1,11 @@
 // Named shared memory outlives all processes. What this process has made and not unlinked
 // goes with it, however it ends: a shell, which nothing but this process talks to, reads
 // what there is, and at the end of file removes what is left, and says so.
-import { spawn } from 'node:child_process';
 import type { SystemError } from './errors.js';
+import { emitWarning, process } from './originals.js';
 import { close, pipe, write } from './posix/descriptors.js';
 import { onForkedChild } from './posix/fork.js';
+import { spawnShell, wait4, WNOHANG } from './posix/wait.js';
 
 /**
  * Reads lines "number name", which registers, and "number", which does the reverse. Names have
@@ -12,6 +13,7 @@ import { onForkedChild } from './posix/fork.js';
  */
 const SCRIPT = `
 trap '' INT TERM HUP
+cd /
 last=0
 while read -r id name; do
   if [ -n "$name" ]; then
@@ -49,28 +51,39 @@ function escaped(name: string): string {
   return line;
 }
 
-/** Starts the shell. Returns the descriptor that it reads from, or undefined if there is no shell. */
-function startShell(): number | undefined {
-  // Not a stream: children forked from here can close it, and what is written is written.
+interface Shell {
+  pid: number;
+  /** The end of the pipe that it reads from. Not a stream: what is written is written. */
+  writer: number;
+}
+
+let hasWarned = false;
+
+function warnOf(error: unknown): void {
+  if (hasWarned) return;
+  hasWarned = true;
+  emitWarning(
+    `There is no shell that could remove named shared memory if this process is killed (${(error as Error).message}). ` +
+      'What it does not unlink by itself stays in /dev/shm.',
+    { type: 'TrueforkWarning', code: 'TRUEFORK_NO_CLEANUP' },
+  );
+}
+
+/** Returns undefined, and says so, if there can be no shell. */
+function startShell(): Shell | undefined {
   const [reader, writer] = pipe();
   try {
-    const shell = spawn('/bin/sh', ['-c', SCRIPT, 'truefork', String(process.pid)], {
-      cwd: '/',
-      detached: true,
-      env: { LC_ALL: 'C', PATH: '/usr/bin:/bin' },
-      stdio: [reader, 'ignore', 'inherit'],
-    });
-    shell.on('error', () => {});
-    shell.unref();
-    if (shell.pid !== undefined) return writer;
+    return { pid: spawnShell(SCRIPT, String(process.pid), reader), writer };
+  } catch (error) {
+    close(writer);
+    warnOf(error);
+    return undefined;
   } finally {
     close(reader);
   }
-  close(writer);
-  return undefined;
 }
 
-let writer: number | undefined;
+let shell: Shell | undefined;
 /** What is to be removed at the end, by name, with the numbers that the shell knows. */
 const segments = new Map<string, number>();
 const freeNumbers: number[] = [];
@@ -79,24 +92,33 @@ const freeNumbers: number[] = [];
 function say(words: string): boolean {
   try {
     // Shorter than what a pipe takes at once.
-    write(writer!, Buffer.from(words));
+    write(shell!.writer, Buffer.from(words));
     return true;
   } catch (error) {
     if ((error as SystemError).code !== 'EPIPE') throw error;
-    close(writer!);
-    writer = undefined;
+    buryShell();
     return false;
   }
+}
+
+/** Somebody has killed it. */
+function buryShell(): void {
+  close(shell!.writer);
+  try {
+    wait4(shell!.pid, WNOHANG);
+  } catch {
+    // Somebody has reaped it as well.
+  }
+  shell = undefined;
 }
 
 /** Names are nowhere to be found on macOS, and nothing is tracked there. */
 function tell(words: string): void {
   if (process.platform !== 'linux') return;
-  if (writer !== undefined && say(words)) return;
-  // There is none yet, or somebody has killed it.
-  writer = startShell();
+  if (shell !== undefined && say(words)) return;
+  shell = startShell();
   for (const [name, id] of segments) {
-    if (writer !== undefined) say(`${id} ${escaped(name)}\n`);
+    if (shell !== undefined) say(`${id} ${escaped(name)}\n`);
   }
 }
 
@@ -122,13 +144,13 @@ export function untrack(name: string, isUnique: boolean): void {
   if (id === undefined) return;
   segments.delete(name);
   freeNumbers.push(id);
-  if (!isUnique && writer !== undefined) tell(`${id}\n`);
+  if (!isUnique && shell !== undefined) tell(`${id}\n`);
 }
 
 /** They are the parent's. */
 function forget(): void {
-  if (writer !== undefined) close(writer);
-  writer = undefined;
+  if (shell !== undefined) close(shell.writer);
+  shell = undefined;
   segments.clear();
   freeNumbers.length = 0;
 }

@@ -1,13 +1,15 @@
 // A descriptor that becomes readable when a process has ended, and those who wait
 // for that.
+import { queueMicrotask } from './originals.js';
 import { makePoller, READABLE, startPoller, waitUntilReady } from './posix/poller.js';
 import type { Poller } from './posix/poller.js';
+import { Wakers } from './wakers.js';
 
 export class Sentinel {
   readonly fd: number;
   readonly #poller: Poller;
-  readonly #waiters = new Set<() => void>();
-  readonly #onlookers = new Set<() => void>();
+  readonly #waiters = new Wakers(() => this.#watch());
+  readonly #onlookers = new Wakers(() => this.#watch());
   #keepsAlive = false;
   #hasEnded = false;
 
@@ -27,19 +29,13 @@ export class Sentinel {
    * function that takes that back.
    */
   subscribe(wake: () => void): () => void {
-    this.#waiters.add(wake);
     if (this.#hasEnded) queueMicrotask(() => this.#end());
-    else this.#watch();
-    return () => {
-      this.#waiters.delete(wake);
-      this.#watch();
-    };
+    return this.#waiters.subscribe(wake);
   }
 
   /** Calls `wake` when the process has ended, if the event loop is alive by then. */
   watch(wake: () => void): void {
-    this.#onlookers.add(wake);
-    this.#watch();
+    this.#onlookers.subscribe(wake);
   }
 
   /** Blocks the thread. Returns whether the process has ended, false after the timeout (ms). */
@@ -55,8 +51,8 @@ export class Sentinel {
 
   /** In a forked child: those who wait are the parent's. */
   abandon(): void {
-    this.#waiters.clear();
-    this.#onlookers.clear();
+    this.#waiters.forget();
+    this.#onlookers.forget();
     this.#poller.close();
   }
 
@@ -71,6 +67,7 @@ export class Sentinel {
   #end(): void {
     this.#hasEnded = true;
     this.#poller.stop();
-    for (const wake of [...this.#waiters, ...this.#onlookers]) wake();
+    this.#waiters.wakeAll();
+    this.#onlookers.wakeAll();
   }
 }

@@ -2,14 +2,18 @@
 // these differences: strings, numbers, bytes and small plain data take a short cut, errors stay
 // whole (error-parts.ts), and objects that are more than data go as what their classes say
 // (shareables.ts).
+import { Buffer } from 'node:buffer'; // the global is a getter, which costs each message
 import { inspect, types } from 'node:util';
+import { HIDDEN } from './authkey.js';
+import { plainArray } from './bytes.js';
 import {
   assertSendable,
   assertWhole,
   badMessage,
+  holdsKey,
   isClear,
   mayHaveEmptied,
-  notClonable,
+  refusal,
   restore,
   serialize,
 } from './clone.js';
@@ -55,11 +59,14 @@ export interface Encoded {
   fds?: readonly number[];
   /** What was kept for the receiver to fetch: see {@link discard}. */
   ticket?: Ticket | undefined;
+  /** Functions that {@link discard} calls, too. */
+  undos?: readonly (() => void)[];
 }
 
 /** To be called for what will not be sent. */
-export function discard({ ticket }: Pick<Encoded, 'ticket'>): void {
+export function discard({ ticket, undos = [] }: Pick<Encoded, 'ticket' | 'undos'>): void {
   if (ticket !== undefined) revoke(ticket);
+  for (const undo of undos) undo();
 }
 
 /** The JSON of plain data. */
@@ -84,9 +91,7 @@ function clone(value: unknown, carriage: Carriage): Encoded {
   if (bytes !== undefined && !mayHaveEmptied(bytes)) return { kind: Kind.clone, body: bytes };
   const shared = encodeShared(value, carriage);
   if (shared !== undefined) return shared;
-  if (bytes === undefined) {
-    throw isClear(failure) ? failure : notClonable((failure as Error).message, failure);
-  }
+  if (bytes === undefined) throw failure;
   assertWhole(value);
   return { kind: Kind.clone, body: bytes };
 }
@@ -100,17 +105,30 @@ function encodeShared(value: unknown, carriage: Carriage): Encoded | undefined {
     const { root, slots, parts } = packed;
     assertWhole([root, parts]);
     luggage.close();
-    const { fds, ticket } = luggage;
+    const { fds, ticket, undos } = luggage;
     const body = serialize([root, slots, parts, ticket]);
-    return { kind: Kind.shared, body, fds, ticket };
+    return { kind: Kind.shared, body, fds, ticket, undos };
   } catch (error) {
-    if (luggage.ticket !== undefined) revoke(luggage.ticket);
-    throw isClear(error) ? error : notClonable((error as Error).message, error);
+    discard(luggage);
+    throw error;
   }
 }
 
 function join({ kind, body }: Encoded): Buffer {
   return Buffer.concat([Uint8Array.of(kind), body]);
+}
+
+/** A value, as `inspect` shows it. The key of a process is not shown. */
+function describe(value: unknown): string {
+  try {
+    return holdsKey(value) ? HIDDEN : inspect(value);
+  } catch {
+    return `[${typeof value}]`; // one that throws at whoever looks
+  }
+}
+
+function encodeDescription(value: unknown): Buffer {
+  return join(encode(describe(value).toWellFormed()));
 }
 
 /** What an error has, as data: nothing goes along with it. */
@@ -121,7 +139,7 @@ function encodeReason(value: unknown): Buffer {
     if (encoded.kind === Kind.clone) restore(encoded.body as Buffer);
     return join(encoded);
   } catch {
-    return join(encode(inspect(value)));
+    return encodeDescription(value);
   }
 }
 
@@ -132,6 +150,7 @@ function encodeParts(parts: ErrorParts): Encoded {
 function encodeError(error: Error): Encoded {
   const dissector = new ErrorDissector({
     value: encodeReason,
+    description: encodeDescription,
     error: (parts) => join(encodeParts(parts)),
   });
   return encodeParts(dissector.takeApart(error));
@@ -146,10 +165,11 @@ function encodeNumber(value: number): Encoded {
 }
 
 function encodeBytes(value: Uint8Array, carriage: Carriage): Encoded {
+  assertSendable(value);
   const isBuffer = Object.getPrototypeOf(value) === Buffer.prototype;
-  if (!isBuffer) assertSendable(value);
   if (!isBuffer && isShareable(value)) return encodeShared(value, carriage)!;
-  return { kind: Buffer.isBuffer(value) ? Kind.buffer : Kind.uint8Array, body: value };
+  const kind = Buffer.isBuffer(value) ? Kind.buffer : Kind.uint8Array;
+  return { kind, body: plainArray(value) };
 }
 
 /**
@@ -164,11 +184,15 @@ export function encode(value: unknown, carriage: Carriage = 'apart'): Encoded {
   if (typeof value === 'string' && value.isWellFormed()) {
     return { kind: Kind.string, body: Buffer.from(value) };
   }
-  if (types.isUint8Array(value)) return encodeBytes(value, carriage);
-  if (isError(value)) return encodeError(value);
-  const text = plainText(value);
-  if (text !== undefined) return { kind: Kind.json, body: Buffer.from(text) };
-  return clone(value, carriage);
+  try {
+    if (types.isUint8Array(value)) return encodeBytes(value, carriage);
+    if (isError(value)) return encodeError(value);
+    const text = plainText(value);
+    if (text !== undefined) return { kind: Kind.json, body: Buffer.from(text) };
+    return clone(value, carriage);
+  } catch (error) {
+    throw refusal(error);
+  }
 }
 
 function withCode(error: unknown): unknown {

@@ -5,11 +5,14 @@
 //   ...                     the items, each as long as a multiple of 8
 //   8 n bytes               the format of each, as in Python's `struct`: q, d, xxxxxxx?, 16s
 //   n bytes                 what Python makes of it: 0 itself, 1 str, 2 bytes, 3 None
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
+import { plainArray } from './bytes.js';
 import { ProcessError } from './errors.js';
+import { type NoFunction, optionsReader, stringOption } from './options.js';
+import { checkReceivers } from './receivers.js';
 import { makeShareable } from './shareables.js';
 import { SharedMemory } from './shared-memory.js';
-import { assertBigInt, assertInteger, assertType, outOfRange } from './validate.js';
+import { assertBigInt, assertInteger, assertIterable, assertType, outOfRange } from './validate.js';
 
 /** What a {@link ShareableList} can hold. */
 export type Shareable = null | boolean | number | bigint | string | Uint8Array;
@@ -35,7 +38,7 @@ function encodeBytes(value: string | Uint8Array): Item {
   const isString = typeof value === 'string';
   const isWhole = !isString || value.isWellFormed();
   assertType(isWhole, 'value', 'a string without lone surrogates', value);
-  const bytes = isString ? Buffer.from(value) : value;
+  const bytes = isString ? Buffer.from(value) : plainArray(value);
   // Python takes them for padding.
   assertType(bytes.at(-1) !== 0, 'value', 'without NUL at its end', value);
   return { kind: isString ? Kind.string : Kind.bytes, bytes };
@@ -58,7 +61,7 @@ function encodeNumber(value: number | bigint, isFloat: boolean): Item {
 
 /** @param isFloat whether an integer is to be a float, because what was there is one */
 function encode(value: Shareable, isFloat = false): Item {
-  if (typeof value === 'string' || value instanceof Uint8Array) return encodeBytes(value);
+  if (typeof value === 'string' || types.isUint8Array(value)) return encodeBytes(value);
   if (typeof value === 'number' || typeof value === 'bigint') return encodeNumber(value, isFloat);
   if (value === null) return { kind: Kind.none, format: NONE, bytes: Buffer.alloc(WORD) };
   const expected = 'null, a boolean, a number, a bigint, a string, or a Uint8Array';
@@ -107,8 +110,8 @@ function canonical(value: Shareable): Shareable {
 }
 
 function isSame(item: Shareable, value: Shareable): boolean {
-  if (!(item instanceof Uint8Array && value instanceof Uint8Array)) return item === value;
-  return Buffer.compare(item, value) === 0;
+  if (!(types.isUint8Array(item) && types.isUint8Array(value))) return item === value;
+  return Buffer.compare(item, plainArray(value)) === 0;
 }
 
 /** How large the memory is, for items that take `room` bytes together. */
@@ -156,6 +159,8 @@ export interface ShareableListOptions {
   name?: string | undefined;
 }
 
+const readOptions = optionsReader<ShareableListOptions>('a ShareableList', { name: stringOption });
+
 /**
  * A list of fixed length of `null`, booleans, numbers, bigints, strings and bytes, in {@link SharedMemory}: a
  * Python program can be the other one. What is set may be of another type; strings and bytes must fit into
@@ -184,8 +189,13 @@ export class ShareableList {
    * @throws ProcessError `ERR_TRUEFORK_BAD_MESSAGE`: what is there is no list
    * @throws SystemError as {@link SharedMemory}
    */
-  constructor(sequence?: Iterable<Shareable>, { name }: ShareableListOptions = {}) {
-    const isAttached = sequence === undefined && name !== undefined;
+  constructor(
+    sequence?: Iterable<Shareable> | null,
+    options: ShareableListOptions & NoFunction = {},
+  ) {
+    const { name } = readOptions(options);
+    if (sequence !== undefined && sequence !== null) assertIterable(sequence, 'sequence');
+    const isAttached = (sequence ?? undefined) === undefined && name !== undefined;
     this.#shm = isAttached
       ? new SharedMemory({ name })
       : write(
@@ -301,6 +311,7 @@ export class ShareableList {
   }
 
   static {
+    checkReceivers(this, (object) => #shm in object);
     Object.defineProperty(this.prototype, inspect.custom, { value: describe });
     function describe(this: ShareableList): string {
       return `ShareableList(${inspect([...this])}, name=${inspect(this.#shm.name)})`;

@@ -1,9 +1,15 @@
 // Objects that are more than data, and how they go to other processes all the same: each class says
 // how its objects are taken apart, into data, descriptors and objects of such classes, and how they are
 // put together again.
+import { ProcessError } from './errors.js';
+import { isMadeBy } from './receivers.js';
+
+import type { Carriage } from './luggage.js';
 
 /** What goes along with the data of an object that is taken apart. */
 export interface Luggage {
+  /** How it goes. */
+  readonly carriage: Carriage;
   /**
    * Sends a descriptor, which stays open here.
    *
@@ -17,6 +23,8 @@ export interface Luggage {
    * @throws ProcessError `ERR_TRUEFORK_NOT_SHAREABLE` if it has no descriptor
    */
   memory(buffer: ArrayBuffer): number;
+  /** Has `undo` called if the message is not sent after all. */
+  onDiscard(undo: () => void): void;
 }
 
 /** What has come along. */
@@ -43,6 +51,13 @@ interface Entry {
   readonly recipe: Recipe<object, unknown>;
 }
 
+function impostorError(name: string): ProcessError {
+  return new ProcessError(
+    'ERR_TRUEFORK_NOT_CLONABLE',
+    `cannot send an object that has the prototype of ${name}, and was not made by that class`,
+  );
+}
+
 const byPrototype = new Map<object, Entry>();
 const byName = new Map<string, Entry>();
 
@@ -56,7 +71,14 @@ export function makeShareable<T extends object, Parts>(
   Class: { prototype: T },
   recipe: Recipe<T, Parts>,
 ): void {
-  const entry = { name, recipe: recipe as unknown as Recipe<object, unknown> };
+  const genuine: Recipe<T, Parts> = {
+    takeApart(object, luggage) {
+      if (!isMadeBy(Class, object)) throw impostorError(name);
+      return recipe.takeApart(object, luggage);
+    },
+    putTogether: recipe.putTogether,
+  };
+  const entry = { name, recipe: genuine as unknown as Recipe<object, unknown> };
   byPrototype.set(Class.prototype, entry);
   byName.set(name, entry);
 }

@@ -20,24 +20,34 @@ import {
   typeOf,
   type ValueOf,
 } from './type-codes.js';
-import { assertInteger, assertType } from './validate.js';
+import { assertInteger, assertIterable, assertType, invalidThis, outOfRange } from './validate.js';
 
 /** What an array can be made of: how many elements (zeros), or the elements. */
 export type ArrayInit<Code extends TypeCode> = number | Iterable<ElementOf<Code> | ValueOf<Code>>;
 
 /** The elements, once all of them are known to fit. */
 function elementsFrom(type: ElementType, source: unknown): ArrayLike<Element> {
-  const isIterable = typeof (source as Iterable<unknown> | null)?.[Symbol.iterator] === 'function';
-  assertType(isIterable, 'sizeOrIterable', 'a number of elements or an iterable', source);
+  assertIterable(source, 'sizeOrIterable');
   const elements = type.elementsOf?.(source) ?? Array.from(source as Iterable<Element>);
   assertElements(type, elements);
   return elements;
 }
 
+/** Throws if one of them does not fit. */
 function assertElements(type: ElementType, elements: ArrayLike<unknown>): void {
-  for (let i = 0; i < elements.length; i++) {
-    type.check(elements[i], i);
-  }
+  if (type.isWhole && ArrayBuffer.isView(elements) && elements instanceof type.array) return;
+  for (let i = 0; i < elements.length; i++) type.check(elements[i], i);
+}
+
+const AnyTypedArray = Object.getPrototypeOf(Uint8Array) as abstract new () => object;
+
+/** How many elements `source` has, which must be something like an array. */
+function lengthOf(source: unknown): number {
+  const isImpostor = source instanceof AnyTypedArray && !ArrayBuffer.isView(source);
+  const { length } = (isImpostor ? {} : Object(source)) as { length?: unknown };
+  const isLikeArray = Number.isSafeInteger(length) && (length as number) >= 0;
+  assertType(isLikeArray, 'source', 'an array, a typed array or an index', source);
+  return length as number;
 }
 
 /** Makes the memory, then `make` the array over it. */
@@ -150,7 +160,7 @@ export interface SharedArrayMethods<Code extends TypeCode> {
   getLock(): DataLock;
   /** Calls `fn` while this process holds the lock. Leaves the event loop free until it does. */
   with<Result>(fn: () => Result): Promise<Awaited<Result>>;
-  /** A copy, not shared, with one element replaced, as typed arrays have it. */
+  /** A copy, not shared, with one element replaced. Checked as by {@link set}; negative: from the end. */
   with(index: number, value: ElementOf<Code>): ArrayTypes[Code];
   /** Calls `fn` while this process holds the lock. Blocks the thread until it does. */
   withSync<Result>(fn: () => Result): Result;
@@ -185,6 +195,12 @@ interface Parts {
 
 const parts = new WeakMap<object, Parts>();
 
+function partsOf(array: object): Parts {
+  const found = parts.get(array);
+  if (found === undefined) throw invalidThis('SharedArray', array);
+  return found;
+}
+
 type Method = (this: unknown, ...args: unknown[]) => unknown;
 
 /** The class of typed arrays `Base` with the methods of {@link SharedArrayMethods}. */
@@ -203,50 +219,59 @@ function sharedClass(Base: ArrayClass): ArrayClass {
     }
 
     get typecode(): TypeCode {
-      return parts.get(this)!.typecode;
+      return partsOf(this).typecode;
     }
 
     get(index: number): Element {
+      partsOf(this);
       assertInteger(index, 'index', 0, this.length - 1);
       return this[index]!;
     }
 
-    override set(source: ArrayLike<Element> | number, offset: number = 0): void {
-      const { type } = parts.get(this)!;
+    override set(source: ArrayLike<Element> | number, offset?: number): void {
+      const { type } = partsOf(this);
       if (typeof source === 'number') {
         assertInteger(source, 'index', 0, this.length - 1);
         this[source] = type.check(offset);
         return;
       }
-      const isSameType = source instanceof type.array;
-      if (!isSameType) assertElements(type, source);
-      set.call(this, source, offset);
+      const room = this.length - lengthOf(source);
+      if (room < 0) throw outOfRange('source', `at most ${this.length} elements long`, source);
+      assertInteger(offset ?? 0, 'offset', 0, room);
+      assertElements(type, source);
+      set.call(this, source, offset ?? 0);
     }
 
     override fill(value: Element, start?: number, end?: number): this {
-      const { type } = parts.get(this)!;
+      const { type } = partsOf(this);
+      if (start !== undefined) assertInteger(start, 'start');
+      if (end !== undefined) assertInteger(end, 'end');
       return fill.call(this, type.check(value), start, end) as this;
     }
 
     getLock(): DataLock {
-      return assertLock(parts.get(this)!.lock);
+      return assertLock(partsOf(this).lock);
     }
 
     override with(fn: unknown, value?: unknown): never {
-      if (typeof fn === 'function') return this.getLock().with(fn as () => never) as never;
-      return withElement.call(this, fn, value) as never;
+      const { type, lock } = partsOf(this);
+      if (typeof fn === 'function') return assertLock(lock).with(fn as () => never) as never;
+      assertType(typeof fn === 'number', 'fn', 'a function, or an index', fn);
+      assertInteger(fn, 'index', -this.length, this.length - 1);
+      return withElement.call(this, fn, type.check(value)) as never;
     }
 
     withSync<Result>(fn: () => Result): Result {
-      return this.getLock().withSync(fn);
+      return assertLock(partsOf(this).lock).withSync(fn);
     }
 
     close(): void {
-      const { isWhole, buffer } = parts.get(this)!.space;
+      const { isWhole, buffer } = partsOf(this).space;
       if (isWhole && this.length > 0) munmap(buffer);
     }
 
     [Symbol.dispose](): void {
+      partsOf(this);
       this.close();
     }
   }
@@ -258,7 +283,7 @@ function sharedClass(Base: ArrayClass): ArrayClass {
 
 const RECIPE: Recipe<Uint8Array<ArrayBuffer>, ArrayParts> = {
   takeApart(array, luggage) {
-    const { typecode, space, lock } = parts.get(array)!;
+    const { typecode, space, lock } = partsOf(array);
     return { ...takeApart(typecode, space, array, luggage), lock };
   },
   putTogether(received, delivered) {

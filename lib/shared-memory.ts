@@ -4,6 +4,7 @@ import { constants as flags, fstatSync, statfsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { inspect } from 'node:util';
 import { type SystemError, systemError } from './errors.js';
+import { process } from './originals.js';
 import { close } from './posix/descriptors.js';
 import {
   ftruncate,
@@ -15,6 +16,8 @@ import {
   shmOpen,
   shmUnlink,
 } from './posix/memory.js';
+import { booleanOption, integerOption, type NoFunction, optionsReader } from './options.js';
+import { checkReceivers } from './receivers.js';
 import { isTracked, track, untrack } from './segment-tracker.js';
 import { makeShareable } from './shareables.js';
 import { assertCString, assertInteger, assertType } from './validate.js';
@@ -53,11 +56,24 @@ function isRandomName(name: string): boolean {
   return /^psm_[0-9a-f]{8}$/.test(name);
 }
 
-function assertName(name: unknown): asserts name is string {
+function nameOption(name: unknown): string {
   assertCString(name, 'name');
   const isRight = name !== '' && name !== '.' && name !== '..' && !name.includes('/');
   assertType(isRight, 'name', "a name without '/'", name);
+  return name;
 }
+
+function createOption(value: unknown): boolean | 'if-missing' {
+  const isRight = typeof value === 'boolean' || value === 'if-missing';
+  assertType(isRight, 'create', "a boolean or 'if-missing'", value);
+  return value as boolean | 'if-missing';
+}
+
+const readOptions = optionsReader<SharedMemoryOptions>(
+  'a SharedMemory',
+  { name: nameOption, create: createOption, size: integerOption(0), track: booleanOption },
+  { expected: 'an object, as in { create: true, size }' },
+);
 
 /**
  * The kernel makes room for a page when it is first written to, and if there is none then, it
@@ -175,6 +191,7 @@ function createOrAttach(name: string, size: number, shallTrack: boolean): ArrayB
 export class SharedMemory {
   readonly #name: string;
   readonly #size: number;
+  readonly #memory: ArrayBuffer;
   #buf: Buffer<ArrayBuffer>;
   #isOpen = true;
 
@@ -184,15 +201,11 @@ export class SharedMemory {
    * @throws RangeError `ERR_OUT_OF_RANGE`: a size of 0 or less to be made
    * @throws TypeError `ERR_INVALID_ARG_TYPE`: no name, and nothing to be made
    */
-  constructor(options: SharedMemoryOptions) {
-    assertType(typeof options === 'object' && options !== null, 'options', 'an object', options);
-    const { name, create: how = false, size = 0, track: shallTrack = true } = options;
-    const isHow = typeof how === 'boolean' || how === 'if-missing';
-    assertType(isHow, 'create', "a boolean or 'if-missing'", how);
+  constructor(options: SharedMemoryOptions & NoFunction) {
+    const { name, create: how = false, size = 0, track: shallTrack = true } = readOptions(options);
     assertInteger(size, 'size', how === false ? 0 : 1);
     let buffer: ArrayBuffer;
     if (name !== undefined) {
-      assertName(name);
       this.#name = name;
       if (how === 'if-missing') buffer = createOrAttach(name, size, shallTrack);
       else buffer = how ? createNamed(name, size, shallTrack) : attach(name);
@@ -200,6 +213,7 @@ export class SharedMemory {
       assertType(how === true, 'name', 'of type string unless it is to be made', name);
       [this.#name, buffer] = createAnywhere(size, shallTrack);
     }
+    this.#memory = buffer;
     this.#buf = Buffer.from(buffer);
     this.#size = buffer.byteLength;
   }
@@ -220,13 +234,13 @@ export class SharedMemory {
   }
 
   /**
-   * Unmaps it, in this process. Without this, it is unmapped when nobody has it or its `buf` any more. May
-   * be called twice.
+   * Unmaps it, in this process, as {@link munmap} does: what Node has under way with it goes on. Without this,
+   * it is unmapped when nobody has it or its `buf` any more. May be called twice.
    */
   close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    munmap(this.#buf.buffer);
+    munmap(this.#memory);
     this.#buf = Buffer.alloc(0);
   }
 
@@ -249,6 +263,7 @@ export class SharedMemory {
   }
 
   static {
+    checkReceivers(this, (object) => #name in object);
     Object.defineProperty(this.prototype, inspect.custom, { value: describe });
     function describe(this: SharedMemory): string {
       return `SharedMemory(${inspect(this.name)}, size=${this.size})`;

@@ -10,6 +10,7 @@ import {
   receiveBlock,
   sendBlock,
 } from './heap.js';
+import { checkReceivers } from './receivers.js';
 import { type Delivered, type Luggage, makeShareable } from './shareables.js';
 import {
   CELL,
@@ -173,6 +174,7 @@ export class RawValue<Code extends TypeCode = TypeCode> {
   }
 
   static {
+    checkReceivers(this, (object) => #typecode in object);
     takeApart = (value, luggage) => {
       if (value[CELL] === NOTHING) refuseClosed();
       return { typecode: value.typecode, place: sendBlock(value.#block, luggage) };
@@ -224,6 +226,7 @@ export class Value<Code extends TypeCode = TypeCode> extends RawValue<Code> {
   }
 
   static {
+    checkReceivers(this, (object) => #lock in object);
     makeShareable<Value, ValueParts>('Value', Value, {
       takeApart: (value, luggage) => ({ ...takeApart(value, luggage), lock: value.#lock }),
       putTogether: (parts, delivered) =>

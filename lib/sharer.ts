@@ -4,6 +4,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { constants } from 'node:os';
 import { PrivateDirectory } from './connection/address.js';
 import { check, ProcessError, systemError, type SystemError } from './errors.js';
+import { process } from './originals.js';
 import { close } from './posix/descriptors.js';
 import { onForkedChild, registerAtFork } from './posix/fork.js';
 import { native } from './posix/native.js';
@@ -81,6 +82,25 @@ export function entrust(fds: readonly number[]): Ticket {
 /** Nobody will come. */
 export function revoke({ token }: Ticket): void {
   native.forgetToShare(token);
+}
+
+/** Tickets of which one can know together that nobody will come. */
+export class TicketGroup {
+  static #count = 0;
+  readonly #number = ++TicketGroup.#count;
+
+  add({ token }: Ticket): void {
+    native.groupToShare(token, this.#number);
+  }
+
+  /** Whether nobody is expected any more. */
+  get isEmpty(): boolean {
+    return !native.hasGroupToShare(this.#number);
+  }
+
+  revoke(): void {
+    native.forgetGroupToShare(this.#number);
+  }
 }
 
 function lost(): ProcessError {

@@ -1,5 +1,6 @@
 // The types of shared values and arrays: those of Python's `array` and `ctypes`, by
 // letter, and those of typed arrays, by name.
+import { bytesFrom } from './bytes.js';
 import { assertBigInt, assertInteger, assertType, outOfRange } from './validate.js';
 
 /** An array of bytes that is a C string, too: of type code `'c'`, as in ctypes. */
@@ -15,7 +16,8 @@ export class CharArray extends Uint8Array<ArrayBuffer> {
     return Buffer.from(this.subarray(0, end < 0 ? this.length : end));
   }
 
-  set value(bytes: Uint8Array) {
+  set value(value: Uint8Array) {
+    const bytes = bytesFrom(value, 'value');
     this.raw = bytes;
     if (bytes.length < this.length) this[bytes.length] = 0;
   }
@@ -25,8 +27,8 @@ export class CharArray extends Uint8Array<ArrayBuffer> {
     return Buffer.from(this);
   }
 
-  set raw(bytes: Uint8Array) {
-    assertType(bytes instanceof Uint8Array, 'value', 'a Buffer or Uint8Array', bytes);
+  set raw(value: Uint8Array) {
+    const bytes = bytesFrom(value, 'value');
     if (bytes.length > this.length) {
       throw outOfRange('value', `at most ${this.length} bytes long (byte string too long)`, bytes);
     }
@@ -160,6 +162,8 @@ export interface ElementType {
   readonly size: number;
   /** Whether `Atomics` can add to it. */
   readonly isInteger: boolean;
+  /** Whether all that its array can have for elements is of this type. */
+  readonly isWhole: boolean;
   /** Returns the element, or throws what is wrong with it. @param index its place in an array */
   check(element: unknown, index?: number): Element;
   readonly accessor: Accessor;
@@ -171,7 +175,14 @@ type Check = ElementType['check'];
 
 function describe(array: unknown, isInteger: boolean, check: Check, accessor: Accessor) {
   const { BYTES_PER_ELEMENT } = array as { BYTES_PER_ELEMENT: number };
-  return { array: array as ArrayClass, size: BYTES_PER_ELEMENT, isInteger, check, accessor };
+  return {
+    array: array as ArrayClass,
+    size: BYTES_PER_ELEMENT,
+    isInteger,
+    isWhole: true,
+    check,
+    accessor,
+  };
 }
 
 function nameOf(index: number | undefined): string {
@@ -234,14 +245,17 @@ const char = describe(CharArray, false, checkByte, {
   },
 });
 
-const boolean = describe(Uint8Array, false, checkBoolean, {
-  get() {
-    return this[CELL][0] !== 0;
-  },
-  set(value) {
-    this[CELL][0] = checkBoolean(value);
-  },
-});
+const boolean: ElementType = {
+  ...describe(Uint8Array, false, checkBoolean, {
+    get() {
+      return this[CELL][0] !== 0;
+    },
+    set(value) {
+      this[CELL][0] = checkBoolean(value);
+    },
+  }),
+  isWhole: false,
+};
 
 const character: ElementType = {
   ...describe(CharacterArray, false, checkCodePoint, {
@@ -252,6 +266,7 @@ const character: ElementType = {
       this[CELL][0] = codePointOf(value);
     },
   }),
+  isWhole: false,
   elementsOf: (source) => (typeof source === 'string' ? codePoints(source) : undefined),
 };
 

@@ -1,16 +1,33 @@
 // Arguments, checked where they come in, with errors like Node's own.
 import { inspect } from 'node:util';
 
-function invalidType(name: string, expected: string, value: unknown): TypeError {
+/** As inspect(), and also of what cannot be shown: objects may throw when they are looked at. */
+export function shown(value: unknown): string {
+  try {
+    return inspect(value, { depth: 0 });
+  } catch {
+    return typeof value;
+  }
+}
+
+export function invalidType(name: string, expected: string, value: unknown): TypeError {
   const error = new TypeError(
-    `The "${name}" argument must be ${expected}. Received ${inspect(value, { depth: 0 })}`,
+    `The "${name}" argument must be ${expected}. Received ${shown(value)}`,
   );
   return Object.assign(error, { code: 'ERR_INVALID_ARG_TYPE' });
 }
 
+/** For methods that are called on something else. */
+export function invalidThis(expected: string, value: unknown): TypeError {
+  const error = new TypeError(
+    `Value of "this" must be of type ${expected}. Received ${shown(value)}`,
+  );
+  return Object.assign(error, { code: 'ERR_INVALID_THIS' });
+}
+
 export function outOfRange(name: string, expected: string, value: unknown): RangeError {
   const error = new RangeError(
-    `The value of "${name}" is out of range. It must be ${expected}. Received ${inspect(value)}`,
+    `The value of "${name}" is out of range. It must be ${expected}. Received ${shown(value)}`,
   );
   return Object.assign(error, { code: 'ERR_OUT_OF_RANGE' });
 }
@@ -58,6 +75,17 @@ export function assertDescriptor(value: unknown, name = 'fd'): asserts value is 
   assertInt(value, name, 0);
 }
 
+/** A combination of the bits of `allowed`, which have those `names`. */
+export function assertFlags(
+  value: unknown,
+  name: string,
+  allowed: number,
+  names: string,
+): asserts value is number {
+  assertInt(value, name, 0);
+  if ((value & ~allowed) !== 0) throw outOfRange(name, `made of ${names}`, value);
+}
+
 export function assertFunction(value: unknown, name: string): void {
   assertType(typeof value === 'function', name, 'of type function', value);
 }
@@ -66,8 +94,9 @@ export function assertString(value: unknown, name: string): asserts value is str
   assertType(typeof value === 'string', name, 'of type string', value);
 }
 
-export function assertBytes(value: unknown, name: string): asserts value is Uint8Array {
-  assertType(value instanceof Uint8Array, name, 'an instance of Buffer or Uint8Array', value);
+export function assertIterable(value: unknown, name: string): asserts value is Iterable<unknown> {
+  const { [Symbol.iterator]: iterator } = Object(value) as Partial<Iterable<unknown>>;
+  assertType(typeof iterator === 'function', name, 'an iterable', value);
 }
 
 /** A string that C can have: one without NUL. */

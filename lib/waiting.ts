@@ -1,6 +1,9 @@
 // Timeouts and AbortSignals, the same for everything that waits.
+import { onAbort } from './abort.js';
 import { AbortError } from './errors.js';
-import { assertType } from './validate.js';
+import { optionsReader, signalOption, timeoutOption } from './options.js';
+import { clearTimeout, performance, setTimeout } from './originals.js';
+import type { Unsubscribe, Wakers } from './wakers.js';
 
 /** How long a wait may take, for methods that block the thread. */
 export interface SyncWaitOptions {
@@ -32,24 +35,56 @@ export class Deadline {
   }
 }
 
+/** Blocks the thread. */
+export function sleepSync(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
+const EXPECTED = 'an object or a number of milliseconds';
+
+const readWaitOptions = optionsReader<WaitOptions>(
+  'a wait',
+  { timeout: timeoutOption, signal: signalOption },
+  { expected: EXPECTED },
+);
+
+const readSyncWaitOptions = optionsReader<SyncWaitOptions>(
+  'a wait that blocks the thread',
+  { timeout: timeoutOption },
+  {
+    expected: EXPECTED,
+    hints: { signal: 'nobody could abort it meanwhile; use the method that returns a promise' },
+  },
+);
+
+/** Whether there is nothing to object to but the values. Some waits take nanoseconds, and so may this. */
+function isSimple(options: SyncWaitOptions | null): options is SyncWaitOptions {
+  if (options === null || Object.getPrototypeOf(options) !== Object.prototype) return false;
+  for (const name in options) if (name !== 'timeout') return false;
+  return true;
+}
+
 /** Wherever options are taken, a number is a timeout. */
 export function waitOptions(options: number | WaitOptions): {
   timeout: number;
   signal: AbortSignal | undefined;
 } {
-  const isObject = typeof options === 'object' && options !== null;
-  assertType(
-    isObject || typeof options === 'number',
-    'options',
-    'an object or a number of milliseconds',
-    options,
-  );
-  const { timeout = Infinity, signal }: WaitOptions = isObject ? options : { timeout: options };
-  const isNumber = typeof timeout === 'number' && !Number.isNaN(timeout);
-  assertType(isNumber, 'timeout', 'a number of milliseconds', timeout);
-  const isSignal = signal === undefined || signal instanceof AbortSignal;
-  assertType(isSignal, 'signal', 'an AbortSignal', signal);
-  return { timeout: Math.max(0, timeout), signal };
+  if (typeof options === 'number') return { timeout: timeoutFrom(options), signal: undefined };
+  if (isSimple(options)) return { timeout: timeoutFrom(options.timeout), signal: undefined };
+  const { timeout, signal } = readWaitOptions(options);
+  return { timeout: timeoutFrom(timeout), signal };
+}
+
+/** As {@link waitOptions}, for methods that block the thread. Returns the timeout. */
+export function syncTimeout(options: number | SyncWaitOptions): number {
+  if (options === Infinity) return Infinity; // the default: locks take nanoseconds
+  if (typeof options === 'number') return timeoutFrom(options);
+  return timeoutFrom((isSimple(options) ? options : readSyncWaitOptions(options)).timeout);
+}
+
+/** A timeout as a number of milliseconds, never negative. */
+function timeoutFrom(timeout: number = Infinity): number {
+  return Math.max(0, timeoutOption(timeout, 'timeout'));
 }
 
 /** Throws if `signal` was aborted. */
@@ -60,14 +95,17 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
 /** The longest that a timer of Node takes; what is longer is for ever. */
 const MAX_TIMER = 2 ** 31 - 1;
 
+/** Something to wait for: it calls the function that it is given, until that is taken back. */
+export type Source = Wakers | ((wake: () => void) => Unsubscribe);
+
 /**
- * Waits until `subscribe`'s argument is called.
+ * Waits until `source` calls.
  *
- * @param subscribe called at once; returns a function that takes the subscription back
- * @returns whether it was called before the timeout
+ * @param source subscribed to at once
+ * @returns whether it called before the timeout
  */
 export function waitFor(
-  subscribe: (wake: () => void) => () => void,
+  source: Source,
   timeout: number,
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
@@ -76,16 +114,17 @@ export function waitFor(
       reject(new AbortError(signal));
       return;
     }
-    const unsubscribe = subscribe(() => finish(() => resolve(true)));
+    const wake = (): void => finish(() => resolve(true));
+    const unsubscribe = typeof source === 'function' ? source(wake) : source.subscribe(wake);
     const timer =
       timeout <= MAX_TIMER ? setTimeout(() => finish(() => resolve(false)), timeout) : undefined;
-    const onAbort = (): void => finish(() => reject(new AbortError(signal!)));
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const stopListening =
+      signal && onAbort(signal, () => finish(() => reject(new AbortError(signal))));
 
     function finish(settle: () => void): void {
       unsubscribe();
       clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
+      stopListening?.();
       settle();
     }
   });

@@ -4,8 +4,9 @@
 #include <vector>
 
 #include "first_timer.h"
+#include "foreground_tasks.h"
 #include "loop_callback.h"
-#include "node_internals.h"
+#include "terminated.h"
 
 namespace truefork {
 
@@ -16,35 +17,16 @@ struct Beginning {
   Descriptors keep;
   uv_timer_t timer;
   bool timer_made = false;
-  int spared_calls = 0;
-  bool is_sparing = false;
+  bool collects = false;
 };
 
 // One for each process. A child's child finds that of its parent, with a timer
 // that has fired long ago.
 Beginning* beginning = nullptr;
 
-// Other callbacks of the parent may come between the dropped frames and the
-// loop: more sockets that were ready in the same turn, more finished jobs of
-// the thread pool. They must not run either.
-void TerminateAgain(void*) {
-  beginning->is_sparing = beginning->spared_calls > 0;
-  if (beginning->is_sparing) {
-    beginning->spared_calls--;
-  } else {
-    NodeInternals::Get().TerminateExecution();
-  }
-}
-
-// A termination in a promise job ends with the other promise jobs.
-void TerminateAfterMicrotasks(void*, void*) {
-  if (beginning->spared_calls == 0 && !beginning->is_sparing)
-    NodeInternals::Get().TerminateExecution();
-}
-
-// Does what Node has put off to the end of the loop's turn. Until then it is in
-// the count of the immediates, and Node, which sees some, would not have the
-// loop go on for the first of the child's own.
+// Does what Node has put off to the end of the loop's turn, but for JavaScript.
+// Until then it is in the count of the immediates, and Node, which sees some,
+// would not have the loop go on for the first of the child's own.
 void EndTurn(uv_loop_t* loop) {
   std::vector<uv_check_t*> checks;
   uv_walk(
@@ -59,40 +41,32 @@ void EndTurn(uv_loop_t* loop) {
 }
 
 void Begin(uv_timer_t* timer) {
-  const NodeInternals& node = NodeInternals::Get();
-  node.OffCallCompleted(TerminateAgain);
-  node.OffMicrotasksCompleted(TerminateAfterMicrotasks);
-  node.CancelTermination();
+  RenewTermination();
   RestLoop(timer->loop, beginning->keep);
   EndTurn(timer->loop);
+  SettleForegroundTasks(timer->loop, beginning->collects);
+  EndTermination();
   const Napi::FunctionReference function = std::move(beginning->function);
   const Napi::HandleScope scope(function.Env());
-  CallFromLoop(function.Value(), function.Env().Global(), {});
+  CallFromLoop(function.Value());
 }
 
 }  // namespace
 
 void AbandonStack(Napi::Function begin, uv_loop_t* loop, Descriptors keep,
-                  int spared_calls) {
+                  int spared_calls, bool collects) {
   if (beginning == nullptr) beginning = new Beginning;
   beginning->function = Napi::Persistent(begin);
   beginning->keep = std::move(keep);
-  beginning->spared_calls = spared_calls;
-  beginning->is_sparing = false;
+  beginning->collects = collects;
   if (!beginning->timer_made) uv_timer_init(loop, &beginning->timer);
   beginning->timer_made = true;
   StartFirst(&beginning->timer, Begin);
 
-  const NodeInternals& node = NodeInternals::Get();
-  node.OnCallCompleted(TerminateAgain);
-  node.OnMicrotasksCompleted(TerminateAfterMicrotasks);
-  // The first microtask meets the termination, and V8 drops the whole queue.
-  node.TerminateExecution();
-  node.RunMicrotasks();
-  // And once more for the frames of the caller; exactly once, even if there
-  // were no microtasks.
-  node.CancelTermination();
-  node.TerminateExecution();
+  // Other callbacks of the parent may come between the dropped frames and the
+  // loop: more sockets that were ready in the same turn, more finished jobs of
+  // the thread pool. They must not run either.
+  BeginTermination(spared_calls);
 }
 
 }  // namespace truefork

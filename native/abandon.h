@@ -14,7 +14,8 @@ namespace truefork {
 // Call it in the child, last of all; JavaScript ends soon after it returns.
 // `spared_calls`: how many calls into JavaScript Node will make before it is
 // back at the loop, and repeat for ever if they do not return.
+// `collects`: see foreground_tasks.h.
 void AbandonStack(Napi::Function begin, uv_loop_t* loop, Descriptors keep,
-                  int spared_calls);
+                  int spared_calls, bool collects);
 
 }  // namespace truefork

@@ -3,15 +3,22 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include <algorithm>
+#include <string>
+#include <vector>
+
 #include "abandon.h"
 #include "agent.h"
 #include "attributes.h"
 #include "descriptors.h"
+#include "elements.h"
 #include "fork.h"
 #include "frames.h"
 #include "inherited_handles.h"
 #include "leave.h"
+#include "look_up.h"
 #include "loop_end.h"
+#include "lost_requests.h"
 #include "node_internals.h"
 #include "poll_set.h"
 #include "poller.h"
@@ -23,6 +30,7 @@
 #include "sharer.h"
 #include "signals.h"
 #include "sockets.h"
+#include "spawn.h"
 #include "synchronize.h"
 #include "thread_pool.h"
 #include "vm_timeout.h"
@@ -43,8 +51,8 @@ Napi::Value Code(Napi::Env env, int code) {
 }
 
 Descriptors ToDescriptors(const Napi::Value& value) {
-  auto array = value.As<Napi::Int32Array>();
-  return {array.Data(), array.Data() + array.ElementLength()};
+  const std::span<int32_t> array = IntsOf(value);
+  return {array.begin(), array.end()};
 }
 
 // The symbol that this build of Node lacks, or undefined.
@@ -71,9 +79,9 @@ Napi::Value ForkProcess(const Napi::CallbackInfo& info) {
   return Code(info.Env(), Fork(info.Env(), LoopOf(info.Env()), options));
 }
 
+// Returns the thread that did not come to rest, or 0 if it was one of V8's.
 Napi::Value CancelFork(const Napi::CallbackInfo& info) {
-  GiveUpFork();
-  return info.Env().Undefined();
+  return Napi::Number::New(info.Env(), GiveUpFork());
 }
 
 // restHandles(Int32Array of the descriptors to keep)
@@ -82,10 +90,20 @@ Napi::Value RestInheritedHandles(const Napi::CallbackInfo& info) {
               RestHandles(LoopOf(info.Env()), ToDescriptors(info[0])));
 }
 
-// abandonStack(function to begin with, descriptors to keep, spared calls)
+// withAllReferenced(function)
+Napi::Value CallWithAllReferenced(const Napi::CallbackInfo& info) {
+  const auto function = info[0].As<Napi::Function>();
+  Napi::Value returned = info.Env().Undefined();
+  WithAllReferenced(LoopOf(info.Env()), [&] { returned = function.Call({}); });
+  return returned;
+}
+
+// abandonStack(function to begin with, descriptors to keep, spared calls,
+// whether to collect garbage)
 Napi::Value Abandon(const Napi::CallbackInfo& info) {
   AbandonStack(info[0].As<Napi::Function>(), LoopOf(info.Env()),
-               ToDescriptors(info[1]), Int(info, 2));
+               ToDescriptors(info[1]), Int(info, 2),
+               info[3].As<Napi::Boolean>());
   return info.Env().Undefined();
 }
 
@@ -115,6 +133,15 @@ Napi::Value ResetSignals(const Napi::CallbackInfo& info) {
 
 Napi::Value ActiveRequests(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), LoopOf(info.Env())->active_reqs.count);
+}
+
+// finishedOpens(path) -> the descriptors
+Napi::Value Opens(const Napi::CallbackInfo& info) {
+  const std::string path = info[0].As<Napi::String>();
+  const std::vector<int> fds = FinishedOpens(LoopOf(info.Env()), path);
+  auto array = Napi::Int32Array::New(info.Env(), fds.size());
+  std::copy(fds.begin(), fds.end(), array.Data());
+  return array;
 }
 
 Napi::Value StartPool(const Napi::CallbackInfo& info) {
@@ -147,6 +174,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["fork"] = Function::New<ForkProcess>(env);
   exports["giveUpFork"] = Function::New<CancelFork>(env);
   exports["restHandles"] = Function::New<RestInheritedHandles>(env);
+  exports["withAllReferenced"] = Function::New<CallWithAllReferenced>(env);
   exports["abandonStack"] = Function::New<Abandon>(env);
   exports["precompile"] = Function::New<PrecompileFunctions>(env);
   exports["setExitCode"] = Function::New<TellExitCode>(env);
@@ -154,17 +182,20 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["isAtLoopEnd"] = Function::New<IsLoopEnding>(env);
   exports["resetSignals"] = Function::New<ResetSignals>(env);
   exports["activeRequests"] = Function::New<ActiveRequests>(env);
+  exports["finishedOpens"] = Function::New<Opens>(env);
   exports["startThreadPool"] = Function::New<StartPool>(env);
   exports["hasHandle"] = Function::New<HasHandle>(env);
   RegisterAttributes(env, exports);
   RegisterDescriptors(env, exports);
   RegisterFrames(env, exports);
+  RegisterLookUp(env, exports);
   RegisterPollSet(env, exports);
   RegisterSemaphores(env, exports);
   RegisterSharedMemory(env, exports);
   RegisterSharer(env, exports);
   RegisterSockets(env, exports);
   RegisterWait(env, exports);
+  RegisterSpawn(env, exports);
   RegisterSynchronize(env, exports);
   Agent::Register(env, exports);
   Poller::Register(env, exports);

@@ -5,6 +5,7 @@
 
 #include "agent_thread.h"
 #include "change.h"
+#include "elements.h"
 #include "loop_callback.h"
 #include "result.h"
 #include "ring_object.h"
@@ -12,6 +13,14 @@
 #include "shared_semaphore.h"
 
 namespace truefork {
+
+namespace {
+
+Moment MomentOf(const Napi::Value& timeout) {
+  return Moment::In(timeout.As<Napi::Number>().DoubleValue());
+}
+
+}  // namespace
 
 void Agent::Register(Napi::Env env, Napi::Object exports) {
   exports["Agent"] = DefineClass(
@@ -25,10 +34,12 @@ void Agent::Register(Napi::Env env, Napi::Object exports) {
           InstanceMethod<&Agent::Feed>("feed"),
           InstanceMethod<&Agent::JoinTasks>("joinTasks"),
           InstanceMethod<&Agent::TakenRecord>("takenRecord"),
-          InstanceMethod<&Agent::StopKeepingLoopAlive>("unref"),
+          InstanceMethod<&Agent::SetRef>("setRef"),
+          InstanceMethod<&Agent::AwaitEnd>("awaitEnd"),
           InstanceMethod<&Agent::Cancel>("cancel"),
           InstanceMethod<&Agent::Recall>("recall"),
           InstanceMethod<&Agent::Adopt>("adopt"),
+          InstanceMethod<&Agent::ForgetErrand>("forgetErrand"),
           InstanceMethod<&Agent::Forget>("forget"),
           InstanceMethod<&Agent::Close>("close"),
       });
@@ -68,30 +79,34 @@ Napi::Value Agent::AwaitChange(const Napi::CallbackInfo& info) {
   return error;
 }
 
-// (ring, kind, bytes, which nobody may change meanwhile)
+// (ring, kind, bytes, which nobody may change meanwhile, milliseconds)
 Napi::Value Agent::PutRecord(const Napi::CallbackInfo& info) {
   std::shared_ptr<RingBlock> ring = RingObject::BlockOf(info[0]);
   const Bytes bytes = BytesOf(info[2]);
-  const Record record{static_cast<uint8_t>(Int(info, 1)), bytes.data,
-                      bytes.size};
+  const Record record{static_cast<uint8_t>(Int(info, 1)), bytes.data(),
+                      bytes.size()};
   const Napi::Value error = Begin(info.Env());
   if (thread_ == nullptr) return error;
   bytes_ = Napi::Persistent(info[2].As<Napi::Object>());
-  thread_->Send([ring = std::move(ring), record](const Patience& patience) {
+  const Moment until = MomentOf(info[3]);
+  thread_->Send([ring = std::move(ring), record, until](Patience patience) {
+    patience.until = until;
     return Ring(ring.get()).Put(record, patience);
   });
   return error;
 }
 
-// (ring)
+// (ring, milliseconds)
 Napi::Value Agent::TakeRecord(const Napi::CallbackInfo& info) {
   std::shared_ptr<RingBlock> ring = RingObject::BlockOf(info[0]);
   const Napi::Value error = Begin(info.Env());
   if (thread_ == nullptr) return error;
   taken_ = std::make_shared<Destination>();
   taken_->CountIn(RingObject::CounterOf(info[0]));
+  const Moment until = MomentOf(info[1]);
   thread_->Send(
-      [ring = std::move(ring), taken = taken_](const Patience& patience) {
+      [ring = std::move(ring), taken = taken_, until](Patience patience) {
+        patience.until = until;
         return Ring(ring.get()).Take(taken.get(), patience);
       });
   return error;
@@ -125,9 +140,21 @@ Napi::Value Agent::TakenRecord(const Napi::CallbackInfo& info) {
   return BufferOf(info.Env(), taken_.get());
 }
 
-Napi::Value Agent::StopKeepingLoopAlive(const Napi::CallbackInfo& info) {
-  if (handle_ != nullptr) uv_unref(reinterpret_cast<uv_handle_t*>(handle_));
+// (whether the event loop stays alive until the end of the errand)
+Napi::Value Agent::SetRef(const Napi::CallbackInfo& info) {
+  auto* handle = reinterpret_cast<uv_handle_t*>(handle_);
+  if (handle == nullptr) return info.Env().Undefined();
+  if (info[0].As<Napi::Boolean>()) {
+    uv_ref(handle);
+  } else {
+    uv_unref(handle);
+  }
   return info.Env().Undefined();
+}
+
+// (milliseconds): whether the errand has ended
+Napi::Value Agent::AwaitEnd(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), thread_->AwaitEnd(MomentOf(info[0])));
 }
 
 Napi::Value Agent::Cancel(const Napi::CallbackInfo& info) {
@@ -137,7 +164,7 @@ Napi::Value Agent::Cancel(const Napi::CallbackInfo& info) {
 
 Napi::Value Agent::Recall(const Napi::CallbackInfo& info) {
   const Outcome outcome = thread_->Recall();
-  Rest();
+  if (outcome != kGoesOn) Rest();
   return Napi::Number::New(info.Env(), static_cast<int32_t>(outcome));
 }
 
@@ -145,6 +172,12 @@ Napi::Value Agent::Adopt(const Napi::CallbackInfo& info) {
   bool is_listed = false;
   SharedLock(LockBlockOf(info)).Adopt(thread_->locker_id(), &is_listed);
   return Napi::Boolean::New(info.Env(), is_listed);
+}
+
+Napi::Value Agent::ForgetErrand(const Napi::CallbackInfo& info) {
+  taken_.reset();
+  if (thread_ != nullptr) thread_->ForgetErrand();
+  return info.Env().Undefined();
 }
 
 Napi::Value Agent::Forget(const Napi::CallbackInfo& info) {

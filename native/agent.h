@@ -34,15 +34,20 @@ class Agent : public Napi::ObjectWrap<Agent> {
 
   // Ends the errand early. Its outcome comes nevertheless.
   Napi::Value Cancel(const Napi::CallbackInfo& info);
-  // Cancels it, and waits for the outcome, which onend does not get.
+  // Cancels it, and waits for the outcome, which onend does not get; or returns
+  // kGoesOn (agent_thread.h) at once, and it does get it.
   Napi::Value Recall(const Napi::CallbackInfo& info);
+  // Blocks the thread.
+  Napi::Value AwaitEnd(const Napi::CallbackInfo& info);
   // After a lock was acquired: makes it the calling thread's. Returns whether
   // the kernel knows of it.
   Napi::Value Adopt(const Napi::CallbackInfo& info);
   // What takeRecord() has taken.
   Napi::Value TakenRecord(const Napi::CallbackInfo& info);
-  // Lets the event loop end before the errand does.
-  Napi::Value StopKeepingLoopAlive(const Napi::CallbackInfo& info);
+  // Whether the event loop stays alive until the errand ends: it does.
+  Napi::Value SetRef(const Napi::CallbackInfo& info);
+  // Lets go of what it worked on, once the outcome has been made use of.
+  Napi::Value ForgetErrand(const Napi::CallbackInfo& info);
   // In a forked child, where the thread does not exist.
   Napi::Value Forget(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);

@@ -23,6 +23,7 @@ void AgentThread::Run(void* argument) {
   const std::shared_ptr<AgentThread> self = std::move(*shared);
   delete shared;
   self->locker_id_ = LockerId();
+  self->list_ = RobustList::OfThisThread();
   while (self->AwaitErrand()) {
     self->outcome_ =
         self->errand_(Patience{Moment::Never(), &self->cancelled_});
@@ -59,26 +60,38 @@ void AgentThread::Send(Errand errand) {
   Become(kBusy);
 }
 
-void AgentThread::Cancel() { EndWait(Patience::kCancelled); }
-
-void AgentThread::EndWait(int32_t why) {
-  cancelled_.store(why);
-  Wake(&cancelled_, 1);
+void AgentThread::Cancel() {
+  int32_t waiting = Patience::kWaiting;
+  const bool is_in_time =
+      cancelled_.compare_exchange_strong(waiting, Patience::kCancelled);
+  if (is_in_time) Wake(&cancelled_, 1);
 }
 
 Outcome AgentThread::Recall() {
   Cancel();
-  while (state_.load() == kBusy) {
-    const Watched watched{&state_, kBusy};
-    Sleep(&watched, 1, Moment::Never());
-  }
+  const bool goes_on = cancelled_.load() == Patience::kCommitted;
+  if (!AwaitEnd(goes_on ? Moment::In(0) : Moment::Never())) return kGoesOn;
   TakeNotice();
   return outcome_;
+}
+
+bool AgentThread::AwaitEnd(const Moment& until) {
+  while (state_.load() == kBusy) {
+    if (until.IsOver()) return false;
+    const Watched watched{&state_, kBusy};
+    Sleep(&watched, 1, until);
+  }
+  return true;
 }
 
 bool AgentThread::TakeNotice() {
   int32_t done = kDone;
   return state_.compare_exchange_strong(done, kResting);
+}
+
+void AgentThread::ForgetErrand() {
+  errand_ = nullptr;
+  if (list_.has_value()) list_->End();
 }
 
 void AgentThread::Stop() {
@@ -87,7 +100,8 @@ void AgentThread::Stop() {
     when_done_ = nullptr;
   }
   Become(kStopping);
-  EndWait(Patience::kAbandoned);
+  cancelled_.store(Patience::kAbandoned);
+  Wake(&cancelled_, 1);
   uv_thread_join(&id_);
 }
 

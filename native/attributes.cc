@@ -9,6 +9,7 @@
 #include <sys/random.h>
 #endif
 
+#include "elements.h"
 #include "result.h"
 
 namespace truefork {
@@ -35,18 +36,26 @@ Napi::Value SetParentDeathSignal(const Napi::CallbackInfo& info) {
 #endif
 }
 
+Napi::Value ParentDeathSignal(const Napi::CallbackInfo& info) {
+  int signal = 0;
+#if defined(__linux__)
+  if (prctl(PR_GET_PDEATHSIG, &signal) != 0) return Result(info.Env(), -1);
+#endif
+  return Napi::Number::New(info.Env(), signal);
+}
+
 // getrandom(bytes): fills all of them.
 Napi::Value GetRandom(const Napi::CallbackInfo& info) {
   const Bytes bytes = BytesOf(info[0]);
 #if defined(__linux__)
-  for (size_t done = 0; done < bytes.size;) {
+  for (size_t done = 0; done < bytes.size();) {
     const ssize_t count = Retry(
-        [&] { return getrandom(bytes.data + done, bytes.size - done, 0); });
+        [&] { return getrandom(bytes.data() + done, bytes.size() - done, 0); });
     if (count < 0) return Result(info.Env(), count);
     done += count;
   }
 #else
-  arc4random_buf(bytes.data, bytes.size);
+  arc4random_buf(bytes.data(), bytes.size());
 #endif
   return Result(info.Env(), 0);
 }
@@ -58,6 +67,7 @@ void RegisterAttributes(Napi::Env env, Napi::Object exports) {
   exports["getppid"] = Napi::Function::New<GetPpid>(env, "getppid");
   exports["_exit"] = Napi::Function::New<Exit>(env, "_exit");
   exports["getrandom"] = Napi::Function::New<GetRandom>(env, "getrandom");
+  exports["parentDeathSignal"] = Napi::Function::New<ParentDeathSignal>(env);
   exports["setParentDeathSignal"] =
       Napi::Function::New<SetParentDeathSignal>(env, "setParentDeathSignal");
 }

@@ -21,6 +21,7 @@ void Backlog::Withdraw() {
 }
 
 Outcome Backlog::Feed(Ring ring, const Patience& patience) {
+  feeder_.store(LockerId());
   while (const Waiting* first = First()) {
     const Outcome outcome = ring.Put(
         {first->kind, first->bytes.data(), first->bytes.size()}, patience);

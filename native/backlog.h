@@ -22,6 +22,8 @@ class Backlog {
   Outcome Feed(Ring ring, const Patience& patience);
 
   [[nodiscard]] int32_t count() const { return count_.load(); }
+  // The thread that feeds, or did: its LockerId().
+  [[nodiscard]] int32_t feeder() const { return feeder_.load(); }
   // Where others see how many they are.
   void ShowIn(Word* counter) { shown_ = counter; }
   // False if the time was over before.
@@ -41,6 +43,7 @@ class Backlog {
   std::deque<Waiting> records_;
   bool is_fed_ = false;
   Word count_{0};
+  Word feeder_{0};
   Word* shown_ = nullptr;
 };
 

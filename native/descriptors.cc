@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include <climits>
 #include <vector>
 
+#include "elements.h"
 #include "result.h"
 
 namespace truefork {
@@ -18,51 +20,51 @@ namespace {
 
 using Pair = int[2];
 
-// Descriptors of ours do not leak into programs that the user executes.
-Napi::Value GivePair(const Napi::CallbackInfo& info, int made, Pair& pair) {
-  if (made == 0) {
-    auto out = info[0].As<Napi::Int32Array>();
-    for (size_t i = 0; i < 2; i++) {
+// (Int32Array out): out gets both. Descriptors of ours do not leak into
+// programs that the user executes.
+template <typename Make>
+Napi::Value MakePair(const Napi::CallbackInfo& info, Make make) {
+  const std::span<int32_t> out = IntsOf(info[0]);
+  Pair pair;
+  errno = EFAULT;
+  const int made = out.size() < 2 ? -1 : make(pair);
+  for (size_t i = 0; made == 0 && i < 2; i++) {
 #if !defined(__linux__)
-      fcntl(pair[i], F_SETFD, FD_CLOEXEC);
+    fcntl(pair[i], F_SETFD, FD_CLOEXEC);
 #endif
-      out[i] = pair[i];
-    }
+    out[i] = pair[i];
   }
   return Result(info.Env(), made);
 }
 
 // pipe(Int32Array out): out gets the read end and the write end.
 Napi::Value Pipe(const Napi::CallbackInfo& info) {
-  Pair ends;
 #if defined(__linux__)
-  return GivePair(info, pipe2(ends, O_CLOEXEC), ends);
+  return MakePair(info, [](Pair& ends) { return pipe2(ends, O_CLOEXEC); });
 #else
-  return GivePair(info, pipe(ends), ends);
+  return MakePair(info, [](Pair& ends) { return pipe(ends); });
 #endif
 }
 
 Napi::Value SocketPair(const Napi::CallbackInfo& info) {
-  Pair ends;
 #if defined(__linux__)
   constexpr int kType = SOCK_STREAM | SOCK_CLOEXEC;
 #else
   constexpr int kType = SOCK_STREAM;
 #endif
-  return GivePair(info, socketpair(AF_UNIX, kType, 0, ends), ends);
-}
-
-size_t Size(const Napi::Value& value) {
-  return static_cast<size_t>(value.As<Napi::Number>().Int64Value());
+  return MakePair(
+      info, [](Pair& ends) { return socketpair(AF_UNIX, kType, 0, ends); });
 }
 
 // Transfers as read(2) and write(2) do: (fd, bytes, offset, length).
 template <typename Call>
 Napi::Value Transfer(const Napi::CallbackInfo& info, Call call) {
   const int fd = Int(info, 0);
-  uint8_t* data = BytesOf(info[1]).data + Size(info[2]);
-  const size_t length = Size(info[3]);
-  return Result(info.Env(), Retry([&] { return call(fd, data, length); }));
+  Bytes part;
+  if (!PartOf(BytesOf(info[1]), info[2], info[3], &part))
+    return Result(info.Env(), -1);
+  return Result(info.Env(),
+                Retry([&] { return call(fd, part.data(), part.size()); }));
 }
 
 Napi::Value Read(const Napi::CallbackInfo& info) {
@@ -78,7 +80,8 @@ Napi::Value WritePair(const Napi::CallbackInfo& info) {
   const int fd = Int(info, 0);
   const Bytes first = BytesOf(info[1]);
   const Bytes second = BytesOf(info[2]);
-  const iovec parts[] = {{first.data, first.size}, {second.data, second.size}};
+  const iovec parts[] = {{first.data(), first.size()},
+                         {second.data(), second.size()}};
   return Result(info.Env(), Retry([&] { return writev(fd, parts, 2); }));
 }
 
@@ -103,6 +106,12 @@ Napi::Value SetNonblocking(const Napi::CallbackInfo& info) {
   const int flags = fcntl(fd, F_GETFL);
   if (flags < 0) return Result(info.Env(), flags);
   return Result(info.Env(), fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+}
+
+// lockFile(fd, isExclusive): flock(2), without waiting
+Napi::Value LockFile(const Napi::CallbackInfo& info) {
+  const int kind = info[1].As<Napi::Boolean>() ? LOCK_EX : LOCK_SH;
+  return Result(info.Env(), flock(Int(info, 0), kind | LOCK_NB));
 }
 
 int64_t NowMs() {
@@ -142,6 +151,7 @@ void RegisterDescriptors(Napi::Env env, Napi::Object exports) {
   exports["duplicate"] = Napi::Function::New<Duplicate>(env, "duplicate");
   exports["setNonblocking"] =
       Napi::Function::New<SetNonblocking>(env, "setNonblocking");
+  exports["lockFile"] = Napi::Function::New<LockFile>(env, "lockFile");
   exports["poll"] = Napi::Function::New<Poll>(env, "poll");
 }
 

@@ -7,8 +7,10 @@
 #include <csignal>
 #include <cstdio>
 #include <ctime>
+#include <utility>
 
 #include "collector_lock.h"
+#include "foreground_tasks.h"
 #include "heap_pages.h"
 #include "leave.h"
 #include "signals.h"
@@ -22,6 +24,10 @@ namespace truefork {
 
 namespace {
 
+// Whether V8's workers came to rest since the last fork: then it is not they
+// that hold up this one.
+bool have_parked = false;
+
 [[noreturn]] void ReportAndLeave(int fd, int error, const char* syscall) {
   constexpr int kCannotStart = 127;
   char report[64];
@@ -33,6 +39,9 @@ namespace {
 void GetReady(Napi::Env env, uv_loop_t* loop, const ForkOptions& options) {
   int error = ForkLoop(loop, options.loop_in_child);
   if (error != 0) ReportAndLeave(options.report_fd, error, "uv_loop_fork");
+  if (options.loop_in_child == LoopInChild::kStartsAfresh)
+    error = DisownForegroundTasks(loop);
+  if (error != 0) ReportAndLeave(options.report_fd, error, "v8::TaskRunner");
   error = ReviveWorkers();
   if (error != 0) ReportAndLeave(options.report_fd, error, "pthread_create");
   LeaveThrough_exit(env);
@@ -67,6 +76,7 @@ pid_t Fork(Napi::Env env, uv_loop_t* loop, const ForkOptions& options) {
   const CollectorLock collector_lock;
   int error = ParkWorkers(kSliceMs);
   if (error != 0) return error;
+  have_parked = true;
   // Threads map pages of the heap until they sleep: not before they do.
   const SleepingThreads others(options.js_workers);
   error = others.AreAll() ? MakeHeapInheritable() : TryAgainLater();
@@ -89,9 +99,13 @@ pid_t Fork(Napi::Env env, uv_loop_t* loop, const ForkOptions& options) {
     Discard(pid);
   }
   UnparkWorkers();
+  if (is_good) have_parked = false;
   return is_good ? pid : -EINPROGRESS;
 }
 
-void GiveUpFork() { UnparkWorkers(); }
+int GiveUpFork() {
+  UnparkWorkers();
+  return std::exchange(have_parked, false) ? RestlessThread() : 0;
+}
 
 }  // namespace truefork

@@ -21,6 +21,8 @@ struct ForkOptions {
 // in the child, or a negative errno; -EINPROGRESS means "not yet, call again"
 // (v8_workers.h, sleeping_threads.h), until GiveUpFork().
 pid_t Fork(Napi::Env env, uv_loop_t* loop, const ForkOptions& options);
-void GiveUpFork();
+// Returns the id of the thread that did not come to rest, or 0 if it was one of
+// V8's workers.
+int GiveUpFork();
 
 }  // namespace truefork

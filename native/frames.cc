@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "ancillary.h"
+#include "elements.h"
 #include "result.h"
 
 namespace truefork {
@@ -40,10 +41,10 @@ Napi::Value SendFrame(const Napi::CallbackInfo& info) {
   const Bytes body = BytesOf(info[2]);
   const size_t prefix = kind < 0 ? 0 : 1;
   unsigned char head[kHeader + 1];
-  const uint32_t length = htonl(static_cast<uint32_t>(body.size + prefix));
+  const uint32_t length = htonl(static_cast<uint32_t>(body.size() + prefix));
   memcpy(head, &length, kHeader);
   head[kHeader] = static_cast<unsigned char>(kind);
-  const iovec parts[] = {{head, kHeader + prefix}, {body.data, body.size}};
+  const iovec parts[] = {{head, kHeader + prefix}, {body.data(), body.size()}};
   const int fd = Int(info, 0);
   return Result(info.Env(), Retry([&] { return writev(fd, parts, 2); }));
 }
@@ -107,29 +108,33 @@ Napi::Value ReceiveFrame(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Source source(Int(info, 0), info[1].As<Napi::Boolean>());
   const Bytes bytes = BytesOf(info[2]);
-  auto out = info[3].As<Napi::Int32Array>();
+  const std::span<int32_t> out = IntsOf(info[3]);
   const auto most =
       static_cast<size_t>(info[4].As<Napi::Number>().Int64Value());
   const double spin = info[5].As<Napi::Number>();
   const double timeout = info[6].As<Napi::Number>();
+  const bool has_room = out.size() > kCount + kMostDescriptors &&
+                        bytes.size() >= kHeader &&
+                        bytes.size() - kHeader >= most;
+  if (!has_room) return Napi::Number::New(env, -EFAULT);
   out[kRead] = 0;
   out[kCount] = 0;
 
-  ssize_t count = source.Spin(bytes.data, kHeader, spin);
+  ssize_t count = source.Spin(bytes.data(), kHeader, spin);
   out[kWasThere] = count >= 0 ? 1 : 0;
   if (count < 0 && errno == EAGAIN && timeout != 0 && source.Await(timeout))
-    count = source.Read(bytes.data, kHeader);
+    count = source.Read(bytes.data(), kHeader);
   if (count < 0 && errno == EAGAIN) return Napi::Number::New(env, -EAGAIN);
   size_t done = count > 0 ? static_cast<size_t>(count) : 0;
   if (done == kHeader && source.fds.empty() && !source.were_lost) {
     uint32_t encoded = 0;
-    memcpy(&encoded, bytes.data, kHeader);
+    memcpy(&encoded, bytes.data(), kHeader);
     const auto length = static_cast<int32_t>(ntohl(encoded));
     const bool is_short = length >= 0 && static_cast<size_t>(length) <= most;
     if (is_short && length == 0) return Napi::Number::New(env, 0);
     if (is_short) {
       const auto wanted = static_cast<size_t>(length);
-      count = source.Read(bytes.data + kHeader, wanted);
+      count = source.Read(bytes.data() + kHeader, wanted);
       if (count == length && source.fds.empty() && !source.were_lost)
         return Napi::Number::New(env, length);
       if (count > 0) done += static_cast<size_t>(count);
@@ -149,9 +154,9 @@ void ExpectAll(const Napi::CallbackInfo& info) {
 #if defined(MADV_HUGEPAGE)
   const Bytes bytes = BytesOf(info[0]);
   const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const auto begin = reinterpret_cast<uintptr_t>(bytes.data);
+  const auto begin = reinterpret_cast<uintptr_t>(bytes.data());
   const uintptr_t first = (begin + page - 1) / page * page;
-  const uintptr_t end = (begin + bytes.size) / page * page;
+  const uintptr_t end = (begin + bytes.size()) / page * page;
   // NOLINTNEXTLINE(performance-no-int-to-ptr)
   if (first < end)
     madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE);

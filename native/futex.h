@@ -20,6 +20,7 @@ class Moment {
   static Moment In(double milliseconds);
 
   [[nodiscard]] bool IsOver() const;
+  [[nodiscard]] bool IsNever() const { return is_never_; }
   [[nodiscard]] const timespec* OrNull() const {
     return is_never_ ? nullptr : &time_;
   }

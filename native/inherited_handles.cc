@@ -28,13 +28,33 @@ int InertDescriptor() {
   return ends[0];
 }
 
-int MakeStdinNull() {
+// Like /dev/null it has nothing to read; where there is none it stands for it.
+int EmptyPipe() {
+  int ends[2];
+  if (pipe(ends) != 0) return -errno;
+  close(ends[1]);
+  return ends[0];
+}
+
+int OpenNull() {
   const int null = open("/dev/null", O_RDONLY);
-  if (null < 0) return -errno;
+  if (null >= 0) return null;
+  const bool has_descriptors = errno != EMFILE && errno != ENFILE;
+  return has_descriptors ? EmptyPipe() : -errno;
+}
+
+int MakeStdinNull() {
+  const int null = OpenNull();
+  if (null < 0) return null;
   if (null == STDIN_FILENO) return 0;
   const int error = dup2(null, STDIN_FILENO) < 0 ? -errno : 0;
   close(null);
   return error;
+}
+
+bool IsStream(const uv_handle_t* handle) {
+  return handle->type == UV_TCP || handle->type == UV_NAMED_PIPE ||
+         handle->type == UV_TTY;
 }
 
 // What the parent had given the stream to write, the parent writes.
@@ -42,6 +62,24 @@ void ForgetWrites(uv_stream_t* stream) {
   MakeEmpty(&stream->write_queue);
   MakeEmpty(&stream->write_completed_queue);
   stream->write_queue_size = 0;
+}
+
+void ForgetDatagrams(uv_udp_t* socket) {
+  MakeEmpty(&socket->write_queue);
+  MakeEmpty(&socket->write_completed_queue);
+  socket->send_queue_size = 0;
+  socket->send_queue_count = 0;
+}
+
+// libuv will call back what a handle that is being closed has not done, and
+// count it among the requests, which are the parent's.
+void ForgetRequestsOfClosing(uv_handle_t* handle) {
+  if (handle->type == UV_UDP)
+    ForgetDatagrams(reinterpret_cast<uv_udp_t*>(handle));
+  if (!IsStream(handle)) return;
+  auto* stream = reinterpret_cast<uv_stream_t*>(handle);
+  ForgetWrites(stream);
+  stream->connect_req = nullptr;
 }
 
 // Closing the handle would unlink the path that the parent listens on.
@@ -109,10 +147,7 @@ class Resting {
   void RestDatagrams(uv_udp_t* socket) {
     uv_udp_recv_stop(socket);
     Detach(socket->loop, &socket->io_watcher);
-    MakeEmpty(&socket->write_queue);
-    MakeEmpty(&socket->write_completed_queue);
-    socket->send_queue_size = 0;
-    socket->send_queue_count = 0;
+    ForgetDatagrams(socket);
     Replace(&socket->io_watcher);
   }
 
@@ -146,11 +181,6 @@ class Resting {
   int error_ = 0;
 };
 
-bool IsStream(const uv_handle_t* handle) {
-  return handle->type == UV_TCP || handle->type == UV_NAMED_PIPE ||
-         handle->type == UV_TTY;
-}
-
 void Stop(uv_handle_t* handle) {
   switch (handle->type) {
     // Not unref'd: Node starts its own again for the child's first immediate.
@@ -183,7 +213,10 @@ int RestHandles(uv_loop_t* loop, const Descriptors& keep) {
       [](uv_handle_t* handle, void* argument) {
         auto* resting = static_cast<Resting*>(argument);
         DisownPath(handle);
-        if (uv_is_closing(handle) != 0) return;
+        if (uv_is_closing(handle) != 0) {
+          ForgetRequestsOfClosing(handle);
+          return;
+        }
         if (!resting->Keeps(handle)) {
           resting->Rest(handle);
           return;

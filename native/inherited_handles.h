@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include <set>
+#include <vector>
 
 namespace truefork {
 
@@ -22,5 +23,22 @@ int RestHandles(uv_loop_t* loop, const Descriptors& keep);
 // rests whatever else would keep the loop alive, and forgets the parent's
 // requests.
 void RestLoop(uv_loop_t* loop, const Descriptors& keep);
+
+// Calls `function` while all handles keep the loop alive: Node lists only those
+// that do.
+template <typename Function>
+void WithAllReferenced(uv_loop_t* loop, Function function) {
+  std::vector<uv_handle_t*> others;
+  uv_walk(
+      loop,
+      [](uv_handle_t* handle, void* others) {
+        if (uv_has_ref(handle) != 0) return;
+        uv_ref(handle);
+        static_cast<std::vector<uv_handle_t*>*>(others)->push_back(handle);
+      },
+      &others);
+  function();
+  for (uv_handle_t* handle : others) uv_unref(handle);
+}
 
 }  // namespace truefork

@@ -25,4 +25,11 @@ inline void CallFromLoop(const Napi::Function& function,
     napi_fatal_exception(env, error);
 }
 
+// The same for a function that needs no receiver. Not the global object: node's
+// domain module asks the receiver for its `domain`, which in a REPL is a
+// module.
+inline void CallFromLoop(const Napi::Function& function) {
+  CallFromLoop(function, Napi::Object::New(function.Env()), {});
+}
+
 }  // namespace truefork

@@ -32,7 +32,7 @@ void OnNextTurn(uv_timer_t*) {
   NodeInternals::Get().OffCallCompleted(Look);
   if (loop_end->has_more) return;
   const Napi::HandleScope scope(loop_end->leave.Env());
-  CallFromLoop(loop_end->leave.Value(), loop_end->leave.Env().Global(), {});
+  CallFromLoop(loop_end->leave.Value());
 }
 
 }  // namespace

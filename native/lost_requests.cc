@@ -9,6 +9,7 @@
 
 #include "intrusive_queue.h"
 #include "stack.h"
+#include "thread_pool.h"
 
 namespace truefork {
 
@@ -57,6 +58,15 @@ class BatchOnStack {
     ForEach(&BatchOnStack::IsFinishedWrite,
             [&](uv__queue* head) { count += Length(head); });
     return count;
+  }
+
+  // Visits each of the jobs.
+  template <typename Visit>
+  void ForEachJob(Visit visit) {
+    ForEach(&BatchOnStack::IsFinishedJob, [&](uv__queue* head) {
+      for (uv__queue* node = head->next; node != head; node = node->next)
+        visit(node);
+    });
   }
 
   void DropJobs() { ForEach(&BatchOnStack::IsFinishedJob, MakeEmpty); }
@@ -110,6 +120,41 @@ class BatchOnStack {
   CarefulReader reader_;
 };
 
+// Looks for requests to open a file among jobs, which may be anything.
+class OpenedFiles {
+ public:
+  explicit OpenedFiles(const std::string& path) : path_(path) {}
+
+  void Look(uv__queue* job) {
+    constexpr size_t kDistance =
+        offsetof(uv_fs_t, work_req) + offsetof(uv__work, wq);
+    uv_fs_t request{};
+    const bool is_right =
+        reader_.Read(reinterpret_cast<uintptr_t>(job) - kDistance, &request) &&
+        request.type == UV_FS && request.fs_type == UV_FS_OPEN &&
+        (request.flags & O_ACCMODE) != O_RDONLY && request.result >= 0 &&
+        IsPath(reinterpret_cast<uintptr_t>(request.path));
+    if (is_right) found_.push_back(static_cast<int>(request.result));
+  }
+
+  [[nodiscard]] const std::vector<int>& found() const { return found_; }
+
+ private:
+  bool IsPath(uintptr_t address) {
+    const char* expected = path_.c_str();
+    for (size_t i = 0; i <= path_.size(); i++) {
+      char character = 0;
+      if (!reader_.Read(address + i, &character) || character != expected[i])
+        return false;
+    }
+    return true;
+  }
+
+  const std::string& path_;
+  CarefulReader reader_;
+  std::vector<int> found_;
+};
+
 unsigned RequestsOf(const uv_stream_t* stream) {
   return (stream->connect_req != nullptr ? 1 : 0) +
          (stream->shutdown_req != nullptr ? 1 : 0) +
@@ -137,6 +182,15 @@ void AddRequests(uv_handle_t* handle, void* argument) {
 }
 
 }  // namespace
+
+std::vector<int> FinishedOpens(uv_loop_t* loop, const std::string& path) {
+  OpenedFiles files(path);
+  BatchOnStack(loop).ForEachJob([&](uv__queue* job) { files.Look(job); });
+  const PausedThreadPool paused(loop);
+  for (uv__queue* job = loop->wq.next; job != &loop->wq; job = job->next)
+    files.Look(job);
+  return files.found();
+}
 
 void DropFinishedJobs(uv_loop_t* loop) {
   MakeEmpty(&loop->wq);

@@ -2,7 +2,14 @@
 
 #include <uv.h>
 
+#include <string>
+#include <vector>
+
 namespace truefork {
+
+// The descriptors of those jobs of the pool that have opened the file `path` to
+// write to it, and whose callbacks have not been called.
+std::vector<int> FinishedOpens(uv_loop_t* loop, const std::string& path);
 
 // Drops the jobs that the parent's pool has finished and nobody was told of:
 // who reads a file in pieces would go on in both processes, at one offset.

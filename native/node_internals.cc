@@ -9,14 +9,18 @@
   "NSt3__110unique_ptrIN2v84TaskENS1_14default_deleteIS4_EEEE"
 #define UNIQUE_TASK_AFTER_PRIORITY \
   "NSt3__110unique_ptrINS1_4TaskENS3_14default_deleteIS5_EEEE"
+#define LOCATION_AFTER_TASK "RKNS3_14SourceLocationE"
 #define EXIT_FUNCTION "ONSt3__18functionIFvS1_iEEE"
 #else
 #define UNIQUE_TASK_AFTER_NODE \
   "St10unique_ptrIN2v84TaskESt14default_deleteIS3_EE"
 #define UNIQUE_TASK_AFTER_PRIORITY \
   "St10unique_ptrINS1_4TaskESt14default_deleteIS4_EE"
+#define LOCATION_AFTER_TASK "RKNS2_14SourceLocationE"
 #define EXIT_FUNCTION "OSt8functionIFvS1_iEE"
 #endif
+
+#define PLATFORM_DATA "N4node22PerIsolatePlatformData"
 
 namespace truefork {
 
@@ -33,10 +37,12 @@ struct SourceLocation {
 using PostTask = void (*)(void* platform, std::unique_ptr<v8::Task>);
 using PostTaskWithPriority = void (*)(void* platform, uint8_t priority,
                                       std::unique_ptr<v8::Task>,
-                                      const SourceLocation&);
+                                      const void* location);
+
+}  // namespace
 
 // Collects symbols and remembers the first one that is missing.
-class Symbols {
+class NodeInternals::Symbols {
  public:
   template <typename Function>
   void Find(const char* name, Function* function) {
@@ -50,10 +56,43 @@ class Symbols {
   const char* missing_ = nullptr;
 };
 
-}  // namespace
-
 NodeInternals NodeInternals::instance_;
 bool NodeInternals::loaded_ = false;
+
+void NodeInternals::FindForeground(Symbols* symbols) {
+  ForegroundRunner& it = foreground_;
+  symbols->Find("_ZN4node12NodePlatform14ForNodeIsolateEPN2v87IsolateE",
+                &platform_data_of_);
+  symbols->Find("_ZN4node12NodePlatform20FlushForegroundTasksEPN2v87IsolateE",
+                &flush_foreground_);
+  symbols->Find("_Z" PLATFORM_DATA "17RunForegroundTaskEP10uv_timer_s",
+                &foreground_timer_);
+  symbols->Find("_Z" PLATFORM_DATA
+                "17RunForegroundTaskE" UNIQUE_TASK_AFTER_NODE,
+                &run_foreground_);
+  symbols->Find("_Z" PLATFORM_DATA "23GetForegroundTaskRunnerEv",
+                &it.get_runner);
+  // V8 calls thunks: the runner is the object's second base.
+#define THUNK(name) "_ZThn8_" PLATFORM_DATA name "E" UNIQUE_TASK_AFTER_NODE
+  // Node 24 and later: the caller says where it is.
+  it.post = dlsym(RTLD_DEFAULT, THUNK("12PostTaskImpl") LOCATION_AFTER_TASK);
+  if (it.post != nullptr) {
+    symbols->Find(THUNK("23PostNonNestableTaskImpl") LOCATION_AFTER_TASK,
+                  &it.post_non_nestable);
+    symbols->Find(THUNK("19PostDelayedTaskImpl") "d" LOCATION_AFTER_TASK,
+                  &it.post_delayed);
+    symbols->Find(
+        THUNK("30PostNonNestableDelayedTaskImpl") "d" LOCATION_AFTER_TASK,
+        &it.post_non_nestable_delayed);
+    return;
+  }
+  symbols->Find(THUNK("8PostTask"), &it.post);
+  symbols->Find(THUNK("19PostNonNestableTask"), &it.post_non_nestable);
+  symbols->Find(THUNK("15PostDelayedTask") "d", &it.post_delayed);
+  symbols->Find(THUNK("26PostNonNestableDelayedTask") "d",
+                &it.post_non_nestable_delayed);
+#undef THUNK
+}
 
 const char* NodeInternals::Load() {
   if (loaded_) return nullptr;
@@ -77,6 +116,7 @@ const char* NodeInternals::Load() {
                &it.cancel_termination_);
   symbols.Find("_ZN2v815MicrotasksScope17PerformCheckpointEPNS_7IsolateE",
                &it.run_microtasks_);
+  symbols.Find("_ZN2v87Isolate21LowMemoryNotificationEv", &it.collect_);
   symbols.Find("_ZN2v87Isolate24AddCallCompletedCallbackEPFvPS0_E",
                &it.add_call_completed_);
   symbols.Find("_ZN2v87Isolate27RemoveCallCompletedCallbackEPFvPS0_E",
@@ -95,6 +135,7 @@ const char* NodeInternals::Load() {
   symbols.Find(
       "_ZN4node21SetProcessExitHandlerEPNS_11EnvironmentE" EXIT_FUNCTION,
       &it.set_exit_handler_);
+  it.FindForeground(&symbols);
   // Node 20 posts with CallOnWorkerThread, its successors with a priority.
   it.post_ = dlsym(
       RTLD_DEFAULT,
@@ -111,6 +152,10 @@ const char* NodeInternals::Load() {
   it.isolate_ = current_isolate();
   it.environment_ = environment_of(current_context(it.isolate_));
   it.platform_ = platform_of(it.environment_);
+  void* const platform_data =
+      it.platform_data_of_(it.platform_, it.isolate_).get();
+  it.foreground_.platform_data = platform_data;
+  it.foreground_.runner = static_cast<void**>(platform_data) + 1;
   loaded_ = true;
   return nullptr;
 }
@@ -120,11 +165,15 @@ int NodeInternals::WorkerCount() const {
   return worker_count_(platform_) - 1;
 }
 
+const void* NodeInternals::Location() {
+  static constexpr SourceLocation kHere{__func__, __FILE__, __LINE__};
+  return &kHere;
+}
+
 void NodeInternals::PostToWorker(std::unique_ptr<v8::Task> task) const {
   if (post_takes_priority_) {
-    const SourceLocation here{__func__, __FILE__, __LINE__};
     reinterpret_cast<PostTaskWithPriority>(post_)(platform_, kUserBlocking,
-                                                  std::move(task), here);
+                                                  std::move(task), Location());
   } else {
     reinterpret_cast<PostTask>(post_)(platform_, std::move(task));
   }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <utility>
 
 // Just enough of V8's public <v8-platform.h> to hand a task to a worker.
 namespace v8 {
@@ -44,6 +45,8 @@ class NodeInternals {
   void TerminateExecution() const { terminate_(isolate_); }
   void CancelTermination() const { cancel_termination_(isolate_); }
   void RunMicrotasks() const { run_microtasks_(isolate_); }
+  // Collects all garbage.
+  void Collect() const { collect_(isolate_); }
 
   // Called each time that the outermost call into JavaScript has ended.
   using CallCompleted = void (*)(void* isolate);
@@ -63,6 +66,36 @@ class NodeInternals {
     remove_microtasks_completed_(isolate_, callback, nullptr);
   }
 
+  // How Node hands tasks to the main thread: the object that knows how, its
+  // part that V8 posts through, and the virtual functions of both.
+  struct ForegroundRunner {
+    void* platform_data;
+    void* runner;
+    void* get_runner;
+    void* post;
+    void* post_non_nestable;
+    void* post_delayed;
+    void* post_non_nestable_delayed;
+  };
+  [[nodiscard]] const ForegroundRunner& GetForegroundRunner() const {
+    return foreground_;
+  }
+  [[nodiscard]] std::shared_ptr<void> PlatformData() const {
+    return platform_data_of_(platform_, isolate_);
+  }
+  [[nodiscard]] void* GetIsolate() const { return isolate_; }
+  // The callback of the timers of libuv that such tasks wait for.
+  [[nodiscard]] uv_timer_cb ForegroundTimer() const {
+    return foreground_timer_;
+  }
+  void RunForegroundTask(std::unique_ptr<v8::Task> task) const {
+    run_foreground_(foreground_.platform_data, std::move(task));
+  }
+  // Runs those that are due now.
+  void FlushForegroundTasks() const { flush_foreground_(platform_, isolate_); }
+  // Where a task was posted, as newer versions of V8 want to know.
+  [[nodiscard]] static const void* Location();
+
   // Keeps every isolate from changing what collectors of C++ objects share.
   void LockCollectors() const { lock_collectors_(nullptr); }
   void UnlockCollectors() const { unlock_collectors_(nullptr); }
@@ -72,6 +105,10 @@ class NodeInternals {
 
  private:
   using WithIsolate = void (*)(void* isolate);
+
+  class Symbols;
+
+  void FindForeground(Symbols* symbols);
 
   static NodeInternals instance_;
   static bool loaded_;
@@ -84,12 +121,20 @@ class NodeInternals {
   WithIsolate terminate_ = nullptr;
   WithIsolate cancel_termination_ = nullptr;
   WithIsolate run_microtasks_ = nullptr;
+  WithIsolate collect_ = nullptr;
   void (*add_call_completed_)(void* isolate, CallCompleted) = nullptr;
   void (*remove_call_completed_)(void* isolate, CallCompleted) = nullptr;
   void (*add_microtasks_completed_)(void* isolate, MicrotasksCompleted,
                                     void*) = nullptr;
   void (*remove_microtasks_completed_)(void* isolate, MicrotasksCompleted,
                                        void*) = nullptr;
+  ForegroundRunner foreground_{};
+  uv_timer_cb foreground_timer_ = nullptr;
+  void (*run_foreground_)(void* platform_data,
+                          std::unique_ptr<v8::Task>) = nullptr;
+  bool (*flush_foreground_)(void* platform, void* isolate) = nullptr;
+  std::shared_ptr<void> (*platform_data_of_)(void* platform,
+                                             void* isolate) = nullptr;
   // Constructor and destructor of an object without members.
   void (*lock_collectors_)(void* object) = nullptr;
   void (*unlock_collectors_)(void* object) = nullptr;

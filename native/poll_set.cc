@@ -12,6 +12,7 @@
 #include <ctime>
 #include <vector>
 
+#include "elements.h"
 #include "result.h"
 
 namespace truefork {
@@ -57,10 +58,12 @@ Napi::Value AddToPollSet(const Napi::CallbackInfo& info) {
 // what is looked for is there at one of them, negative: for ever; then `events`
 // has what is there. Returns how many are ready.
 Napi::Value PollAll(const Napi::CallbackInfo& info) {
-  auto fds = info[0].As<Napi::Int32Array>();
-  auto events = info[1].As<Napi::Int32Array>();
+  const std::span<int32_t> fds = IntsOf(info[0]);
+  const std::span<int32_t> events = IntsOf(info[1]);
+  if (fds.size() != events.size())
+    return Napi::Number::New(info.Env(), -EFAULT);
   const double timeout = info[2].As<Napi::Number>();
-  std::vector<pollfd> entries(fds.ElementLength());
+  std::vector<pollfd> entries(fds.size());
   for (size_t i = 0; i < entries.size(); i++)
     entries[i] = {fds[i], static_cast<int16_t>(events[i]), 0};
   const double end = NowMs() + timeout;

@@ -19,18 +19,6 @@ inline int32_t Int(const Napi::CallbackInfo& info, size_t index) {
   return info[index].As<Napi::Number>().Int32Value();
 }
 
-// The bytes of a Buffer or any other Uint8Array. They belong to JavaScript:
-// use them during the call only.
-struct Bytes {
-  uint8_t* data;
-  size_t size;
-};
-
-inline Bytes BytesOf(const Napi::Value& value) {
-  auto array = value.As<Napi::Uint8Array>();
-  return {array.Data(), array.ByteLength()};
-}
-
 // Repeats a system call that a signal interrupted.
 template <typename Call>
 auto Retry(Call call) {

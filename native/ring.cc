@@ -26,9 +26,6 @@ enum Flags : uint8_t {
 // A record in pieces begins with one that says how many bytes it has.
 using Length = uint64_t;
 
-// How long to wait for one who is copying, though there is no time to wait.
-constexpr double kCopyMs = 100;
-
 // The units of a ring at first, and again when it is not needed longer.
 constexpr uint32_t kUsual = (1 << 20) / Mark::kUnit;
 // One that is not longer than that stays so for a while.
@@ -81,15 +78,18 @@ class Turn {
   // waits for the other end. If not it has it for a moment, and to give up
   // would tell of a queue that is full or empty and is not.
   template <typename Condition>
-  Turn(SharedLock* lock, Patience patience, const Condition& is_hopeless)
+  Turn(SharedLock* lock, Patience patience, double grace_ms,
+       const Condition& is_hopeless)
       : lock_(lock) {
     outcome_ = lock_->Acquire(patience, &is_listed_);
     if (outcome_ != Outcome::kTimedOut || is_hopeless()) return;
-    const Moment end = Moment::In(kCopyMs);
-    while (outcome_ == Outcome::kTimedOut && !is_hopeless() && !end.IsOver()) {
-      patience.until = Moment::In(1);
+    const Moment end = Moment::In(grace_ms);
+    while (outcome_ == Outcome::kTimedOut && !end.IsOver()) {
+      patience.until = end.ButWithin(1);
       outcome_ = lock_->Acquire(patience, &is_listed_);
+      if (is_hopeless()) return;
     }
+    if (outcome_ == Outcome::kTimedOut) outcome_ = kBusy;
   }
   explicit Turn(SharedLock* lock,
                 const Patience& patience = {Moment::In(0), nullptr})
@@ -171,11 +171,12 @@ RingBlock* Ring::Find(void* memory, size_t length) {
   return is_ring ? block : nullptr;
 }
 
-Ring::Ring(RingBlock* block)
+Ring::Ring(RingBlock* block, double grace_ms)
     : block_(block),
       bytes_(reinterpret_cast<uint8_t*>(block) + SizeOfBlock()),
       putting_(&block->putting),
-      taking_(&block->taking) {}
+      taking_(&block->taking),
+      grace_ms_(grace_ms) {}
 
 uint32_t Ring::count() const {
   constexpr uint32_t kRecords = 0x7fffffff;
@@ -191,7 +192,7 @@ bool Ring::is_empty() const {
 // To put.
 
 Outcome Ring::Put(const Record& record, const Patience& patience) {
-  const Turn turn(&putting_, patience,
+  const Turn turn(&putting_, patience, grace_ms_,
                   [this] { return block_->putter_sleeps.load() != 0; });
   if (!turn.has_come()) return turn.outcome();
   CleanUpAfterPutter();
@@ -305,13 +306,13 @@ bool Ring::FitsSoon(uint32_t units) const {
 }
 
 // Makes the ring longer, if that is needed and there is memory for it.
-bool Ring::Grow(uint32_t units) {
+bool Ring::Grow(uint32_t units, const Patience& patience) {
   const auto is_memory = [=, this] {
     return used() + units + UnitsOf(0) <= block_->most_units;
   };
   if (is_memory() && FitsSoon(units)) return true;
-  const Moment end = Moment::In(kCopyMs);
-  while (is_memory()) {
+  const Moment end = Moment::In(grace_ms_);
+  while (is_memory() && !patience.IsCancelled()) {
     if (used() == 0) {
       // Who takes waits, maybe with its lock, and does not look at what is
       // there before something is.
@@ -352,7 +353,7 @@ Outcome Ring::AwaitRoom(uint32_t units, bool is_record,
   for (Spinner spinner;;) {
     // First: what changes after the look ends the sleep.
     const uint32_t position = block_->head.load().position;
-    if (MayPut(is_record) && (Fits(units) || Grow(units)))
+    if (MayPut(is_record) && (Fits(units) || Grow(units, patience)))
       return Outcome::kDone;
     if (patience.IsCancelled()) return Outcome::kCancelled;
     if (patience.until.IsOver()) return Outcome::kTimedOut;
@@ -375,7 +376,7 @@ void Ring::Publish(Mark tail) {
 // To take.
 
 Outcome Ring::Take(Destination* destination, const Patience& patience) {
-  const Turn turn(&taking_, patience, [this] { return is_empty(); });
+  const Turn turn(&taking_, patience, grace_ms_, [this] { return is_empty(); });
   if (!turn.has_come()) return turn.outcome();
   block_->taker_sleeps.store(0);
   // The one before was killed inside of a record.
@@ -399,6 +400,8 @@ Outcome Ring::TakeRecord(Destination* destination, const Patience& patience) {
       CopyOut(head.position + 1, reinterpret_cast<uint8_t*>(&length),
               sizeof length);
     }
+    if (goes_on && !IsWhole() && !patience.Commit())
+      return patience.IsCancelled() ? Outcome::kCancelled : kBusy;
     uint8_t* place = destination->MakeRoom(sizeof piece + length);
     if (place == nullptr) return kNoMemory;
     memcpy(place, &piece, sizeof piece);
@@ -408,17 +411,34 @@ Outcome Ring::TakeRecord(Destination* destination, const Patience& patience) {
       destination->Count();
     }
     Advance(After(head, piece));
-    if (!goes_on || TakePieces(*destination, place)) return Outcome::kDone;
+    if (!goes_on || TakePieces(*destination, place, patience))
+      return Outcome::kDone;
+    // The other side, which could not cancel it, may have left meanwhile.
+    if (patience.cancelled != nullptr) return Outcome::kCancelled;
   }
 }
 
+// Whether all pieces are there of the record that is next.
+bool Ring::IsWhole() const {
+  const uint32_t tail = block_->tail.load().position;
+  uint32_t position = block_->head.load().position;
+  while (position != tail) {
+    const RecordHead piece = HeadAt(position);
+    if ((piece.flags & kGoesOn) == 0) return true;
+    position += UnitsOf(piece.length);
+  }
+  return false;
+}
+
 // Killed in here: the head says that a record goes on, and the next one who has
-// the lock skips the rest. False if it was abandoned.
-bool Ring::TakePieces(const Destination& destination, uint8_t* place) {
+// the lock skips the rest. False if it was abandoned, or the thread ends.
+bool Ring::TakePieces(const Destination& destination, uint8_t* place,
+                      const Patience& patience) {
+  const Patience to_the_end{Moment::Never(), patience.cancelled};
   for (;;) {
     // Nobody gives up here, for what it has cannot be put back. The one who
     // puts either goes on, as there is room, or gives up, or dies.
-    AwaitPiece(Patience{});
+    if (AwaitPiece(to_the_end) != Outcome::kDone) return false;
     const Mark head = block_->head.load();
     const RecordHead piece = HeadAt(head.position);
     CopyOut(head.position + 1, place, piece.length);
@@ -477,10 +497,10 @@ void Ring::Advance(Mark head) {
 
 bool Ring::PutBack(const Record& record) {
   const Patience patience{Moment::In(kCopyMs), nullptr};
-  const Turn to_take(&taking_, patience, [] { return false; });
+  const Turn to_take(&taking_, patience, 0, [] { return true; });
   if (!to_take.has_come() || record.size > LongestRecord(layout().units))
     return false;
-  const Turn to_put(&putting_, patience,
+  const Turn to_put(&putting_, patience, 0,
                     [this] { return block_->putter_sleeps.load() != 0; });
   if (!to_put.has_come()) return false;
   CleanUpAfterPutter();

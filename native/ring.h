@@ -71,6 +71,14 @@ class Destination {
 
 // There is a record, but no memory to take it to. It stays.
 constexpr auto kNoMemory = static_cast<Outcome>(4);
+// It is not known yet: another process is putting or taking, or the record
+// comes in pieces and takes longer than there is time. Ask an agent.
+constexpr auto kBusy = static_cast<Outcome>(6);
+
+// How long to wait for one who is copying, though there is no time to wait.
+constexpr double kCopyMs = 100;
+// The same for a thread that has other things to do.
+constexpr double kMomentMs = 1;
 
 // A place in the queue, counted in units from its beginning, and how many
 // records have their end before it; both wrap around. The eight bytes that
@@ -136,17 +144,25 @@ class Ring {
   // The ring in memory that another process has made; nullptr: there is none.
   static RingBlock* Find(void* memory, size_t length);
 
-  explicit Ring(RingBlock* block);
+  // `grace_ms` is how long to wait, after the time, for one who is copying.
+  explicit Ring(RingBlock* block, double grace_ms = kCopyMs);
 
-  // Waits for room. kDone, kTimedOut, kCancelled.
+  // Waits for room. kDone, kTimedOut, kCancelled; kBusy if it was out of time
+  // because of another who was putting or taking.
   Outcome Put(const Record& record, const Patience& patience);
-  // Waits for a record. Or kNoMemory. A record that it has begun to take it
-  // takes to the end, however long that takes.
+  // Waits for a record. Or kNoMemory. A record in pieces that it has begun to
+  // take it takes to the end, however long that takes: it commits itself
+  // (Patience), or it is kBusy and the record stays.
   Outcome Take(Destination* destination, const Patience& patience);
   // Puts a record that was taken back to where it was. False if somebody is
   // putting, or there is no room.
   bool PutBack(const Record& record);
 
+  // Whether another thread than this one has the lock of those who put.
+  [[nodiscard]] bool IsAnotherPutting(int32_t thread) const {
+    const int32_t holder = putting_.holder();
+    return holder != 0 && holder != thread;
+  }
   // Records that are in the queue.
   [[nodiscard]] uint32_t count() const;
   [[nodiscard]] uint32_t most() const { return block_->most; }
@@ -159,14 +175,16 @@ class Ring {
   [[nodiscard]] bool MayPut(bool is_record) const;
   [[nodiscard]] bool Fits(uint32_t units) const;
   [[nodiscard]] bool FitsSoon(uint32_t units) const;
-  bool Grow(uint32_t units);
+  bool Grow(uint32_t units, const Patience& patience);
   void GrowFor(uint32_t units);
   void AbandonRecord();
   void CleanUpAfterPutter();
   void Publish(Mark tail);
 
   Outcome TakeRecord(Destination* destination, const Patience& patience);
-  bool TakePieces(const Destination& destination, uint8_t* place);
+  [[nodiscard]] bool IsWhole() const;
+  bool TakePieces(const Destination& destination, uint8_t* place,
+                  const Patience& patience);
   Outcome SkipPieces(const Patience& patience);
   Outcome AwaitPiece(const Patience& patience);
   void AbandonForDead();
@@ -189,6 +207,7 @@ class Ring {
   uint8_t* bytes_;
   SharedLock putting_;
   SharedLock taking_;
+  double grace_ms_;
 };
 
 }  // namespace truefork

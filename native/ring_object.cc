@@ -2,10 +2,12 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <utility>
 
+#include "elements.h"
 #include "result.h"
 
 namespace truefork {
@@ -19,9 +21,19 @@ alignas(Mark::kUnit) thread_local uint8_t scratch[kScratchSize];
 
 // What take() returns, if not the size of a record in the scratch.
 constexpr int kTakenElsewhere = 1;
+constexpr int kLater = 2;
 
-Patience PatienceOf(const Napi::Value& timeout) {
-  return {Moment::In(timeout.As<Napi::Number>().DoubleValue()), nullptr};
+double Milliseconds(const Napi::Value& value) {
+  return value.As<Napi::Number>().DoubleValue();
+}
+
+Patience PatienceFor(double timeout_ms) {
+  return {Moment::In(timeout_ms), nullptr};
+}
+
+// A negative timeout is that of a thread that must not wait for others.
+double GraceAfter(double timeout_ms) {
+  return timeout_ms < 0 ? kMomentMs : std::max(0.0, kCopyMs - timeout_ms);
 }
 
 Napi::Value Code(Napi::Env env, Outcome outcome) {
@@ -31,14 +43,7 @@ Napi::Value Code(Napi::Env env, Outcome outcome) {
 // (kind, bytes, …)
 Record RecordOf(const Napi::CallbackInfo& info) {
   const Bytes bytes = BytesOf(info[1]);
-  return {static_cast<uint8_t>(Int(info, 0)), bytes.data, bytes.size};
-}
-
-std::shared_ptr<ShareableMemory> Owned(const ShareableMemory& memory) {
-  return {new ShareableMemory(memory), [](ShareableMemory* owned) {
-            Unmap(owned);
-            delete owned;
-          }};
+  return {static_cast<uint8_t>(Int(info, 0)), bytes.data(), bytes.size()};
 }
 
 Napi::Value Scratch(const Napi::CallbackInfo& info) {
@@ -91,6 +96,12 @@ Word* RingObject::CounterOf(const Napi::Value& ring) {
   return Unwrap(ring.As<Napi::Object>())->Counter();
 }
 
+// Tasks that this process has taken and not done are lost: nobody can say any
+// more that they are done.
+RingObject::~RingObject() {
+  if (sitter_ == LockerId() && seat_ != Tasks::kNoSeat) tasks().GetUp(seat_);
+}
+
 // A child does not sit where its parent does.
 void RingObject::Sit() {
   if (sitter_ == LockerId()) return;
@@ -104,9 +115,8 @@ Word* RingObject::Counter() {
   return seat_ == Tasks::kNoSeat ? nullptr : tasks().taken(seat_);
 }
 
-void RingObject::Keep(std::shared_ptr<ShareableMemory> memory,
-                      RingBlock* block) {
-  memory_ = std::move(memory);
+void RingObject::Keep(ShareableMemory memory, RingBlock* block) {
+  memory_ = std::make_shared<ShareableMemory>(std::move(memory));
   block_ = std::shared_ptr<RingBlock>(memory_, block);
 }
 
@@ -117,7 +127,8 @@ Napi::Value RingObject::Map(const Napi::CallbackInfo& info) {
   ShareableMemory memory;
   if (!MapNew(Ring::LengthFor(size), &memory)) return Result(info.Env(), -1);
   const auto most = info[1].As<Napi::Number>().Uint32Value();
-  Keep(Owned(memory), Ring::Make(memory.address, size, most));
+  RingBlock* block = Ring::Make(memory.address(), size, most);
+  Keep(std::move(memory), block);
   return Result(info.Env(), 0);
 }
 
@@ -130,28 +141,33 @@ Napi::Value RingObject::Attach(const Napi::CallbackInfo& info) {
     close(fd);
     return failure;
   }
-  RingBlock* block = Ring::Find(memory.address, memory.length);
-  if (block == nullptr) {
-    Unmap(&memory);
-    return Napi::Number::New(info.Env(), -EINVAL);
-  }
-  Keep(Owned(memory), block);
+  RingBlock* block = Ring::Find(memory.address(), memory.length());
+  if (block == nullptr) return Napi::Number::New(info.Env(), -EINVAL);
+  Keep(std::move(memory), block);
   return Napi::Number::New(info.Env(), 0);
 }
 
-// descriptor(): of the memory, or -EBADF: it has none
+// descriptor(): of the memory, or a negative errno: it has none, and why
 Napi::Value RingObject::Descriptor(const Napi::CallbackInfo& info) {
-  const int fd = memory_->HasDescriptor() ? memory_->fd : -EBADF;
-  return Napi::Number::New(info.Env(), fd);
+  return Napi::Number::New(info.Env(), memory_->descriptor());
 }
 
 Napi::Value RingObject::Most(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), ring().most());
 }
 
+// (…, milliseconds): an outcome
+Napi::Value RingObject::PutFor(const Napi::CallbackInfo& info,
+                               const Record& record) {
+  const double timeout_ms = Milliseconds(info[2]);
+  return Code(
+      info.Env(),
+      ring(GraceAfter(timeout_ms)).Put(record, PatienceFor(timeout_ms)));
+}
+
 // put(kind, bytes, milliseconds): an outcome
 Napi::Value RingObject::Put(const Napi::CallbackInfo& info) {
-  return Code(info.Env(), ring().Put(RecordOf(info), PatienceOf(info[2])));
+  return PutFor(info, RecordOf(info));
 }
 
 // putScratch(kind, length, milliseconds)
@@ -159,16 +175,19 @@ Napi::Value RingObject::PutScratch(const Napi::CallbackInfo& info) {
   const Record record{static_cast<uint8_t>(Int(info, 0)),
                       scratch + sizeof(RecordHead),
                       static_cast<size_t>(Int(info, 1))};
-  return Code(info.Env(), ring().Put(record, PatienceOf(info[2])));
+  return PutFor(info, record);
 }
 
 // take(milliseconds): the size of the record in the scratch, 0 after the
-// timeout, kTakenElsewhere, or a negative errno
+// timeout, kTakenElsewhere, kLater, or a negative errno
 Napi::Value RingObject::Take(const Napi::CallbackInfo& info) {
   auto taken = Destination(scratch, kScratchSize);
   taken.CountIn(Counter());
-  const Outcome outcome = ring().Take(&taken, PatienceOf(info[0]));
+  const double timeout_ms = Milliseconds(info[0]);
+  const Outcome outcome =
+      ring(GraceAfter(timeout_ms)).Take(&taken, PatienceFor(timeout_ms));
   if (outcome == kNoMemory) return Napi::Number::New(info.Env(), -ENOMEM);
+  if (outcome == kBusy) return Napi::Number::New(info.Env(), kLater);
   if (outcome != Outcome::kDone) return Napi::Number::New(info.Env(), 0);
   if (taken.size() <= kScratchSize)
     return Napi::Number::New(info.Env(), static_cast<double>(taken.size()));
@@ -206,18 +225,17 @@ Napi::Value RingObject::CountBacklog(const Napi::CallbackInfo& info) {
 
 // awaitBacklog(milliseconds): false after the timeout
 Napi::Value RingObject::AwaitBacklog(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(),
-                            backlog_->AwaitEnd(PatienceOf(info[0]).until));
+  return Napi::Boolean::New(
+      info.Env(), backlog_->AwaitEnd(PatienceFor(Milliseconds(info[0])).until));
 }
 
-// A ring that is empty and a backlog that is not: either it is about to be put,
-// or it has been put and taken, and the agent has yet to count that. It is a
-// matter of a moment, unless another process is stopped while it puts.
+// A ring that is empty and a backlog that is not: either it has been put and
+// taken, and the agent has yet to count that, which is a matter of a moment; or
+// another is putting, and the backlog is to come.
 Napi::Value RingObject::SettleBacklog(const Napi::CallbackInfo& info) {
-  constexpr double kMostMs = 100;
-  const Moment end = Moment::In(kMostMs);
-  while (ring().is_empty() && !backlog_->AwaitEnd(Moment::In(1)) &&
-         !end.IsOver()) {
+  const Moment end = Moment::In(kCopyMs);
+  while (ring().is_empty() && !ring().IsAnotherPutting(backlog_->feeder()) &&
+         !backlog_->AwaitEnd(Moment::In(1)) && !end.IsOver()) {
   }
   return info.Env().Undefined();
 }
@@ -249,7 +267,7 @@ Napi::Value RingObject::SetTaskDone(const Napi::CallbackInfo& info) {
 
 // joinTasks(milliseconds): an outcome
 Napi::Value RingObject::JoinTasks(const Napi::CallbackInfo& info) {
-  return Code(info.Env(), tasks().AwaitEnd(PatienceOf(info[0])));
+  return Code(info.Env(), tasks().AwaitEnd(PatienceFor(Milliseconds(info[0]))));
 }
 
 // writeOffTasks(): how many are lost

@@ -23,6 +23,7 @@ class RingObject : public Napi::ObjectWrap<RingObject> {
   static Word* CounterOf(const Napi::Value& ring);
 
   explicit RingObject(const Napi::CallbackInfo& info);
+  ~RingObject() override;
 
  private:
   Napi::Value Map(const Napi::CallbackInfo& info);
@@ -30,6 +31,7 @@ class RingObject : public Napi::ObjectWrap<RingObject> {
   Napi::Value Descriptor(const Napi::CallbackInfo& info);
   Napi::Value Most(const Napi::CallbackInfo& info);
   Napi::Value Put(const Napi::CallbackInfo& info);
+  Napi::Value PutFor(const Napi::CallbackInfo& info, const Record& record);
   Napi::Value PutScratch(const Napi::CallbackInfo& info);
   Napi::Value Take(const Napi::CallbackInfo& info);
   Napi::Value TakenRecord(const Napi::CallbackInfo& info);
@@ -50,9 +52,11 @@ class RingObject : public Napi::ObjectWrap<RingObject> {
   Napi::Value WriteOffTasks(const Napi::CallbackInfo& info);
   Napi::Value IsEmpty(const Napi::CallbackInfo& info);
 
-  [[nodiscard]] Ring ring() const { return Ring(block_.get()); }
+  [[nodiscard]] Ring ring(double grace_ms = 0) const {
+    return Ring(block_.get(), grace_ms);
+  }
   [[nodiscard]] Tasks tasks() const { return Tasks(block_.get()); }
-  void Keep(std::shared_ptr<ShareableMemory> memory, RingBlock* block);
+  void Keep(ShareableMemory memory, RingBlock* block);
   void Sit();
   Word* Counter();
 

@@ -13,6 +13,7 @@ namespace {
 
 #if defined(__linux__)
 
+// nullptr if there is none yet, or if the call is refused.
 RobustHead* RegisteredHead() {
   RobustHead* head = nullptr;
   size_t size = 0;
@@ -20,25 +21,65 @@ RobustHead* RegisteredHead() {
   return head;
 }
 
-// musl registers the list of a thread with its first robust mutex.
-void UseRobustMutex() {
-  pthread_mutex_t mutex;
-  pthread_mutexattr_t attributes;
-  pthread_mutexattr_init(&attributes);
-  pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
-  pthread_mutex_init(&mutex, &attributes);
-  pthread_mutex_lock(&mutex);
-  pthread_mutex_unlock(&mutex);
-  pthread_mutex_destroy(&mutex);
-  pthread_mutexattr_destroy(&attributes);
+class RobustMutex {
+ public:
+  RobustMutex() {
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+    is_locked_ = pthread_mutex_init(&mutex_, &attributes) == 0 &&
+                 pthread_mutex_lock(&mutex_) == 0;
+    pthread_mutexattr_destroy(&attributes);
+  }
+  ~RobustMutex() {
+    if (!is_locked_) return;
+    pthread_mutex_unlock(&mutex_);
+    pthread_mutex_destroy(&mutex_);
+  }
+  RobustMutex(const RobustMutex&) = delete;
+  RobustMutex& operator=(const RobustMutex&) = delete;
+
+#if defined(__GLIBC__)
+  // It is the first link of the list, and points back to the head.
+  RobustHead* FindHead() {
+    if (!is_locked_) return nullptr;
+    const auto& link = mutex_.__data.__list;
+    auto* head = reinterpret_cast<RobustHead*>(link.__prev);
+    const auto offset = reinterpret_cast<const char*>(&mutex_.__data.__lock) -
+                        reinterpret_cast<const char*>(&link.__next);
+    const bool is_head =
+        head->first == &link.__next && head->word_offset == offset;
+    return is_head ? head : nullptr;
+  }
+#else
+  RobustHead* FindHead() { return nullptr; }
+#endif
+
+ private:
+  pthread_mutex_t mutex_;
+  bool is_locked_ = false;
+};
+
+// For a kernel or a sandbox without robust futexes: nobody looks at the list.
+RobustHead* UnregisteredHead() {
+  static thread_local RobustHead head{&head, -32, nullptr};
+  return &head;
 }
 
 RobustHead* HeadOfThisThread() {
   RobustHead* head = RegisteredHead();
   if (head != nullptr) return head;
-  UseRobustMutex();
-  return RegisteredHead();
+  // musl registers the list of a thread with its first robust mutex.
+  RobustMutex mutex;
+  head = RegisteredHead();
+  if (head != nullptr) return head;
+  head = mutex.FindHead();
+  const bool is_registered =
+      head != nullptr && syscall(SYS_set_robust_list, head, sizeof *head) == 0;
+  return is_registered ? head : UnregisteredHead();
 }
+
+bool IsRefused(const RobustHead* head) { return head == UnregisteredHead(); }
 
 #else
 
@@ -48,11 +89,17 @@ RobustHead* HeadOfThisThread() {
   return &head;
 }
 
+bool IsRefused(const RobustHead* /*head*/) { return false; }
+
 #endif
 
+// The lowest bit of a pointer says that the lock inherits priorities, which is
+// the C library's business.
 RobustLink* LinkAt(void* next) {
-  return reinterpret_cast<RobustLink*>(static_cast<char*>(next) -
-                                       offsetof(RobustLink, next));
+  constexpr uintptr_t kInheritsPriority = 1;
+  const auto address = reinterpret_cast<uintptr_t>(next) & ~kInheritsPriority;
+  // NOLINTNEXTLINE(performance-no-int-to-ptr)
+  return reinterpret_cast<RobustLink*>(address - offsetof(RobustLink, next));
 }
 
 }  // namespace
@@ -62,8 +109,10 @@ RobustList RobustList::OfThisThread() {
   return RobustList(head);
 }
 
+bool RobustList::is_refused() const { return IsRefused(head_); }
+
 void RobustList::Renew() {
-  RobustHead* head = HeadOfThisThread();
+  RobustHead* head = OfThisThread().head();
   head->first = head;
   head->pending = nullptr;
 }
@@ -87,6 +136,16 @@ void RobustList::Remove(RobustLink* link) {
   // Be it the head or another link: a pointer to the next comes first.
   *static_cast<void**>(previous) = next;
   InThisOrder();
+}
+
+void RobustList::RemoveWithin(const void* memory, size_t length) {
+  const auto begin = reinterpret_cast<uintptr_t>(memory);
+  for (void* next = head_->first; next != head_;) {
+    RobustLink* link = LinkAt(next);
+    next = link->next;
+    const auto address = reinterpret_cast<uintptr_t>(link);
+    if (address >= begin && address - begin < length) Remove(link);
+  }
 }
 
 ptrdiff_t RobustWordOffset() {

@@ -57,8 +57,13 @@ class RobustList {
 
   void Add(RobustLink* link);
   void Remove(RobustLink* link);
+  // Takes out all links that lie in this memory, which is about to be unmapped:
+  // the kernel, and whoever changes the list, would follow them there.
+  void RemoveWithin(const void* memory, size_t length);
 
   [[nodiscard]] RobustHead* head() const { return head_; }
+  // Whether the kernel could know of the list, and something keeps it from it.
+  [[nodiscard]] bool is_refused() const;
 
  private:
   explicit RobustList(RobustHead* head) : head_(head) {}

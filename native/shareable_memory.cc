@@ -9,6 +9,9 @@
 #include <atomic>
 #include <cerrno>
 #include <string>
+#include <utility>
+
+#include "robust_list.h"
 
 namespace truefork {
 
@@ -25,14 +28,14 @@ std::atomic<int> descriptors;
 bool MayKeepDescriptor() {
   constexpr rlim_t kShare = 4;
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return false;
-  return static_cast<rlim_t>(descriptors.load()) < limit.rlim_cur / kShare;
+  return getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
+         static_cast<rlim_t>(descriptors.load()) < limit.rlim_cur / kShare;
 }
 
 // Beyond the limit it would be a signal.
 bool MayBeFile(size_t length) {
   rlimit limit{};
-  return getrlimit(RLIMIT_FSIZE, &limit) == 0 && length <= limit.rlim_cur;
+  return getrlimit(RLIMIT_FSIZE, &limit) != 0 || length <= limit.rlim_cur;
 }
 
 // New memory without a name. -1 and errno.
@@ -76,44 +79,78 @@ bool HasSealedSize(int fd) {
 #endif
 }
 
+// New memory of that length. A descriptor, or a negative errno.
+int MakeFileOf(size_t length) {
+  if (!MayKeepDescriptor()) return -EMFILE;
+  if (!MayBeFile(length)) return -EFBIG;
+  const int fd = MakeFile();
+  if (fd < 0) return -errno;
+  if (ftruncate(fd, static_cast<off_t>(length)) == 0 && SealSize(fd)) return fd;
+  const int error = -errno;
+  close(fd);
+  return error;
+}
+
 // The descriptor becomes the memory's, unless it returns false and errno.
 bool MapFile(int fd, ShareableMemory* memory) {
   struct stat status {};
   if (fstat(fd, &status) != 0) return false;
-  const auto length = static_cast<size_t>(status.st_size);
-  void* address = mmap(nullptr, length, PROT_READ | PROT_WRITE,
-                       MAP_SHARED | MAP_NORESERVE, fd, 0);
+  void* address =
+      mmap(nullptr, static_cast<size_t>(status.st_size), PROT_READ | PROT_WRITE,
+           MAP_SHARED | MAP_NORESERVE, fd, 0);
   if (address == MAP_FAILED) return false;
-  *memory = {address, length, fd, status.st_dev, status.st_ino};
-  descriptors++;
+  *memory = ShareableMemory(address, fd, status);
   return true;
-}
-
-bool MapNewFile(size_t length, ShareableMemory* memory) {
-  if (!MayKeepDescriptor() || !MayBeFile(length)) return false;
-  const int fd = MakeFile();
-  if (fd < 0) return false;
-  if (ftruncate(fd, static_cast<off_t>(length)) == 0 && SealSize(fd) &&
-      MapFile(fd, memory))
-    return true;
-  close(fd);
-  return false;
 }
 
 }  // namespace
 
-bool ShareableMemory::HasDescriptor() const {
+ShareableMemory::ShareableMemory(void* address, int fd, const struct stat& file)
+    : address_(address),
+      length_(static_cast<size_t>(file.st_size)),
+      fd_(fd),
+      device_(file.st_dev),
+      inode_(file.st_ino) {
+  descriptors++;
+}
+
+int ShareableMemory::descriptor() const {
   struct stat now {};
-  return fd >= 0 && fstat(fd, &now) == 0 && now.st_dev == device &&
-         now.st_ino == inode;
+  if (fd_ < 0) return fd_;
+  // Somebody may have closed it, and its number may be something else.
+  return fstat(fd_, &now) == 0 && IsOf(now) ? fd_ : -EBADF;
+}
+
+bool ShareableMemory::IsOf(const struct stat& file) const {
+  return fd_ >= 0 && device_ == file.st_dev && inode_ == file.st_ino;
+}
+
+int ShareableMemory::Unmap() {
+  if (address_ == nullptr) return 0;
+  RobustList::OfThisThread().RemoveWithin(address_, length_);
+  if (descriptor() >= 0) close(fd_);
+  if (fd_ >= 0) descriptors--;
+  fd_ = -EBADF;
+  return munmap(std::exchange(address_, nullptr), length_);
+}
+
+void ShareableMemory::Swap(ShareableMemory* other) {
+  std::swap(address_, other->address_);
+  std::swap(length_, other->length_);
+  std::swap(fd_, other->fd_);
+  std::swap(device_, other->device_);
+  std::swap(inode_, other->inode_);
 }
 
 bool MapNew(size_t length, ShareableMemory* memory) {
-  if (MapNewFile(length, memory)) return true;
+  const int fd = MakeFileOf(length);
+  if (fd >= 0 && MapFile(fd, memory)) return true;
+  const int why = fd >= 0 ? -errno : fd;
+  if (fd >= 0) close(fd);
   void* address = mmap(nullptr, length, PROT_READ | PROT_WRITE,
                        MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (address == MAP_FAILED) return false;
-  *memory = {address, length};
+  *memory = ShareableMemory(address, length, why);
   return true;
 }
 
@@ -123,14 +160,6 @@ bool MapReceived(int fd, ShareableMemory* memory) {
   if (HasSealedSize(fd) && status.st_size > 0) return MapFile(fd, memory);
   errno = EINVAL;
   return false;
-}
-
-int Unmap(ShareableMemory* memory) {
-  if (memory->fd >= 0) descriptors--;
-  if (memory->HasDescriptor()) close(memory->fd);
-  const int returned = munmap(memory->address, memory->length);
-  *memory = {};
-  return returned;
 }
 
 }  // namespace truefork

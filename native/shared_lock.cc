@@ -38,8 +38,18 @@ int32_t LockerId() {
   return id;
 }
 
+bool Patience::Commit() const {
+  if (cancelled == nullptr) return until.IsNever();
+  int32_t waiting = kWaiting;
+  return cancelled->compare_exchange_strong(waiting, kCommitted);
+}
+
 bool Patience::SleepOn(Watched* watched, size_t count) const {
-  if (cancelled != nullptr) watched[count++] = {cancelled, 0};
+  if (cancelled != nullptr) {
+    const int32_t state = cancelled->load();
+    // One that changes in this moment ends the sleep before it begins.
+    watched[count++] = {cancelled, state == kCommitted ? state : kWaiting};
+  }
   return Sleep(watched, count, until);
 }
 
@@ -49,6 +59,8 @@ SharedLock::SharedLock(LockBlock* block)
                                     RobustWordOffset())) {}
 
 bool SharedLock::is_held() const { return OwnerOf(word_->load()) != 0; }
+
+int32_t SharedLock::holder() const { return OwnerOf(word_->load()); }
 
 bool SharedLock::List(RobustList list) {
   if (block_->is_signal.load() != 0) return false;

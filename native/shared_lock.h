@@ -41,23 +41,29 @@ enum class Outcome : int32_t {
 };
 
 // What ends a wait early: the time, or another thread of this process that
-// changes `*cancelled` from 0 and wakes it.
+// changes `*cancelled` and wakes it.
 struct Patience {
   enum : int32_t {
     kWaiting,
     kCancelled,
-    kAbandoned  // and what was waited for may not be mapped any more
+    kAbandoned,  // and what was waited for may not be mapped any more
+    kCommitted   // it has something in hand and cannot be cancelled any more
   };
 
   Moment until = Moment::Never();
   Word* cancelled = nullptr;
 
   [[nodiscard]] bool IsCancelled() const {
-    return cancelled != nullptr && cancelled->load() != kWaiting;
+    if (cancelled == nullptr) return false;
+    const int32_t state = cancelled->load();
+    return state == kCancelled || state == kAbandoned;
   }
   [[nodiscard]] bool IsAbandoned() const {
     return cancelled != nullptr && cancelled->load() == kAbandoned;
   }
+  // From here on only the end of the thread ends the wait. False if it was
+  // cancelled before, or if nobody could end it but the time.
+  [[nodiscard]] bool Commit() const;
   // Sleeps on the words, of which there are `count`, and room for one more.
   // Returns what Sleep() does.
   bool SleepOn(Watched* watched, size_t count) const;
@@ -69,6 +75,8 @@ class SharedLock {
 
   // Whether anybody holds it, who is alive.
   [[nodiscard]] bool is_held() const;
+  // The id of the thread that does, or 0.
+  [[nodiscard]] int32_t holder() const;
 
   // For the calling thread, which must not hold it. `is_listed` says whether
   // the kernel will give it to the next should the thread end.

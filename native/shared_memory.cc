@@ -4,9 +4,12 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <uv.h>
 
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
+#include <utility>
 
 #include "result.h"
 #include "shareable_memory.h"
@@ -17,7 +20,8 @@ namespace {
 
 // What an ArrayBuffer lies over. Deleted by the buffer's finalizer, which may
 // run long after munmap().
-struct Mapping : ShareableMemory {
+struct Mapping {
+  ShareableMemory memory;
   // Weak.
   napi_ref buffer = nullptr;
 };
@@ -32,15 +36,11 @@ Mappings& MappingsOfThread() {
   return *mappings;
 }
 
-int Release(Mapping* mapping) {
-  MappingsOfThread().erase(mapping->address);
-  return Unmap(mapping);
-}
-
 // Nothing refers to the memory any more.
 void Finalize(napi_env env, void* /*data*/, void* hint) {
   auto* mapping = static_cast<Mapping*>(hint);
-  if (mapping->address != nullptr) Release(mapping);
+  if (mapping->memory.address() != nullptr)
+    MappingsOfThread().erase(mapping->memory.address());
   if (mapping->buffer != nullptr) napi_delete_reference(env, mapping->buffer);
   delete mapping;
 }
@@ -50,19 +50,20 @@ size_t Size(const Napi::Value& value) {
 }
 
 // An ArrayBuffer over memory that was mapped, or a negative errno.
-Napi::Value BufferOver(Napi::Env env, const ShareableMemory& memory) {
-  auto* mapping = new Mapping{memory};
+Napi::Value BufferOver(Napi::Env env, ShareableMemory memory) {
+  auto* mapping = new Mapping{std::move(memory)};
+  void* address = mapping->memory.address();
   napi_value buffer = nullptr;
-  if (napi_create_external_arraybuffer(env, mapping->address, mapping->length,
+  if (napi_create_external_arraybuffer(env, address, mapping->memory.length(),
                                        Finalize, mapping, &buffer) != napi_ok) {
     // A build of V8 that wants all buffers in a range of addresses of its own.
-    Unmap(mapping);
     delete mapping;
     errno = ENOTSUP;
     return Result(env, -1);
   }
-  if (mapping->fd >= 0) napi_create_reference(env, buffer, 0, &mapping->buffer);
-  MappingsOfThread().emplace(mapping->address, mapping);
+  if (mapping->memory.descriptor() >= 0)
+    napi_create_reference(env, buffer, 0, &mapping->buffer);
+  MappingsOfThread().emplace(address, mapping);
   return {env, buffer};
 }
 
@@ -76,7 +77,7 @@ Napi::Value Map(const Napi::CallbackInfo& info) {
   void* address =
       mmap(nullptr, length, Int(info, 1), Int(info, 2), Int(info, 3), offset);
   if (address == MAP_FAILED) return Result(env, -1);
-  return BufferOver(env, {address, length});
+  return BufferOver(env, ShareableMemory(address, length));
 }
 
 // mapShareable(length): new memory that has a descriptor, if there may be one
@@ -85,32 +86,31 @@ Napi::Value MapShareable(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   ShareableMemory memory;
   if (!MapNew(Size(info[0]), &memory)) return Result(env, -1);
-  return BufferOver(env, memory);
+  return BufferOver(env, std::move(memory));
 }
 
-// descriptorOfMapping(ArrayBuffer): the descriptor, or -EBADF: it has none.
+// descriptorOfMapping(ArrayBuffer): the descriptor, or a negative errno: it has
+// none, and why.
 Napi::Value DescriptorOfMapping(const Napi::CallbackInfo& info) {
   const auto found =
       MappingsOfThread().find(info[0].As<Napi::ArrayBuffer>().Data());
-  const bool has_one =
-      found != MappingsOfThread().end() && found->second->HasDescriptor();
-  return Napi::Number::New(info.Env(), has_one ? found->second->fd : -EBADF);
+  const bool is_mapped = found != MappingsOfThread().end();
+  return Napi::Number::New(
+      info.Env(), is_mapped ? found->second->memory.descriptor() : -EBADF);
 }
 
 // The buffer over memory that this thread has mapped already, or null.
-napi_value FindBuffer(Napi::Env env, const struct stat& memory) {
+napi_value FindBuffer(Napi::Env env, const struct stat& file) {
   for (const auto& entry : MappingsOfThread()) {
     const Mapping* mapping = entry.second;
-    if (mapping->fd < 0 || mapping->device != memory.st_dev ||
-        mapping->inode != memory.st_ino)
-      continue;
+    if (!mapping->memory.IsOf(file)) continue;
     napi_value buffer = nullptr;
     napi_get_reference_value(env, mapping->buffer, &buffer);
     void* data = nullptr;
     size_t length = 0;
     if (buffer != nullptr &&
         napi_get_arraybuffer_info(env, buffer, &data, &length) == napi_ok &&
-        data == mapping->address)
+        data == mapping->memory.address())
       return buffer;
   }
   return nullptr;
@@ -132,21 +132,68 @@ Napi::Value MapDescriptor(const Napi::CallbackInfo& info) {
   }
   ShareableMemory memory;
   if (!MapReceived(fd, &memory)) return Result(env, -1);
-  return BufferOver(env, memory);
+  return BufferOver(env, std::move(memory));
 }
 
-// munmap(ArrayBuffer): from here on the buffer has no bytes.
+// Memory that a request may still use that was under way when its buffer was
+// unmapped: libuv's threads and the kernel know nothing but the address. It
+// stays mapped until no request is under way, or until the buffer is garbage,
+// which it is not as long as a request has it. Deleted by the finalizer.
+struct Retired {
+  ShareableMemory memory;
+};
+
+std::unordered_set<Retired*>& RetiredOfThread() {
+  thread_local auto* retired = new std::unordered_set<Retired*>;
+  return *retired;
+}
+
+void FinalizeRetired(napi_env /*env*/, void* data, void* /*hint*/) {
+  auto* retired = static_cast<Retired*>(data);
+  RetiredOfThread().erase(retired);
+  delete retired;
+}
+
+bool IsRequestUnderWay(napi_env env) {
+  uv_loop_t* loop = nullptr;
+  napi_get_uv_event_loop(env, &loop);
+  return loop->active_reqs.count > 0;
+}
+
+void Retire(napi_env env, napi_value buffer, ShareableMemory memory) {
+  auto* retired = new Retired{std::move(memory)};
+  RetiredOfThread().insert(retired);
+  napi_add_finalizer(env, buffer, retired, FinalizeRetired, nullptr, nullptr);
+}
+
+// unmapRetired(): how many have to stay mapped
+Napi::Value UnmapRetired(const Napi::CallbackInfo& info) {
+  auto& all = RetiredOfThread();
+  if (!IsRequestUnderWay(info.Env())) {
+    for (Retired* retired : all) retired->memory.Unmap();
+    all.clear();
+  }
+  return Napi::Number::New(info.Env(), static_cast<double>(all.size()));
+}
+
+// munmap(ArrayBuffer, whether others than truefork have it): from here on the
+// buffer has no bytes.
 Napi::Value UnmapBuffer(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
   auto buffer = info[0].As<Napi::ArrayBuffer>();
+  const bool is_public = info[1].As<Napi::Boolean>();
   const auto found = MappingsOfThread().find(buffer.Data());
   if (found == MappingsOfThread().end()) {
     errno = EINVAL;
-    return Result(info.Env(), -1);
+    return Result(env, -1);
   }
-  // First unmapped: a finalizer that comes with the detaching finds that done.
-  const Napi::Value result = Result(info.Env(), Release(found->second));
+  // First of all: a finalizer that comes with the detaching finds that done.
+  ShareableMemory memory = std::move(found->second->memory);
+  MappingsOfThread().erase(found);
   buffer.Detach();
-  return result;
+  if (!is_public || !IsRequestUnderWay(env)) return Result(env, memory.Unmap());
+  Retire(env, buffer, std::move(memory));
+  return Result(env, 0);
 }
 
 std::string Name(const Napi::CallbackInfo& info) {
@@ -177,6 +224,8 @@ Napi::Value Truncate(const Napi::CallbackInfo& info) {
 void RegisterSharedMemory(Napi::Env env, Napi::Object exports) {
   exports["mmap"] = Napi::Function::New<Map>(env, "mmap");
   exports["munmap"] = Napi::Function::New<UnmapBuffer>(env, "munmap");
+  exports["unmapRetired"] =
+      Napi::Function::New<UnmapRetired>(env, "unmapRetired");
   exports["mapShareable"] =
       Napi::Function::New<MapShareable>(env, "mapShareable");
   exports["descriptorOfMapping"] =

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "ancillary.h"
+#include "elements.h"
 #include "result.h"
 
 namespace truefork {
@@ -75,15 +76,40 @@ class Sharer {
   // Takes the descriptors.
   void Keep(const std::string& token, std::vector<int> fds) {
     const std::lock_guard<std::mutex> lock(lock_);
-    kept_.emplace(token, std::move(fds));
+    kept_.emplace(token, Kept{std::move(fds), kNoGroup});
   }
 
   void Forget(const std::string& token) {
     const std::lock_guard<std::mutex> lock(lock_);
     const auto found = kept_.find(token);
     if (found == kept_.end()) return;
-    CloseAll(found->second);
+    CloseAll(found->second.fds);
     kept_.erase(found);
+  }
+
+  void Group(const std::string& token, uint32_t group) {
+    const std::lock_guard<std::mutex> lock(lock_);
+    const auto found = kept_.find(token);
+    if (found != kept_.end()) found->second.group = group;
+  }
+
+  bool HasGroup(uint32_t group) {
+    const std::lock_guard<std::mutex> lock(lock_);
+    return std::any_of(kept_.begin(), kept_.end(), [group](const auto& entry) {
+      return entry.second.group == group;
+    });
+  }
+
+  void ForgetGroup(uint32_t group) {
+    const std::lock_guard<std::mutex> lock(lock_);
+    for (auto entry = kept_.begin(); entry != kept_.end();) {
+      if (entry->second.group != group) {
+        ++entry;
+        continue;
+      }
+      CloseAll(entry->second.fds);
+      entry = kept_.erase(entry);
+    }
   }
 
   void Hold() { lock_.lock(); }
@@ -91,7 +117,7 @@ class Sharer {
 
   // In a forked child, whose parent goes on with all this; after Hold().
   void CloseEverything() {
-    for (const auto& entry : kept_) CloseAll(entry.second);
+    for (const auto& entry : kept_) CloseAll(entry.second.fds);
     CloseAll(clients_);
     close(listener_);
   }
@@ -150,7 +176,7 @@ class Sharer {
       Send(client, kUnknown, nullptr, 0);
       return;
     }
-    const std::vector<int>& fds = found->second;
+    const std::vector<int>& fds = found->second.fds;
     for (size_t done = 0; done < fds.size(); done += kMostDescriptors) {
       const size_t count = std::min(kMostDescriptors, fds.size() - done);
       // It may come again.
@@ -166,9 +192,17 @@ class Sharer {
     return SendWithDescriptors(client, &part, 1, fds, count, MSG_DONTWAIT) == 1;
   }
 
+  struct Kept {
+    std::vector<int> fds;
+    // Descriptors of one group are given up together.
+    uint32_t group;
+  };
+
+  static constexpr uint32_t kNoGroup = 0;
+
   int listener_;
   std::mutex lock_;
-  std::unordered_map<std::string, std::vector<int>> kept_;
+  std::unordered_map<std::string, Kept> kept_;
   // In the order in which they came. Only the thread changes it.
   std::vector<int> clients_;
 };
@@ -190,15 +224,14 @@ Napi::Value Start(const Napi::CallbackInfo& info) {
 
 std::string TokenOf(const Napi::CallbackInfo& info) {
   const Bytes bytes = BytesOf(info[0]);
-  return {reinterpret_cast<const char*>(bytes.data), bytes.size};
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 // keepToShare(token, Int32Array of descriptors): duplicates of them.
 Napi::Value Keep(const Napi::CallbackInfo& info) {
-  auto fds = info[1].As<Napi::Int32Array>();
   std::vector<int> copies;
-  for (size_t i = 0; i < fds.ElementLength(); i++) {
-    const int copy = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
+  for (const int fd : IntsOf(info[1])) {
+    const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (copy < 0) {
       const int error = errno;
       CloseAll(copies);
@@ -213,6 +246,28 @@ Napi::Value Keep(const Napi::CallbackInfo& info) {
 
 Napi::Value Forget(const Napi::CallbackInfo& info) {
   if (the_sharer != nullptr) the_sharer->Forget(TokenOf(info));
+  return info.Env().Undefined();
+}
+
+uint32_t GroupOf(const Napi::Value& value) {
+  return value.As<Napi::Number>().Uint32Value();
+}
+
+// groupToShare(token, group): not 0
+Napi::Value Group(const Napi::CallbackInfo& info) {
+  if (the_sharer != nullptr) the_sharer->Group(TokenOf(info), GroupOf(info[1]));
+  return info.Env().Undefined();
+}
+
+// hasGroupToShare(group): whether somebody has yet to come for some of it
+Napi::Value HasGroup(const Napi::CallbackInfo& info) {
+  const bool has =
+      the_sharer != nullptr && the_sharer->HasGroup(GroupOf(info[0]));
+  return Napi::Boolean::New(info.Env(), has);
+}
+
+Napi::Value ForgetGroup(const Napi::CallbackInfo& info) {
+  if (the_sharer != nullptr) the_sharer->ForgetGroup(GroupOf(info[0]));
   return info.Env().Undefined();
 }
 
@@ -244,6 +299,10 @@ void RegisterSharer(Napi::Env env, Napi::Object exports) {
   exports["startSharer"] = Function::New<Start>(env, "startSharer");
   exports["keepToShare"] = Function::New<Keep>(env, "keepToShare");
   exports["forgetToShare"] = Function::New<Forget>(env, "forgetToShare");
+  exports["groupToShare"] = Function::New<Group>(env, "groupToShare");
+  exports["hasGroupToShare"] = Function::New<HasGroup>(env, "hasGroupToShare");
+  exports["forgetGroupToShare"] =
+      Function::New<ForgetGroup>(env, "forgetGroupToShare");
   exports["holdSharer"] = Function::New<Hold>(env, "holdSharer");
   exports["releaseSharer"] = Function::New<Release>(env, "releaseSharer");
   exports["abandonSharer"] = Function::New<Abandon>(env, "abandonSharer");

@@ -10,6 +10,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
+
+#include "v8_workers.h"
 #endif
 
 namespace truefork {
@@ -45,13 +48,29 @@ bool Sleeps(int id) {
   return name_end == nullptr || strncmp(name_end, ") S", 3) == 0;
 }
 
-bool AwaitsEvents(int id) {
+constexpr long kUnknown = -1;
+constexpr long kNone = -2;
+
+// The system call that a thread is in.
+long SystemCallOf(int id) {
   Text text;
-  if (!ReadAbout(id, "syscall", text)) return Sleeps(id);
+  if (!ReadAbout(id, "syscall", text)) return kUnknown;
   // "number arguments …", or "running".
   char* end = nullptr;
   const long number = strtol(text, &end, kDecimal);
-  if (end == text) return false;
+  return end == text ? kNone : number;
+}
+
+// An emulator has the calls of another processor, and shows those of its host.
+bool NumbersAreOurs() {
+  static const bool are_ours =
+      SystemCallOf(static_cast<int>(syscall(SYS_gettid))) == SYS_read;
+  return are_ours;
+}
+
+bool AwaitsEvents(int id) {
+  const long number = SystemCallOf(id);
+  if (number == kUnknown || !NumbersAreOurs()) return Sleeps(id);
 #if defined(SYS_epoll_wait)
   if (number == SYS_epoll_wait) return true;
 #endif
@@ -83,21 +102,36 @@ std::vector<int> OtherThreads() {
   return threads;
 }
 
-// Node starts its scheduler before any other thread. A forked child has none.
+// Node starts its scheduler, and then V8's workers: of the threads before the
+// first of these it is the last that waits for events. (A library that was
+// loaded before Node, an allocator or a profiler, may have started others.)
+int LastToAwaitEventsBefore(const std::vector<pid_t>& workers) {
+  const std::vector<int> threads = OtherThreads();
+  const auto first = std::find_first_of(threads.begin(), threads.end(),
+                                        workers.begin(), workers.end());
+  for (auto thread = first; thread != threads.begin();)
+    if (AwaitsEvents(*--thread)) return *thread;
+  return first == threads.begin() ? 0 : *std::prev(first);
+}
+
+// A forked child has none.
 int Scheduler() {
   static const pid_t with_scheduler = getpid();
   if (with_scheduler != getpid()) return 0;
   static int scheduler = 0;
-  if (scheduler == 0) {
-    const std::vector<int> threads = OtherThreads();
-    if (!threads.empty()) scheduler = threads.front();
-  }
-  return scheduler;
+  if (scheduler != 0) return scheduler;
+  const int found = LastToAwaitEventsBefore(ParkedWorkers());
+  // Not for good: it may be awake, and be found the next time.
+  if (AwaitsEvents(found)) scheduler = found;
+  return found;
 }
+
+int restless = 0;
 
 }  // namespace
 
 SleepingThreads::SleepingThreads(int workers) {
+  restless = 0;
   const int scheduler = Scheduler();
   if (scheduler != 0) are_all_ = Add(scheduler);
   if (workers == 0 || !are_all_) return;
@@ -106,16 +140,22 @@ SleepingThreads::SleepingThreads(int workers) {
   are_all_ = workers <= 0;
 }
 
+int RestlessThread() { return restless; }
+
 // Counts the runs first: one that runs in between is not asleep then.
 bool SleepingThreads::Add(int id) {
   threads_.push_back({id, RunsOf(id)});
-  return AwaitsEvents(id);
+  const bool sleeps = AwaitsEvents(id);
+  if (!sleeps) restless = id;
+  return sleeps;
 }
 
 bool SleepingThreads::SleptOn() const {
-  return std::all_of(
-      threads_.begin(), threads_.end(),
-      [](const Thread& thread) { return RunsOf(thread.id) == thread.runs; });
+  return std::all_of(threads_.begin(), threads_.end(),
+                     [](const Thread& thread) {
+                       restless = thread.id;
+                       return RunsOf(thread.id) == thread.runs;
+                     });
 }
 
 #else
@@ -123,6 +163,7 @@ bool SleepingThreads::SleptOn() const {
 // Elsewhere a process cannot see what its threads do.
 SleepingThreads::SleepingThreads(int) {}
 bool SleepingThreads::SleptOn() const { return true; }
+int RestlessThread() { return 0; }
 
 #endif
 

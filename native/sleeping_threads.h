@@ -11,8 +11,8 @@ namespace truefork {
 
 class SleepingThreads {
  public:
-  // Looks for Node's scheduler and so many Workers. Ask AreAll() whether all of
-  // them sleep.
+  // Looks for Node's scheduler and so many Workers, while V8's workers are
+  // parked. Ask AreAll() whether all of them sleep.
   explicit SleepingThreads(int workers);
 
   [[nodiscard]] bool AreAll() const { return are_all_; }
@@ -31,5 +31,9 @@ class SleepingThreads {
   std::vector<Thread> threads_;
   bool are_all_ = true;
 };
+
+// The id of the thread because of which they were not all asleep the last time;
+// 0 if that was not the reason.
+int RestlessThread();
 
 }  // namespace truefork

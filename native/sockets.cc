@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ancillary.h"
+#include "elements.h"
 #include "result.h"
 #include "socket_address.h"
 
@@ -134,55 +135,36 @@ Napi::Value IsListening(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), got == 0 && listens != 0);
 }
 
-// lookUp(host name): its first IPv4 address, or an error of libuv. Blocks.
-Napi::Value LookUp(const Napi::CallbackInfo& info) {
-  const std::string host = info[0].As<Napi::String>();
-  uv_loop_t* loop = nullptr;
-  napi_get_uv_event_loop(info.Env(), &loop);
-  addrinfo hints{};
-  hints.ai_family = AF_INET;
-  hints.ai_socktype = SOCK_STREAM;
-  uv_getaddrinfo_t request;
-  const int error =
-      uv_getaddrinfo(loop, &request, nullptr, host.c_str(), nullptr, &hints);
-  if (error != 0) return Napi::Number::New(info.Env(), error);
-  char text[INET_ADDRSTRLEN] = "";
-  uv_ip4_name(reinterpret_cast<sockaddr_in*>(request.addrinfo->ai_addr), text,
-              sizeof(text));
-  uv_freeaddrinfo(request.addrinfo);
-  return Napi::String::New(info.Env(), text);
-}
-
 // sendFds(fd, first bytes, second bytes, Int32Array of descriptors)
 Napi::Value SendFds(const Napi::CallbackInfo& info) {
   const Bytes first = BytesOf(info[1]);
   const Bytes second = BytesOf(info[2]);
-  iovec parts[] = {{first.data, first.size}, {second.data, second.size}};
-  auto fds = info[3].As<Napi::Int32Array>();
-  return Result(info.Env(),
-                SendWithDescriptors(Int(info, 0), parts, 2, fds.Data(),
-                                    fds.ElementLength(), 0));
+  iovec parts[] = {{first.data(), first.size()},
+                   {second.data(), second.size()}};
+  const std::span<int32_t> fds = IntsOf(info[3]);
+  return Result(info.Env(), SendWithDescriptors(Int(info, 0), parts, 2,
+                                                fds.data(), fds.size(), 0));
 }
 
 // receive(fd, bytes, offset, length, Int32Array out): recvmsg(2). `out` gets
 // how many descriptors came, and which; -EMFILE if some were lost, and then
 // none.
 Napi::Value Receive(const Napi::CallbackInfo& info) {
-  const auto at = [&](size_t i) {
-    return static_cast<size_t>(info[i].As<Napi::Number>().Int64Value());
-  };
+  const std::span<int32_t> out = IntsOf(info[4]);
+  Bytes part;
+  if (!PartOf(BytesOf(info[1]), info[2], info[3], &part) ||
+      out.size() <= kMostDescriptors)
+    return Result(info.Env(), -1);
   std::vector<int> fds;
   bool were_lost = false;
   const ssize_t received = ReceiveWithDescriptors(
-      Int(info, 0), BytesOf(info[1]).data + at(2), at(3), &fds, &were_lost, 0);
-  const int error = errno;
+      Int(info, 0), part.data(), part.size(), &fds, &were_lost, 0);
+  const Napi::Value result = Result(info.Env(), received);
   if (were_lost || !fds.empty()) {
-    auto out = info[4].As<Napi::Int32Array>();
     out[0] = were_lost ? -EMFILE : static_cast<int>(fds.size());
     for (size_t i = 0; i < fds.size(); i++) out[i + 1] = fds[i];
   }
-  errno = error;
-  return Result(info.Env(), received);
+  return result;
 }
 
 }  // namespace
@@ -199,7 +181,6 @@ void RegisterSockets(Napi::Env env, Napi::Object exports) {
   exports["getpeername"] = Function::New<PeerName>(env, "getpeername");
   exports["socketKind"] = Function::New<SocketKind>(env, "socketKind");
   exports["isListening"] = Function::New<IsListening>(env, "isListening");
-  exports["lookUp"] = Function::New<LookUp>(env, "lookUp");
   exports["sendFds"] = Function::New<SendFds>(env, "sendFds");
   exports["receive"] = Function::New<Receive>(env, "receive");
 }

@@ -34,6 +34,11 @@ Napi::Value GetRobustHead(const Napi::CallbackInfo& info) {
   return Napi::ArrayBuffer::New(info.Env(), head, sizeof *head);
 }
 
+Napi::Value IsRobustListRefused(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(),
+                            RobustList::OfThisThread().is_refused());
+}
+
 Napi::Value RenewRobustList(const Napi::CallbackInfo& info) {
   RobustList::Renew();
   return info.Env().Undefined();
@@ -98,6 +103,7 @@ void RegisterSynchronize(Napi::Env env, Napi::Object exports) {
   exports["lockerId"] = Function::New<GetLockerId>(env);
   exports["robustWordOffset"] = Function::New<GetRobustWordOffset>(env);
   exports["robustHead"] = Function::New<GetRobustHead>(env);
+  exports["isRobustListRefused"] = Function::New<IsRobustListRefused>(env);
   exports["renewRobustList"] = Function::New<RenewRobustList>(env);
   exports["addressOf"] = Function::New<AddressOf>(env);
   exports["acquireLock"] = Function::New<AcquireLock>(env);

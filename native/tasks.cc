@@ -33,6 +33,8 @@ int Tasks::Sit() {
   return kNoSeat;
 }
 
+void Tasks::GetUp(int seat) { SharedLock(&block_->seats[seat]).Release(true); }
+
 bool Tasks::IsTaken(int seat) const {
   return SharedLock(&block_->seats[seat]).is_held();
 }

@@ -14,9 +14,11 @@ class Tasks {
 
   explicit Tasks(RingBlock* block) : block_(block) {}
 
-  // For the calling thread, until it ends. kNoSeat if all are taken: then lost
-  // tasks are not noticed any more.
+  // For the calling thread, until it gets up or ends. kNoSeat if all are taken:
+  // then lost tasks are not noticed any more.
   int Sit();
+  // The calling thread's seat. What it has taken and not done is lost.
+  void GetUp(int seat);
   // How many tasks the process on this seat has taken, less those it has done.
   Word* taken(int seat) { return &block_->seats[seat].count; }
   // How many records it has yet to put.

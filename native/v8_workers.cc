@@ -5,6 +5,10 @@
 #include "v8_workers.h"
 
 #include <pthread.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include <atomic>
 #include <cerrno>
@@ -23,8 +27,17 @@ namespace {
 
 struct Place {
   sigjmp_buf context;
+  pid_t thread;
   pid_t* stack_owner;
 };
+
+pid_t ThreadId() {
+#if defined(__linux__)
+  return static_cast<pid_t>(syscall(SYS_gettid));
+#else
+  return 0;  // nobody asks
+#endif
+}
 
 // One attempt to park every worker. Its tasks share it: a task that comes late,
 // when the attempt was given up, finds it over and parks nowhere.
@@ -41,6 +54,7 @@ struct CarPark {
 // Free of objects with destructors: it is left by a jump in one process and
 // returns in the other.
 __attribute__((noinline)) void Park(CarPark* park, Place* place) {
+  place->thread = ThreadId();
   place->stack_owner = StackOwner();
   if (sigsetjmp(place->context, 1) != 0) return;  // the child's new thread
   const auto all = static_cast<int32_t>(park->places.size());
@@ -86,6 +100,12 @@ int ParkWorkers(int slice_ms) {
   const Watched full{&current->full, 0};
   Sleep(&full, 1, Moment::In(slice_ms));
   return current->full.load() == 1 ? 0 : -EINPROGRESS;
+}
+
+std::vector<pid_t> ParkedWorkers() {
+  std::vector<pid_t> threads;
+  for (const Place& place : current->places) threads.push_back(place.thread);
+  return threads;
 }
 
 void UnparkWorkers() {

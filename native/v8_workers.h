@@ -6,6 +6,10 @@
 // happened; whatever V8 had queued or promised still comes true.
 #pragma once
 
+#include <sys/types.h>
+
+#include <vector>
+
 namespace truefork {
 
 // Asks V8's workers to park, if nobody has yet, and waits up to `slice_ms`.
@@ -13,6 +17,9 @@ namespace truefork {
 // handle its interrupts (a worker may be waiting for this thread to collect
 // garbage) and call again.
 int ParkWorkers(int slice_ms);
+
+// The ids of the threads that are parked.
+std::vector<pid_t> ParkedWorkers();
 
 // In the parent, or when the fork is given up: the workers go on.
 void UnparkWorkers();

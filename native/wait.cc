@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #endif
 
+#include "elements.h"
 #include "result.h"
 
 namespace truefork {
@@ -27,13 +28,15 @@ double Microseconds(const timeval& time) {
 Napi::Value Wait4(const Napi::CallbackInfo& info) {
   const pid_t pid = Int(info, 0);
   const int options = Int(info, 1);
-  auto out = info[2].As<Napi::Float64Array>();
+  const std::span<double> out = NumbersOf(info[2]);
+  constexpr size_t kNumbers = 10;
+  if (out.size() < kNumbers) return Napi::Number::New(info.Env(), -EFAULT);
   int status = 0;
   rusage usage{};
   const pid_t reaped =
       Retry([&] { return wait4(pid, &status, options, &usage); });
   if (reaped > 0) {
-    const double numbers[] = {
+    const double numbers[kNumbers] = {
         static_cast<double>(status),
         Microseconds(usage.ru_utime),
         Microseconds(usage.ru_stime),

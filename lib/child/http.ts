@@ -2,6 +2,7 @@
 // child's requests must not be written to them: they are at rest here.
 import type { Agent } from 'node:http';
 import { createRequire } from 'node:module';
+import { process } from '../originals.js';
 import { precompileForChildren } from '../posix/precompile.js';
 
 interface AgentInternals {
@@ -58,7 +59,7 @@ function likeNew(agent: object): object {
 }
 
 /** An agent that the program made itself stays: only the program can make another. */
-function forgetDispatcher(): void {
+function forgetDispatcher(parserIsPending: boolean): void {
   const globals = globalThis as unknown as Dispatchers;
   const agent = globals[DISPATCHER];
   const legacy = globals[LEGACY_DISPATCHER];
@@ -67,7 +68,7 @@ function forgetDispatcher(): void {
   if (legacy === agent) {
     globals[LEGACY_DISPATCHER] = globals[DISPATCHER];
   } else if (legacy.constructor.name === 'Agent') {
-    globals[LEGACY_DISPATCHER] = likeNew(legacy);
+    globals[LEGACY_DISPATCHER] = parserIsPending ? undefined : likeNew(legacy);
   } else if (legacy.constructor.name === 'Dispatcher1Wrapper') {
     const { constructor } = legacy as { constructor: new (agent: unknown) => object };
     globals[LEGACY_DISPATCHER] = new constructor(globals[DISPATCHER]);
@@ -75,9 +76,9 @@ function forgetDispatcher(): void {
 }
 
 /** Call it in the child. */
-export function forgetConnections(): void {
+export function forgetConnections(parserIsPending: boolean): void {
   forgetAgents();
-  forgetDispatcher();
+  forgetDispatcher(parserIsPending);
 }
 
 precompileForChildren(forgetConnections, forgetAgents, forgetDispatcher);

@@ -4,6 +4,8 @@ import type { Socket as DatagramSocket } from 'node:dgram';
 import { fstatSync } from 'node:fs';
 import type { Server, Socket } from 'node:net';
 import { ProcessError } from '../errors.js';
+import { precompileForChildren } from '../posix/precompile.js';
+import { hiddenKey, hiddenValue } from './hidden.js';
 import { assertDescriptor, assertType } from '../validate.js';
 
 /** What a child can be given to inherit: servers (net, http, https, tls), sockets, descriptors. */
@@ -13,12 +15,15 @@ interface WithHandle {
   _handle?: { fd?: number } | null;
 }
 
-/** Where node:dgram keeps the handle of a socket. */
-function datagramHandle(socket: object): { fd?: number } | undefined {
-  const state = Object.getOwnPropertySymbols(socket).find(
-    ({ description }) => description === 'state symbol',
-  );
-  return state && (Reflect.get(socket, state) as { handle?: { fd?: number } }).handle;
+/** The state that node:dgram keeps of a socket; undefined for other objects. */
+export function datagramState(socket: object): { handle?: { fd?: number } | null } | undefined {
+  return hiddenValue(socket, 'state symbol') as object | undefined;
+}
+
+/** The descriptor of a server or socket that has one. */
+export function descriptorIn(object: object): number | undefined {
+  const { handle } = datagramState(object) ?? { handle: (object as WithHandle)._handle };
+  return handle?.fd !== undefined && handle.fd >= 0 ? handle.fd : undefined;
 }
 
 /** @throws TypeError, SystemError `EBADF`, or ProcessError `ERR_TRUEFORK_CLOSED` if it has no descriptor (any more) */
@@ -29,15 +34,14 @@ export function descriptorOf(object: Inheritable): number {
     return object;
   }
   const isObject = typeof object === 'object' && object !== null;
-  const datagrams = isObject ? datagramHandle(object) : undefined;
   assertType(
-    datagrams !== undefined || (isObject && '_handle' in object),
+    isObject && ('_handle' in object || datagramState(object) !== undefined),
     'inherit',
     'an array of servers, sockets and file descriptors',
     object,
   );
-  const handle = datagrams ?? (object as WithHandle)._handle;
-  if (handle?.fd !== undefined && handle.fd >= 0) return handle.fd;
+  const fd = descriptorIn(object);
+  if (fd !== undefined) return fd;
   throw new ProcessError(
     'ERR_TRUEFORK_CLOSED',
     'cannot inherit what is not open: a server must listen and a socket be connected when start() ' +
@@ -50,6 +54,14 @@ interface ServerInternals {
   listeners(event: string): { (): void; name: string }[];
 }
 
+/** Forgets the connections of a server, which are the parent's, and returns whether it speaks HTTP. */
+export function resetConnections(server: object): boolean {
+  Reflect.set(server, '_connections', 0);
+  const connections = hiddenKey(server, 'http.server.connections');
+  if (connections !== undefined) Reflect.set(server, connections, undefined);
+  return connections !== undefined;
+}
+
 /**
  * Call it in the child: a server that it inherits has, here, no connections yet,
  * and if it speaks HTTP, a new timer that looks for those that take too long.
@@ -57,13 +69,9 @@ interface ServerInternals {
 export function adoptServer(object: Inheritable): void {
   if (typeof object === 'number') return;
   const server = object as object as ServerInternals;
-  if (typeof server._connections !== 'number') return;
-  server._connections = 0;
-  const connections = Object.getOwnPropertySymbols(server).find(
-    ({ description }) => description === 'http.server.connections',
-  );
-  if (connections === undefined) return;
-  Reflect.set(server, connections, undefined);
+  if (typeof server._connections !== 'number' || !resetConnections(server)) return;
   const listeners = server.listeners('listening');
   listeners.find(({ name }) => name === 'setupConnectionsTracking')?.call(server);
 }
+
+precompileForChildren(datagramState, descriptorIn, resetConnections, adoptServer);

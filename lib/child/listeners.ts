@@ -1,6 +1,7 @@
 // The parent's listeners on `process` are the parent's: its cleanup at exit, its
 // signal handlers, its IPC channel.
 import { isKeptInChildren } from '../kept-listeners.js';
+import { process } from '../originals.js';
 import { precompileForChildren } from '../posix/precompile.js';
 
 type Listener = (...args: unknown[]) => void;
@@ -34,9 +35,6 @@ export function removeListeners(): void {
       if (isKeptInChildren(listener) || isNodesOwn(event, listener)) continue;
       process.off(event, listener);
     }
-  }
-  if (process.hasUncaughtExceptionCaptureCallback()) {
-    process.setUncaughtExceptionCaptureCallback(null);
   }
 }
 

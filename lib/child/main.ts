@@ -1,15 +1,18 @@
 // The life of a child, once its parent's is behind it.
 import { AsyncResource } from 'node:async_hooks';
 import { inspect } from 'node:util';
-import { setSettled } from '../posix/leave.js';
+import { exit, setPending } from '../posix/leave.js';
+import { unmapRetiredInChild } from '../posix/memory.js';
 import { startThreadPool } from '../posix/slow-jobs.js';
 import { precompileForChildren } from '../posix/precompile.js';
+import { say } from '../posix/say.js';
+import { loadMissingParser } from './fetch-parser.js';
+import { endLostWorkers } from './lost-workers.js';
 import { checkImmediates } from './timers.js';
 
 function reportAndExit(name: string, error: unknown): never {
-  // In one write: other processes print as well.
-  process.stderr.write(`Process ${name}:\n${inspect(error)}\n`);
-  process.exit(1);
+  say(`Process ${name}:\n${inspect(error)}\n`);
+  exit(1);
 }
 
 /**
@@ -17,18 +20,21 @@ function reportAndExit(name: string, error: unknown): never {
  * event loop alive.
  */
 async function live(name: string, target: () => unknown): Promise<void> {
-  setSettled(false);
+  setPending(name);
   try {
     await target();
   } catch (error) {
     reportAndExit(name, error);
   }
-  setSettled(true);
+  setPending(undefined);
 }
 
 function begin(context: AsyncResource, name: string, target: () => unknown): void {
   checkImmediates();
   startThreadPool();
+  loadMissingParser();
+  endLostWorkers();
+  unmapRetiredInChild();
   void context.runInAsyncScope(live, undefined, name, target);
 }
 

@@ -3,42 +3,21 @@
 // child writes is out when write() returns, so that no end of the child, be it
 // process.exit() or SIGKILL, loses any of it.
 import { createReadStream } from 'node:fs';
-import { Socket } from 'node:net';
-import { Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import { nodeInternals } from '../node-internals.js';
+import { process } from '../originals.js';
 import { writeFully } from '../posix/forked-child.js';
 import { precompileForChildren } from '../posix/precompile.js';
+import { forgetWrites } from './writes.js';
 
 type Callback = (error?: Error | null) => void;
 
 interface StdStream extends Writable {
   fd: 1 | 2;
-  _writableState: unknown;
 }
 
-// Not in the types: the constructor of a stream's state.
-const { WritableState } = Writable as unknown as {
-  WritableState: new (options: object, stream: Writable, isDuplex: boolean) => unknown;
-};
-
-/** The stream as it was before the parent's first write(). */
-function forgetWrites(stream: StdStream): void {
-  const isSocket = stream instanceof Socket;
-  stream._writableState = new WritableState(
-    {
-      highWaterMark: stream.writableHighWaterMark,
-      // As net.Socket has them.
-      decodeStrings: !isSocket,
-      emitClose: !isSocket,
-    },
-    stream,
-    isSocket,
-  );
-  // Who waits for one of these waits for the parent's data to be through.
-  for (const event of ['drain', 'finish', 'close', 'pipe', 'unpipe']) {
-    stream.removeAllListeners(event);
-  }
-}
+/** Listeners of these events wait for the parent's data to be through. */
+const OF_WRITES = ['drain', 'finish', 'close', 'pipe', 'unpipe'];
 
 function writeSynchronously(
   this: StdStream,
@@ -62,6 +41,7 @@ let isChild = false;
 
 function renew(stream: StdStream): void {
   forgetWrites(stream);
+  for (const event of OF_WRITES) stream.removeAllListeners(event);
   Object.assign(stream, { _write: writeSynchronously, _writev: null });
 }
 
@@ -112,4 +92,4 @@ export function renewStdStreams(keepsStdin: boolean): void {
   for (const stream of used) renew(stream);
 }
 
-precompileForChildren(renewStdStreams, renew, useNullAsStdin, forgetWrites, writeSynchronously);
+precompileForChildren(renewStdStreams, renew, useNullAsStdin, writeSynchronously);

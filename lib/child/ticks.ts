@@ -1,5 +1,6 @@
 // What the parent had put off until its current callback ends.
 import { nodeInternals } from '../node-internals.js';
+import { process } from '../originals.js';
 import { precompileForChildren } from '../posix/precompile.js';
 
 // The places in `tickInfo`.
@@ -29,6 +30,8 @@ export function dropTicks(): void {
   const { queue, tickInfo, clearAsyncIdStack } = nodeInternals();
   if (tickInfo[HAS_REJECTION] !== 0) dropRejections();
   if (tickInfo[HAS_TICK] !== 0) while (queue.shift() !== null);
+  // Node goes by this, and not by the queue, when it is to run promise jobs.
+  tickInfo[HAS_TICK] = 0;
   clearAsyncIdStack();
 }
 

@@ -1,6 +1,6 @@
 // The parent's timers and immediates are the parent's.
-import { clearImmediate, clearTimeout, setTimeout } from 'node:timers';
 import { nodeInternals, type QueuedImmediate, type QueuedTimer } from '../node-internals.js';
+import { clearImmediate, clearTimeout, setTimeout } from '../originals.js';
 import { precompileForChildren } from '../posix/precompile.js';
 
 // The places in `immediateInfo`.
@@ -40,12 +40,15 @@ function stop(timer: QueuedTimer): void {
   Object.assign(timer, { _idleTimeout, _onTimeout, _timerArgs });
 }
 
-/** Node's http keeps the text of the Date header for up to a second, until this timer. */
+/**
+ * Node's http keeps the text of the Date header for up to a second, until this timer. How many
+ * forms of it there are to forget differs from one version to the next.
+ */
 function resetsDateCache({ _onTimeout }: QueuedTimer): boolean {
   return (
     typeof _onTimeout === 'function' &&
     _onTimeout.name === 'resetCache' &&
-    /^function resetCache\(\) {\s*utcCache = undefined;?\s*}$/.test(String(_onTimeout))
+    /^function resetCache\(\) {(\s*utc\w* = undefined;?)+\s*}$/.test(String(_onTimeout))
   );
 }
 

@@ -4,8 +4,10 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { process } from '../originals.js';
 import { lookUpSync, type SocketName } from '../posix/sockets.js';
 import { assertInteger, assertType } from '../validate.js';
+import { waitFor } from '../waiting.js';
 
 /** As Python names them. */
 export type Family = 'AF_INET' | 'AF_UNIX';
@@ -59,20 +61,36 @@ function nameOf(address: Address): SocketName | undefined {
   return isIP(host) === 0 ? undefined : [host, port];
 }
 
-/** @throws SystemError `ENOTFOUND`: no such host */
-export async function resolve(address: Address): Promise<SocketName> {
+/**
+ * The name for the kernel; undefined after the timeout. The look-up goes on by itself, for it cannot be interrupted.
+ *
+ * @throws SystemError `ENOTFOUND`: no such host
+ * @throws AbortError
+ */
+export async function resolve(
+  address: Address,
+  timeout: number,
+  signal: AbortSignal | undefined,
+): Promise<SocketName | undefined> {
   const name = nameOf(address);
   if (name !== undefined) return name;
   const [host, port] = address as [string, number];
-  return [(await lookup(host, { family: 4 })).address, port];
+  const looking = lookup(host, { family: 4 });
+  const subscribe = (wake: () => void): (() => void) => {
+    looking.then(wake, wake);
+    return () => {};
+  };
+  const isThere = await waitFor(subscribe, timeout, signal);
+  return isThere ? [(await looking).address, port] : undefined;
 }
 
 /** As {@link resolve}, and blocks the thread. */
-export function resolveSync(address: Address): SocketName {
+export function resolveSync(address: Address, timeout: number): SocketName | undefined {
   const name = nameOf(address);
   if (name !== undefined) return name;
   const [host, port] = address as [string, number];
-  return [lookUpSync(host), port];
+  const found = lookUpSync(host, timeout);
+  return found === undefined ? undefined : [found, port];
 }
 
 /** A directory of this user's alone, for one socket. */

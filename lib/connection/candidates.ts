@@ -1,8 +1,9 @@
 // Those who have connected and have yet to show that they know the key: all at the same time, and none
 // of them for long.
+import { clearTimeout, setTimeout } from '../originals.js';
 import { OwnDescriptor } from '../posix/own-descriptor.js';
 import { Deadline } from '../waiting.js';
-import { Handshake } from './handshake.js';
+import { type Binding, Handshake } from './handshake.js';
 
 /** How long a handshake may take, in milliseconds. */
 const PATIENCE = 10_000;
@@ -21,9 +22,9 @@ class Guest implements Candidate {
   readonly deadline: Deadline = new Deadline(PATIENCE);
   timer: NodeJS.Timeout | undefined;
 
-  constructor(fd: number, authkey: Uint8Array) {
+  constructor(fd: number, authkey: Uint8Array, binding: Binding | undefined) {
     this.descriptor = new OwnDescriptor(fd);
-    this.handshake = new Handshake(fd, 'server', authkey);
+    this.handshake = new Handshake(fd, 'server', authkey, binding);
   }
 
   get fd(): number {
@@ -46,12 +47,14 @@ export interface Judge {
 export class Candidates {
   readonly #authkey: Uint8Array;
   readonly #judge: Judge;
+  readonly #binding: Binding | undefined;
   /** In the order in which they came. */
   readonly #guests = new Set<Guest>();
 
-  constructor(authkey: Uint8Array, judge: Judge) {
+  constructor(authkey: Uint8Array, judge: Judge, binding?: Binding) {
     this.#authkey = authkey;
     this.#judge = judge;
+    this.#binding = binding;
   }
 
   get isEmpty(): boolean {
@@ -60,7 +63,7 @@ export class Candidates {
 
   add(fd: number): void {
     if (this.#guests.size === MOST) this.dropOldest();
-    const guest = new Guest(fd, this.#authkey);
+    const guest = new Guest(fd, this.#authkey, this.#binding);
     this.#guests.add(guest);
     this.#step(guest);
   }

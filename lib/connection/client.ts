@@ -1,20 +1,30 @@
 // multiprocessing.connection.Client.
 import { TimeoutError } from '../errors.js';
+import {
+  anyOption,
+  bytesOption,
+  type Checks,
+  optionsReader,
+  signalOption,
+  timeoutOption,
+} from '../options.js';
+import { clearTimeout, setTimeout } from '../originals.js';
+import { originWithKey, setSource, Source } from '../origin.js';
 import { OwnDescriptor } from '../posix/own-descriptor.js';
 import { waitUntilReady, WRITABLE } from '../posix/poller.js';
 import { Connecting, type SocketName } from '../posix/sockets.js';
-import { assertBytes, assertType } from '../validate.js';
+import { assertType } from '../validate.js';
 import {
   Deadline,
   type SyncWaitOptions,
   throwIfAborted,
   waitFor,
   type WaitOptions,
-  waitOptions,
+  sleepSync,
 } from '../waiting.js';
 import { type Address, type Family, familyOf, resolve, resolveSync } from './address.js';
 import { Connection } from './connection.js';
-import { Handshake } from './handshake.js';
+import { type Binding, BINDING, type BoundOptions, Handshake } from './handshake.js';
 
 /** How to connect, for {@link ClientSync}. */
 export interface SyncClientOptions extends SyncWaitOptions {
@@ -37,11 +47,11 @@ class Approach {
   readonly descriptor: OwnDescriptor;
   #isConnected = false;
 
-  constructor(name: SocketName, authkey: Uint8Array | undefined) {
+  constructor(name: SocketName, { authkey, binding }: Checked) {
     this.#connecting = new Connecting(name);
     const { fd } = this.#connecting;
     this.descriptor = new OwnDescriptor(fd);
-    this.#handshake = authkey && new Handshake(fd, 'client', authkey);
+    this.#handshake = authkey && new Handshake(fd, 'client', authkey, binding);
   }
 
   /** What to wait for at the descriptor before the next step; undefined: try again in a moment. */
@@ -61,16 +71,32 @@ interface Checked {
   timeout: number;
   signal: AbortSignal | undefined;
   authkey: Uint8Array | undefined;
+  binding: Binding | undefined;
 }
 
-function check(address: Address, options: ClientOptions): Checked {
-  const { timeout, signal } = waitOptions(options);
-  const { family, authkey } = options;
+const SYNC_OPTIONS: Checks<SyncClientOptions> = {
+  timeout: timeoutOption,
+  family: anyOption,
+  authkey: bytesOption,
+};
+const readSyncOptions = optionsReader<SyncClientOptions>('ClientSync()', SYNC_OPTIONS);
+const readOptions = optionsReader<ClientOptions>('Client()', {
+  ...SYNC_OPTIONS,
+  signal: signalOption,
+});
+
+function check(address: Address, options: ClientOptions, given: ClientOptions): Checked {
+  const { timeout = Infinity, signal, family, authkey } = options;
   const isGiven = address !== undefined && address !== null;
   assertType(isGiven, 'address', 'a path or [host, port]', address);
   familyOf(address, family);
-  if (authkey !== undefined) assertBytes(authkey, 'authkey');
-  return { timeout, signal, authkey };
+  const binding = (given as BoundOptions)[BINDING];
+  return { timeout: Math.max(0, timeout), signal, authkey, binding };
+}
+
+function connectionOf({ descriptor }: Approach, { authkey }: Checked): Connection {
+  const source = new Source(originWithKey(authkey && Buffer.from(authkey)));
+  return setSource(new Connection(descriptor.release()), source);
 }
 
 function timedOut(): TimeoutError {
@@ -89,7 +115,7 @@ function moment(wake: () => void): () => void {
  * CPython 3.12 and later, with SHA-256, and of older ones. It encrypts nothing.
  *
  * @param address a path, `[host, port]`, or NUL and a name: see {@link Address}
- * @param options `{ timeout, signal }` are for all of it together
+ * @param options `{ timeout, signal }` are for all of it together, the look-up of the host, too
  * @throws SystemError `ECONNREFUSED`, `ENOENT`, `ENOTFOUND` …
  * @throws AuthenticationError if one of the two keys is not the other's
  * @throws EOFError if the listener gives up
@@ -102,12 +128,14 @@ function moment(wake: () => void): () => void {
  * ```
  */
 export async function Client(address: Address, options: ClientOptions = {}): Promise<Connection> {
-  const { timeout, signal, authkey } = check(address, options);
+  const checked = check(address, readOptions(options), options);
+  const { timeout, signal } = checked;
   throwIfAborted(signal);
   const deadline = new Deadline(timeout);
-  const name = await resolve(address);
+  const name = await resolve(address, timeout, signal);
   throwIfAborted(signal);
-  const approach = new Approach(name, authkey);
+  if (name === undefined) throw timedOut();
+  const approach = new Approach(name, checked);
   const { descriptor } = approach;
   try {
     while (!approach.step()) {
@@ -120,22 +148,21 @@ export async function Client(address: Address, options: ClientOptions = {}): Pro
       };
       await waitFor(subscribe, deadline.left, signal);
     }
-    return new Connection(descriptor.release());
+    return connectionOf(approach, checked);
   } catch (error) {
     descriptor.close();
     throw error;
   }
 }
 
-function sleepSync(ms: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
-}
-
 /** As {@link Client}, and blocks the thread. */
 export function ClientSync(address: Address, options: SyncClientOptions = {}): Connection {
-  const { timeout, authkey } = check(address, options);
+  const checked = check(address, readSyncOptions(options), options);
+  const { timeout } = checked;
   const deadline = new Deadline(timeout);
-  const approach = new Approach(resolveSync(address), authkey);
+  const name = resolveSync(address, timeout);
+  if (name === undefined) throw timedOut();
+  const approach = new Approach(name, checked);
   const { descriptor } = approach;
   try {
     while (!approach.step()) {
@@ -144,7 +171,7 @@ export function ClientSync(address: Address, options: SyncClientOptions = {}): C
       if (event === undefined) sleepSync(Math.min(RETRY, deadline.left));
       else waitUntilReady(descriptor.fd, event, deadline.left);
     }
-    return new Connection(descriptor.release());
+    return connectionOf(approach, checked);
   } catch (error) {
     descriptor.close();
     throw error;

@@ -1,18 +1,24 @@
 // One end of a pipe or a socket: messages in, messages out.
+import { bytesFrom } from '../bytes.js';
 import { Channel, closedError } from '../channel.js';
+import { assertSendable } from '../clone.js';
 import { BufferTooShort, EOFError, ProcessError } from '../errors.js';
 import { closeFds, type Frame } from '../frames.js';
-import { decode, encode } from '../serialize.js';
+import { booleanOption, optionsReader, refuseSurplus } from '../options.js';
+import { currentOrigin, setSource, Source, sourceOf, within } from '../origin.js';
+import { decode, encode, type Encoded } from '../serialize.js';
 import { makeShareable } from '../shareables.js';
-import { assertBytes, assertDescriptor, assertInteger } from '../validate.js';
+import { assertDescriptor, assertInteger } from '../validate.js';
 import {
   Deadline,
+  syncTimeout,
   throwIfAborted,
   waitFor,
   waitOptions,
   type SyncWaitOptions,
   type WaitOptions,
 } from '../waiting.js';
+import { checkReceivers } from '../receivers.js';
 
 function copyInto(buffer: Uint8Array, offset: number, bytes: Buffer): number {
   if (bytes.length > buffer.length - offset) throw new BufferTooShort(bytes);
@@ -37,6 +43,26 @@ function assertMaxLength(maxLength: number): void {
   if (maxLength !== Infinity) assertInteger(maxLength, 'maxLength', 0);
 }
 
+type Wait = number | WaitOptions;
+
+/** The arguments of `sendBytes()` behind the bytes: options, or first an offset and a size, as in Python. */
+type AfterBytes = [first: Wait | undefined, size: number | undefined, options: Wait | undefined];
+
+/** The part of `bytes` to send, and the options. */
+function partOf(given: Uint8Array, rest: AfterBytes): [body: Uint8Array, options: Wait] {
+  const bytes = bytesFrom(given, 'bytes');
+  assertSendable(bytes);
+  const [first = {}, size, options = {}] = rest;
+  if (typeof first !== 'number') {
+    refuseSurplus(rest.slice(1), 'an offset and a size come before the options');
+    return [bytes, first];
+  }
+  const { byteLength } = bytes;
+  assertInteger(first, 'offset', 0, byteLength);
+  if (size !== undefined) assertInteger(size, 'size', 0, byteLength - first);
+  return [Buffer.from(bytes.buffer, bytes.byteOffset + first, size ?? byteLength - first), options];
+}
+
 /** What a {@link Connection} is used for. */
 export interface Directions {
   /** Whether to receive. Default: true. */
@@ -44,6 +70,11 @@ export interface Directions {
   /** Whether to send. Default: true. */
   writable?: boolean;
 }
+
+const readDirections = optionsReader<Directions>('a Connection', {
+  readable: booleanOption,
+  writable: booleanOption,
+});
 
 /**
  * One end of a {@link Pipe}, as Python's `multiprocessing.connection.Connection`.
@@ -68,8 +99,9 @@ export class Connection {
    * @param fd a pipe or a stream socket. It is the connection's from now on, and does not block
    *   any more.
    */
-  constructor(fd: number, { readable = true, writable = true }: Directions = {}) {
+  constructor(fd: number, options: Directions = {}) {
     assertDescriptor(fd);
+    const { readable = true, writable = true } = readDirections(options);
     this.#channel = new Channel(fd);
     this.#isReadable = readable;
     this.#isWritable = writable;
@@ -95,30 +127,47 @@ export class Connection {
   async send(value: unknown, options: number | WaitOptions = {}): Promise<void> {
     const channel = this.#toSend();
     const { timeout, signal } = waitOptions(options);
-    await channel.send(encode(value, channel.carriage), timeout, signal);
+    await channel.send(this.#encode(value, channel), timeout, signal);
   }
 
   /** As {@link send}, and blocks the thread. */
   sendSync(value: unknown, options: number | SyncWaitOptions = {}): void {
     const channel = this.#toSend();
-    const { timeout } = waitOptions(options);
-    channel.sendSync(encode(value, channel.carriage), timeout);
+    const timeout = syncTimeout(options);
+    channel.sendSync(this.#encode(value, channel), timeout);
   }
 
   /**
    * Sends bytes as they are; `recvBytes()` receives them. None at all are a message, too.
    * Throws as {@link send} does.
+   *
+   * @param offset where to begin, default: 0; a number here is never a timeout
+   * @param size how many to send; default: all from there on
    */
-  async sendBytes(bytes: Uint8Array, options: number | WaitOptions = {}): Promise<void> {
-    assertBytes(bytes, 'bytes');
-    const { timeout, signal } = waitOptions(options);
-    await this.#toSend().send({ body: bytes }, timeout, signal);
+  sendBytes(bytes: Uint8Array, options?: WaitOptions): Promise<void>;
+  sendBytes(
+    bytes: Uint8Array,
+    offset: number,
+    size?: number,
+    options?: number | WaitOptions,
+  ): Promise<void>;
+  async sendBytes(bytes: Uint8Array, first?: Wait, size?: number, options?: Wait): Promise<void> {
+    const [body, given] = partOf(bytes, [first, size, options]);
+    const { timeout, signal } = waitOptions(given);
+    await this.#toSend().send({ body }, timeout, signal);
   }
 
   /** As {@link sendBytes}, and blocks the thread. */
-  sendBytesSync(bytes: Uint8Array, options: number | SyncWaitOptions = {}): void {
-    assertBytes(bytes, 'bytes');
-    this.#toSend().sendSync({ body: bytes }, waitOptions(options).timeout);
+  sendBytesSync(bytes: Uint8Array, options?: SyncWaitOptions): void;
+  sendBytesSync(
+    bytes: Uint8Array,
+    offset: number,
+    size?: number,
+    options?: number | SyncWaitOptions,
+  ): void;
+  sendBytesSync(bytes: Uint8Array, first?: Wait, size?: number, options?: Wait): void {
+    const [body, given] = partOf(bytes, [first, size, options]);
+    this.#toSend().sendSync({ body }, syncTimeout(given));
   }
 
   /**
@@ -135,14 +184,14 @@ export class Connection {
   async recv(options: number | WaitOptions = {}): Promise<unknown> {
     const { timeout, signal } = waitOptions(options);
     const { bytes, fds } = await this.#toReceive().receive(Infinity, timeout, signal);
-    return decode(bytes, fds);
+    return within(sourceOf(this), () => decode(bytes, fds));
   }
 
   /** As {@link recv}, and blocks the thread. */
   recvSync(options: number | SyncWaitOptions = {}): unknown {
-    const { timeout } = waitOptions(options);
+    const timeout = syncTimeout(options);
     const { bytes, fds } = this.#toReceive().receiveSync(Infinity, timeout);
-    return decode(bytes, fds);
+    return within(sourceOf(this), () => decode(bytes, fds));
   }
 
   /**
@@ -163,7 +212,7 @@ export class Connection {
   /** As {@link recvBytes}, and blocks the thread. */
   recvBytesSync(maxLength: number = Infinity, options: number | SyncWaitOptions = {}): Buffer {
     assertMaxLength(maxLength);
-    return bytesOf(this.#toReceive().receiveSync(maxLength, waitOptions(options).timeout));
+    return bytesOf(this.#toReceive().receiveSync(maxLength, syncTimeout(options)));
   }
 
   /**
@@ -178,9 +227,9 @@ export class Connection {
     offset = 0,
     options: number | WaitOptions = {},
   ): Promise<number> {
-    assertBytes(buffer, 'buffer');
-    assertInteger(offset, 'offset', 0, buffer.length);
-    return copyInto(buffer, offset, await this.recvBytes(Infinity, options));
+    const room = bytesFrom(buffer, 'buffer');
+    assertInteger(offset, 'offset', 0, room.length);
+    return copyInto(room, offset, await this.recvBytes(Infinity, options));
   }
 
   /** As {@link recvBytesInto}, and blocks the thread. */
@@ -189,9 +238,9 @@ export class Connection {
     offset = 0,
     options: number | SyncWaitOptions = {},
   ): number {
-    assertBytes(buffer, 'buffer');
-    assertInteger(offset, 'offset', 0, buffer.length);
-    return copyInto(buffer, offset, this.recvBytesSync(Infinity, options));
+    const room = bytesFrom(buffer, 'buffer');
+    assertInteger(offset, 'offset', 0, room.length);
+    return copyInto(room, offset, this.recvBytesSync(Infinity, options));
   }
 
   /**
@@ -205,14 +254,14 @@ export class Connection {
     const deadline = new Deadline(timeout);
     while (!this.pollSync(0)) {
       if (deadline.isOver) return false;
-      await waitFor((wake) => this.#channel.onReady(wake), deadline.left, signal);
+      await waitFor(this.#channel.onReady, deadline.left, signal);
     }
     return true;
   }
 
   /** As {@link poll}, and blocks the thread. */
   pollSync(options: number | SyncWaitOptions = 0): boolean {
-    return this.#toReceive().isReady(waitOptions(options).timeout);
+    return this.#toReceive().isReady(syncTimeout(options));
   }
 
   /** The values that come, until the end of file. */
@@ -249,16 +298,20 @@ export class Connection {
   }
 
   static {
+    checkReceivers(this, (object) => #channel in object);
     makeShareable('Connection', Connection, {
       takeApart(connection, luggage) {
         const { readable, writable } = connection;
         const channel = connection.#channel;
         if (channel.isClosed) throw closedError();
         if (channel.isBusy) throw busyError();
+        sourceOf(connection).openTo(currentOrigin());
         return { fd: luggage.descriptor(channel.fd), readable, writable };
       },
-      putTogether: ({ fd, readable, writable }, delivered) =>
-        new Connection(delivered.descriptor(fd), { readable, writable }),
+      putTogether({ fd, readable, writable }, delivered) {
+        const connection = new Connection(delivered.descriptor(fd), { readable, writable });
+        return setSource(connection, new Source(currentOrigin()));
+      },
     });
   }
 
@@ -269,8 +322,7 @@ export class Connection {
 
   /** @internal Calls `wake` when that may have changed. Returns a function that takes that back. */
   onReadyAnyway(wake: () => void): () => void {
-    this.#channel.onClose.add(wake);
-    return () => void this.#channel.onClose.delete(wake);
+    return this.#channel.onClose.subscribe(wake);
   }
 
   /** Whether {@link close} was called in this process. */
@@ -286,6 +338,10 @@ export class Connection {
   /** Whether this end can send. */
   get writable(): boolean {
     return this.#isWritable;
+  }
+
+  #encode(value: unknown, { carriage }: Channel): Encoded {
+    return within(sourceOf(this), () => encode(value, carriage));
   }
 
   #toReceive(): Channel {

@@ -73,11 +73,48 @@ function isRightAnswer(answer: Buffer, challenge: Buffer, authkey: Uint8Array): 
   return right.length === rest.length && timingSafeEqual(right, rest);
 }
 
+/** Ties a handshake to one server of a manager. */
+export interface Binding {
+  /** Which it is, or, for a client, has to be. undefined: any, and then it is noted here. */
+  server: string | undefined;
+}
+
+/** Where the options of `Client` and `Listener` have a {@link Binding}: nowhere that a program could. */
+export const BINDING: unique symbol = Symbol('binding');
+
+export interface BoundOptions {
+  [BINDING]?: Binding;
+}
+
+/** The server of a manager that is there is not the one that was meant. */
+export class WrongServerError extends AuthenticationError {
+  constructor() {
+    super("another manager's server than the one that was meant answers at its address");
+  }
+}
+
+const PREFIX_LENGTH = '{sha256}'.length;
+const SERVER_LABEL = /^manager ([0-9a-f]{32})$/;
+/** No server has this name: who is asked to answer its own challenge does not. */
+const CLIENT_LABEL = 'client';
+
+/** @throws AuthenticationError if `challenge` is not that of the right server */
+function checkServer(challenge: Buffer, binding: Binding): void {
+  const label = challenge.toString('latin1', PREFIX_LENGTH + CHALLENGE_LENGTH);
+  const [, server] = SERVER_LABEL.exec(label) ?? [];
+  if (server === undefined) {
+    throw new AuthenticationError("what listens at the address is not a manager's server");
+  }
+  if ((binding.server ?? server) !== server) throw new WrongServerError();
+  binding.server = server;
+}
+
 /** Yields what is to be sent, or undefined for what is to be received. */
 type Exchange = Generator<Buffer | undefined, void, Buffer>;
 
-function* deliverChallenge(authkey: Uint8Array): Exchange {
-  const challenge = Buffer.concat([Buffer.from('{sha256}'), randomBytes(CHALLENGE_LENGTH)]);
+function* deliverChallenge(authkey: Uint8Array, label: string): Exchange {
+  const random = randomBytes(CHALLENGE_LENGTH);
+  const challenge = Buffer.concat([Buffer.from('{sha256}'), random, Buffer.from(label)]);
   yield Buffer.concat([CHALLENGE, challenge]);
   const answer = yield;
   let failure = new AuthenticationError('digest received was wrong');
@@ -93,24 +130,26 @@ function* deliverChallenge(authkey: Uint8Array): Exchange {
   throw failure;
 }
 
-function* answerChallenge(authkey: Uint8Array): Exchange {
+function* answerChallenge(authkey: Uint8Array, binding?: Binding): Exchange {
   const message = yield;
   if (!message.subarray(0, CHALLENGE.length).equals(CHALLENGE)) {
     throw new AuthenticationError('protocol error: expected a challenge');
   }
-  yield answerTo(message.subarray(CHALLENGE.length), authkey);
+  const challenge = message.subarray(CHALLENGE.length);
+  if (binding !== undefined) checkServer(challenge, binding);
+  yield answerTo(challenge, authkey);
   const verdict = yield;
   if (!verdict.equals(WELCOME)) throw new AuthenticationError('digest sent was rejected');
 }
 
-function* serverExchange(authkey: Uint8Array): Exchange {
-  yield* deliverChallenge(authkey);
+function* serverExchange(authkey: Uint8Array, binding?: Binding): Exchange {
+  yield* deliverChallenge(authkey, binding === undefined ? '' : `manager ${binding.server}`);
   yield* answerChallenge(authkey);
 }
 
-function* clientExchange(authkey: Uint8Array): Exchange {
-  yield* answerChallenge(authkey);
-  yield* deliverChallenge(authkey);
+function* clientExchange(authkey: Uint8Array, binding?: Binding): Exchange {
+  yield* answerChallenge(authkey, binding);
+  yield* deliverChallenge(authkey, binding === undefined ? '' : CLIENT_LABEL);
 }
 
 /** A handshake over a socket that does not block. */
@@ -124,9 +163,9 @@ export class Handshake {
   #hasBegun = false;
 
   /** @param role the server delivers the first challenge */
-  constructor(fd: number, role: 'server' | 'client', authkey: Uint8Array) {
+  constructor(fd: number, role: 'server' | 'client', authkey: Uint8Array, binding?: Binding) {
     this.fd = fd;
-    this.#exchange = (role === 'server' ? serverExchange : clientExchange)(authkey);
+    this.#exchange = (role === 'server' ? serverExchange : clientExchange)(authkey, binding);
   }
 
   /**

@@ -2,22 +2,29 @@
 import { unlinkSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { AuthenticationError, ProcessError, type SystemError, TimeoutError } from '../errors.js';
+import { type Entry, Fifo } from '../fifo.js';
+import { anyOption, bytesOption, integerOption, optionsReader } from '../options.js';
+import { type Origin, originWithKey, setSource, Source, STRANGERS } from '../origin.js';
+import { process } from '../originals.js';
 import { close } from '../posix/descriptors.js';
 import { OwnDescriptor } from '../posix/own-descriptor.js';
 import { makePoller, type Poller, READABLE, startPoller, waitForAny } from '../posix/poller.js';
 import { getpeername, getsockname, listenOn, tryAccept } from '../posix/sockets.js';
-import { assertBytes, assertInteger, assertType } from '../validate.js';
 import {
   Deadline,
+  syncTimeout,
   type SyncWaitOptions,
   throwIfAborted,
   waitFor,
   type WaitOptions,
   waitOptions,
 } from '../waiting.js';
+import { Wakers } from '../wakers.js';
 import { type Address, type Family, familyOf, PrivateDirectory, resolveSync } from './address.js';
 import { Candidates } from './candidates.js';
 import { Connection } from './connection.js';
+import { checkReceivers } from '../receivers.js';
+import { BINDING, type BoundOptions } from './handshake.js';
 
 /** How to listen. */
 export interface ListenerOptions {
@@ -33,6 +40,12 @@ const MAX_BACKLOG = 2 ** 31 - 1;
 /** As Node and the kernel have it, and not Python's 1. */
 const BACKLOG = 128;
 
+const readOptions = optionsReader<ListenerOptions>('a Listener', {
+  family: anyOption,
+  backlog: integerOption(0, MAX_BACKLOG),
+  authkey: bytesOption,
+});
+
 /** Errors of accept(2) that say something about one peer only. */
 const OF_A_PEER = new Set(['ECONNABORTED', 'EPROTO', 'EPERM']);
 const NO_ROOM = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
@@ -44,6 +57,7 @@ function closedError(): ProcessError {
 /** Somebody who waits for a connection. */
 interface Waiting {
   wake: () => void;
+  place?: Entry<Waiting>;
   accepted?: OwnDescriptor;
   error?: unknown;
 }
@@ -110,7 +124,7 @@ type Listening = Pick<Remains, 'fd' | 'trace'>;
 /** Listens at an address. */
 function open(address: Address | null | undefined, family: Family, backlog: number): Listening {
   if (address !== undefined && address !== null) {
-    const fd = listenOn(resolveSync(address), backlog);
+    const fd = listenOn(resolveSync(address, Infinity)!, backlog);
     const isFile = typeof address === 'string' && !address.startsWith('\0');
     return { fd, trace: isFile ? leaveTrace(() => unlinkIfThere(address)) : undefined };
   }
@@ -151,13 +165,14 @@ export class Listener {
   readonly #remains: Remains;
   readonly #address: Address;
   readonly #candidates: Candidates | undefined;
+  readonly #origin: Origin = STRANGERS;
   #lastAccepted: Address | null = null;
-  #waiting: Waiting[] = [];
+  #waiting = new Fifo<Waiting>();
   #isClosed = false;
   #isWatched = false;
   /** The process that those who wait belong to. */
   #owner = process.pid;
-  readonly #onlookers = new Set<() => void>();
+  readonly #onlookers = new Wakers();
 
   /**
    * @param address a path, which is removed by {@link close}, or when this process exits; `[host, port]`, where port 0 is
@@ -167,16 +182,16 @@ export class Listener {
    * @throws TypeError `ERR_INVALID_ARG_TYPE`, RangeError `ERR_OUT_OF_RANGE`
    */
   constructor(address?: Address | null, options: ListenerOptions = {}) {
-    assertType(typeof options === 'object' && options !== null, 'options', 'an object', options);
-    const { family, backlog = BACKLOG, authkey } = options;
+    const { family, backlog = BACKLOG, authkey } = readOptions(options);
     const found = familyOf(address, family);
-    assertInteger(backlog, 'backlog', 0, MAX_BACKLOG);
     if (authkey !== undefined) {
-      assertBytes(authkey, 'authkey');
-      this.#candidates = new Candidates(Buffer.from(authkey), {
-        accept: (fd) => this.#admit(fd),
-        refuse: (error) => this.#refuse(error),
-      });
+      const key = Buffer.from(authkey);
+      const judge = {
+        accept: (fd: number): void => this.#admit(fd),
+        refuse: (error: unknown): void => this.#refuse(error),
+      };
+      this.#candidates = new Candidates(key, judge, (options as BoundOptions)[BINDING]);
+      this.#origin = originWithKey(key);
     }
     this.#remains = { ...open(address, found, backlog), admitted: [] };
     this.#address = getsockname(this.#remains.fd);
@@ -196,7 +211,7 @@ export class Listener {
     this.#enter();
     throwIfAborted(signal);
     const waiting: Waiting = { wake: () => {} };
-    this.#waiting.push(waiting);
+    waiting.place = this.#waiting.push(waiting);
     this.#serve();
     if (!isDone(waiting)) {
       const subscribe = (wake: () => void): (() => void) => {
@@ -211,10 +226,10 @@ export class Listener {
 
   /** As {@link accept}, and blocks the thread. */
   acceptSync(options: number | SyncWaitOptions = {}): Connection {
-    const deadline = new Deadline(waitOptions(options).timeout);
+    const deadline = new Deadline(syncTimeout(options));
     this.#enter();
     const waiting: Waiting = { wake: () => {} };
-    this.#waiting.push(waiting);
+    waiting.place = this.#waiting.push(waiting);
     try {
       this.#serve();
       while (!isDone(waiting) && !deadline.isOver) {
@@ -250,12 +265,12 @@ export class Listener {
     if (this.#isClosed) return;
     this.#disown();
     this.#isClosed = true;
-    for (const waiting of this.#waiting.splice(0)) this.#fail(waiting, closedError());
+    for (const waiting of this.#waiting.takeAll()) this.#fail(waiting, closedError());
     this.#dropGuests();
     awaited.delete(this);
     dropped.unregister(this);
     dispose(this.#remains);
-    this.#wakeOnlookers();
+    this.#onlookers.wakeAll();
   }
 
   /** For `using`: {@link close}. */
@@ -294,11 +309,11 @@ export class Listener {
 
   /** @internal Calls `wake` when that may have changed. Returns a function that takes that back. */
   onReadyAnyway(wake: () => void): () => void {
-    this.#onlookers.add(wake);
-    return () => void this.#onlookers.delete(wake);
+    return this.#onlookers.subscribe(wake);
   }
 
   static {
+    checkReceivers(this, (object) => #remains in object);
     Object.defineProperty(this.prototype, inspect.custom, { value: describe });
     function describe(this: Listener): string {
       return `Listener(${this.closed ? 'closed' : inspect(this.address)})`;
@@ -309,8 +324,8 @@ export class Listener {
   #disown(): void {
     if (this.#owner === process.pid) return;
     this.#owner = process.pid;
-    this.#waiting = [];
-    this.#onlookers.clear();
+    this.#waiting = new Fifo();
+    this.#onlookers.forget();
     this.#dropGuests();
     this.#remains.poller?.stop();
     this.#isWatched = false;
@@ -331,12 +346,11 @@ export class Listener {
     if (accepted === undefined) throw new TimeoutError('nobody has connected in time');
     const fd = accepted.release();
     this.#lastAccepted = peerOf(fd);
-    return new Connection(fd);
+    return setSource(new Connection(fd), new Source(this.#origin));
   }
 
   #finish(waiting: Waiting): void {
-    const index = this.#waiting.indexOf(waiting);
-    if (index >= 0) this.#waiting.splice(index, 1);
+    this.#waiting.remove(waiting.place!);
     waiting.wake();
   }
 
@@ -354,7 +368,7 @@ export class Listener {
   #serveAdmitted(): void {
     const { admitted } = this.#remains;
     while (this.#waiting.length > 0 && admitted.length > 0) {
-      const [first] = this.#waiting;
+      const { first } = this.#waiting;
       first!.accepted = admitted.shift()!;
       this.#finish(first!);
     }
@@ -379,30 +393,25 @@ export class Listener {
     if (OF_A_PEER.has(code)) return true;
     // Better that one who has been slow goes than that nobody can come.
     if (NO_ROOM.has(code) && this.#candidates?.dropOldest()) return true;
-    this.#fail(this.#waiting[0]!, error);
+    this.#fail(this.#waiting.first!, error);
     return this.#waiting.length > 0;
   }
 
   #admit(fd: number): void {
     this.#remains.admitted.push(new OwnDescriptor(fd));
     this.#serveAdmitted();
-    if (this.isReadyAnyway) this.#wakeOnlookers();
-  }
-
-  #wakeOnlookers(): void {
-    for (const wake of this.#onlookers) wake();
+    if (this.isReadyAnyway) this.#onlookers.wakeAll();
   }
 
   /** Who went away, was too slow or spoke nonsense is not worth a word; who does not know the key is. */
   #refuse(error: unknown): void {
-    const [first] = this.#waiting;
+    const { first } = this.#waiting;
     if (first !== undefined && error instanceof AuthenticationError) this.#fail(first, error);
   }
 
   /** Somebody does not wait any more. */
   #forget(waiting: Waiting): void {
-    const index = this.#waiting.indexOf(waiting);
-    if (index >= 0) this.#waiting.splice(index, 1);
+    this.#waiting.remove(waiting.place!);
     this.#watch();
   }
 

@@ -1,6 +1,18 @@
 // Two ends that are connected, for a process and its children.
+import { FAMILY, setSource, Source } from '../origin.js';
 import { pipe, socketpair } from '../posix/descriptors.js';
+import { assertType } from '../validate.js';
 import { Connection } from './connection.js';
+
+function duplexEnds(): [Connection, Connection] {
+  const [a, b] = socketpair();
+  return [new Connection(a), new Connection(b)];
+}
+
+function simplexEnds(): [Connection, Connection] {
+  const [reader, writer] = pipe();
+  return [new Connection(reader, { writable: false }), new Connection(writer, { readable: false })];
+}
 
 /**
  * Two connected ends, as Python's `multiprocessing.Pipe`.
@@ -10,10 +22,9 @@ import { Connection } from './connection.js';
  * @throws SystemError `EMFILE`, `ENFILE`
  */
 export function Pipe(duplex = true): [Connection, Connection] {
-  if (duplex) {
-    const [a, b] = socketpair();
-    return [new Connection(a), new Connection(b)];
-  }
-  const [reader, writer] = pipe();
-  return [new Connection(reader, { writable: false }), new Connection(writer, { readable: false })];
+  assertType(typeof duplex === 'boolean', 'duplex', 'true or false, as in Pipe(false)', duplex);
+  const ends = duplex ? duplexEnds() : simplexEnds();
+  const source = new Source(FAMILY);
+  for (const end of ends) setSource(end, source);
+  return ends;
 }

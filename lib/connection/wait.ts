@@ -1,9 +1,10 @@
 // multiprocessing.connection.wait: many that may have something to say.
 import { watchAll } from '../posix/own-descriptor.js';
 import { READABLE, waitForAny } from '../posix/poller.js';
-import { assertDescriptor, assertType } from '../validate.js';
+import { assertDescriptor, assertIterable, assertType } from '../validate.js';
 import {
   Deadline,
+  syncTimeout,
   type SyncWaitOptions,
   throwIfAborted,
   waitFor,
@@ -53,8 +54,7 @@ interface Entry<T> {
 }
 
 function entriesFor<T>(objects: Iterable<T>): Entry<T>[] {
-  const isIterable = typeof (objects as Iterable<T> | null)?.[Symbol.iterator] === 'function';
-  assertType(isIterable, 'objects', 'an iterable', objects);
+  assertIterable(objects, 'objects');
   return Array.from(objects, (object) => ({ object, fd: descriptorOf(object), event: READABLE }));
 }
 
@@ -120,7 +120,7 @@ export function waitSync<T extends Waitable>(
   objects: Iterable<T>,
   options: number | SyncWaitOptions = {},
 ): T[] {
-  const { timeout } = waitOptions(options);
+  const timeout = syncTimeout(options);
   const entries = entriesFor(objects);
   const isFutile = entries.length === 0 && timeout === Infinity;
   return readyOf(entries, isFutile ? 0 : timeout);

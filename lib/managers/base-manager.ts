@@ -1,19 +1,26 @@
 // multiprocessing.managers.BaseManager.
 import { randomBytes } from 'node:crypto';
-import type { Address } from '../connection/address.js';
+import { type Address, familyOf } from '../connection/address.js';
 import { ProcessError } from '../errors.js';
+import { bytesOption, optionsReader, timeoutOption } from '../options.js';
+import { process } from '../originals.js';
 import { currentProcess } from '../process.js';
-import { assertBytes, assertFunction } from '../validate.js';
-import { type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
-import { type AnyFunction, functionsOf, registerFunction } from './functions.js';
-import { forgetLinks, linkTo } from './links.js';
+import { assertFunction, invalidThis } from '../validate.js';
+import type { SyncWaitOptions, WaitOptions } from '../waiting.js';
+import { type AnyFunction, registerFunction } from './functions.js';
+import { forgetLinks, linkTo, linkToOwn, type Whereabouts } from './links.js';
 import { Request, SERVER_ITSELF } from './protocol.js';
 import { registerProxies } from './proxies/kinds.js';
-import { registerProxyType } from './reference.js';
+import { registerType, registryOf } from './registrations.js';
 import type { ServerLink } from './server-link.js';
-import { listen, type ServerProcess, startServer } from './server-process.js';
-import { Server } from './server.js';
-import { type Callable, RegisteredType, type RegisterOptions, type Registry } from './types.js';
+import { makeServer, type ServerProcess, startServer } from './server-process.js';
+import {
+  type Callable,
+  readRegisterOptions,
+  RegisteredType,
+  type RegisterOptions,
+} from './types.js';
+import { checkReceivers } from '../receivers.js';
 
 registerProxies();
 
@@ -30,6 +37,17 @@ export interface ManagerOptions {
   shutdownTimeout?: number | undefined;
 }
 
+function addressOption(value: unknown): Address {
+  familyOf(value, undefined);
+  return value as Address;
+}
+
+const readOptions = optionsReader<ManagerOptions>('a manager', {
+  address: addressOption,
+  authkey: bytesOption,
+  shutdownTimeout: timeoutOption,
+});
+
 /** A server in this process: see {@link BaseManager.getServer}. */
 export interface ManagerServer {
   readonly address: Address;
@@ -39,27 +57,9 @@ export interface ManagerServer {
   stop(): void;
 }
 
-const types = new WeakMap<object, Map<string, RegisteredType>>();
-
-function ownTypes(Class: object): Map<string, RegisteredType> {
-  let own = types.get(Class);
-  if (own === undefined) types.set(Class, (own = new Map<string, RegisteredType>()));
-  return own;
-}
-
-/** Those of a class and of the classes that it extends. */
-function typesOf(Class: object): Registry['types'] {
-  const registry = new Map<string, RegisteredType>();
-  for (let each: object | null = Class; each !== null; each = Reflect.getPrototypeOf(each)) {
-    for (const [typeid, type] of types.get(each) ?? []) {
-      if (!registry.has(typeid)) registry.set(typeid, type);
-    }
-  }
-  return registry;
-}
-
-function registryOf(Class: object): Registry {
-  return { types: typesOf(Class), functions: functionsOf(Class) };
+/** For static methods. */
+function assertClass(Class: unknown): void {
+  if (typeof Class !== 'function') throw invalidThis('typeof BaseManager', Class);
 }
 
 function nameOfNoFile(): Address | undefined {
@@ -68,7 +68,7 @@ function nameOfNoFile(): Address | undefined {
 
 /** What is done with a server that does not end by itself. */
 const LAST_RESORTS = ['terminate', 'kill'] as const;
-const SHUTDOWN_TIMEOUT = 1000;
+const SHUTDOWN_TIMEOUT_MS = 1000;
 
 /**
  * A server for objects that many processes use, and the way to it. As Python's
@@ -100,15 +100,18 @@ export class BaseManager {
   #address: Address | undefined;
   #state: 'initial' | 'started' | 'connected' | 'serving' | 'shut down' = 'initial';
   #process: ServerProcess | undefined;
+  /** Which server it is, where this process or a parent has started it. */
+  #identity: string | undefined;
   #owner = process.pid;
+  #ending: Promise<void> | undefined;
+  #knownLink: ServerLink | undefined;
 
   /** @throws TypeError `ERR_INVALID_ARG_TYPE` */
   constructor(options: ManagerOptions = {}) {
-    const { address, authkey, shutdownTimeout = SHUTDOWN_TIMEOUT } = options;
-    if (authkey !== undefined) assertBytes(authkey, 'authkey');
+    const { address, authkey, shutdownTimeout = SHUTDOWN_TIMEOUT_MS } = readOptions(options);
     this.#authkey = authkey === undefined ? currentProcess().authkey : Buffer.from(authkey);
     this.#address = address;
-    this.#shutdownTimeout = waitOptions(shutdownTimeout).timeout;
+    this.#shutdownTimeout = Math.max(0, shutdownTimeout);
   }
 
   /**
@@ -123,13 +126,10 @@ export class BaseManager {
    *   itself is the object.
    */
   static register(typeid: string, callable?: Callable, options: RegisterOptions = {}): void {
-    const { proxyType, createMethod = true } = options;
-    ownTypes(this).set(typeid, new RegisteredType(typeid, callable, options));
-    if (proxyType !== undefined) {
-      assertFunction(proxyType, 'proxyType');
-      registerProxyType(typeid, proxyType);
-    }
-    if (!createMethod) return;
+    assertClass(this);
+    const given = readRegisterOptions(options);
+    registerType(this, new RegisteredType(typeid, callable, given));
+    if (given.createMethod === false) return;
     Object.defineProperty(this.prototype, typeid, {
       value(this: BaseManager, ...args: unknown[]) {
         return this.create(typeid, ...args);
@@ -145,9 +145,10 @@ export class BaseManager {
    *
    * @param name what clients call it that have not registered the function itself; default: its own name
    */
-  static registerFunction(fn: AnyFunction, name: string = fn.name): void {
+  static registerFunction(fn: AnyFunction, name?: string): void {
+    assertClass(this);
     assertFunction(fn, 'fn');
-    registerFunction(this, name, fn);
+    registerFunction(this, name ?? fn.name, fn);
   }
 
   /**
@@ -158,20 +159,23 @@ export class BaseManager {
    * @throws ProcessError `ERR_TRUEFORK_ALREADY_STARTED`, `ERR_TRUEFORK_CLOSED`, and what a fork throws
    * @throws SystemError `EADDRINUSE` …, and whatever the initializer throws
    */
-  start<Args extends unknown[]>(initializer?: (...args: Args) => unknown, ...initargs: Args): this {
+  start<Args extends unknown[]>(initializer?: (...args: Args) => unknown, ...initArgs: Args): this {
     if (initializer !== undefined) assertFunction(initializer, 'initializer');
     this.#assertInitial();
-    const { process: child, address } = startServer({
+    const { process: child, ...started } = startServer({
       name: this.constructor.name,
+      managerClass: this.constructor,
       address: this.#address ?? nameOfNoFile(),
       authkey: this.#authkey,
       registry: registryOf(this.constructor),
-      initialize: () => initializer?.(...initargs),
+      initialize: () => initializer?.(...initArgs),
     });
     this.#process = child;
     this.#owner = process.pid;
-    this.#address = address;
+    this.#address = started.address;
+    this.#identity = started.identity;
     this.#state = 'started';
+    linkToOwn(this.#whereabouts());
     return this;
   }
 
@@ -200,8 +204,12 @@ export class BaseManager {
    */
   getServer(): ManagerServer {
     this.#assertInitial();
-    const listener = listen(this.#address ?? nameOfNoFile(), this.#authkey);
-    const server = new Server(registryOf(this.constructor), listener, this.#authkey);
+    const server = makeServer({
+      managerClass: this.constructor,
+      registry: registryOf(this.constructor),
+      address: this.#address ?? nameOfNoFile(),
+      authkey: this.#authkey,
+    });
     this.#address = server.address;
     this.#state = 'serving';
     return {
@@ -239,33 +247,25 @@ export class BaseManager {
 
   /**
    * Ends the server that {@link start} has started: asks it to, and makes it if it does not. All proxies are
-   * of no use any more. Does nothing in other processes. May be called twice.
+   * of no use any more. Does nothing in other processes. May be called again: the promise of each call is resolved when
+   * the server has ended.
    */
   async shutdown(): Promise<void> {
-    const child = this.#beginShutdown();
-    if (child === undefined) return;
-    const askNicely = linkTo(this.#address!, this.#authkey);
-    const asked = askNicely.callAsync(SERVER_ITSELF, Request.shutdown, []).catch(() => {});
-    for (const resort of LAST_RESORTS) {
-      if ((await child.join(this.#shutdownTimeout)) !== null) break;
-      child[resort]();
-    }
-    await child.join();
-    await asked;
-    forgetLinks(this.#address!);
+    const child = this.#toEnd();
+    if (child !== undefined) await (this.#ending ??= this.#end(child));
   }
 
   /** As {@link shutdown}, and blocks the thread. */
   shutdownSync(): void {
-    const child = this.#beginShutdown();
-    if (child === undefined) return;
-    linkTo(this.#address!, this.#authkey).tell(Request.shutdown);
+    const child = this.#toEnd();
+    if (child === undefined || child.joinSync(0) !== null) return;
+    linkTo(this.#whereabouts()).tellShutdown(this.#shutdownTimeout);
     for (const resort of LAST_RESORTS) {
       if (child.joinSync(this.#shutdownTimeout) !== null) break;
       child[resort]();
     }
     child.joinSync();
-    forgetLinks(this.#address!);
+    forgetLinks(this.#identity!);
   }
 
   /**
@@ -308,9 +308,31 @@ export class BaseManager {
     throw new ProcessError('ERR_TRUEFORK_ALREADY_STARTED', 'the manager has a server already');
   }
 
+  async #end(child: ServerProcess): Promise<void> {
+    const link = linkTo(this.#whereabouts());
+    const asked = link.callAsync(SERVER_ITSELF, Request.shutdown, []).catch(() => {});
+    for (const resort of LAST_RESORTS) {
+      if ((await child.join(this.#shutdownTimeout)) !== null) break;
+      child[resort]();
+    }
+    await child.join();
+    forgetLinks(this.#identity!);
+    await asked;
+  }
+
+  #whereabouts(): Whereabouts {
+    const managerClass = this.constructor;
+    return {
+      address: this.#address!,
+      authkey: this.#authkey,
+      server: this.#identity,
+      managerClass,
+    };
+  }
+
   #linkToExisting(): ServerLink {
     if (this.#state !== 'connected') this.#assertInitial();
-    if (this.#address !== undefined) return linkTo(this.#address, this.#authkey);
+    if (this.#address !== undefined) return linkTo(this.#whereabouts());
     throw new ProcessError('ERR_TRUEFORK_NOT_STARTED', 'connect() needs an address');
   }
 
@@ -322,7 +344,10 @@ export class BaseManager {
         'the manager has no server that could be used from here: call start() or connect()',
       );
     }
-    return linkTo(this.#address!, this.#authkey);
+    if (this.#knownLink === undefined || this.#knownLink.isLost) {
+      this.#knownLink = linkTo(this.#whereabouts());
+    }
+    return this.#knownLink;
   }
 
   #started(): ServerProcess {
@@ -330,11 +355,15 @@ export class BaseManager {
     throw new ProcessError('ERR_TRUEFORK_NOT_STARTED', 'the manager has not started a server');
   }
 
-  #beginShutdown(): ServerProcess | undefined {
+  /** The server, if it is this process's to end. */
+  #toEnd(): ServerProcess | undefined {
     if (this.#process === undefined || this.#owner !== process.pid) return undefined;
-    if (this.#state === 'shut down') return undefined;
     this.#state = 'shut down';
     return this.#process;
+  }
+
+  static {
+    checkReceivers(this, (object) => #authkey in object);
   }
 }
 

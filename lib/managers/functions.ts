@@ -1,6 +1,7 @@
 // Functions that the pools of a server run. A function is never sent: what is sent is its name, and the server
 // calls what it has under that name itself.
 import { ProcessError } from '../errors.js';
+import { rememberCode } from '../known-code.js';
 import { assertFunction, assertString } from '../validate.js';
 
 export type AnyFunction = (...args: never[]) => unknown;
@@ -8,7 +9,8 @@ export type Functions = ReadonlyMap<string, AnyFunction>;
 
 /** By class of managers. */
 const functions = new WeakMap<object, Map<string, AnyFunction>>();
-const names = new WeakMap<AnyFunction, string>();
+/** Whatever the class. */
+const names = new WeakMap<AnyFunction, Set<string>>();
 
 export function registerFunction(Class: object, name: string, fn: AnyFunction): void {
   assertString(name, 'name');
@@ -16,7 +18,8 @@ export function registerFunction(Class: object, name: string, fn: AnyFunction): 
   let own = functions.get(Class);
   if (own === undefined) functions.set(Class, (own = new Map<string, AnyFunction>()));
   own.set(name, fn);
-  names.set(fn, name);
+  rememberCode(fn);
+  names.set(fn, (names.get(fn) ?? new Set<string>()).add(name));
 }
 
 /** Those of a class and of the classes that it extends. */
@@ -26,12 +29,11 @@ export function functionsOf(Class: object): Functions {
   return new Map([...inherited, ...(functions.get(Class) ?? [])]);
 }
 
-/** What to ask a server for. @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE` */
-export function nameOf(fn: AnyFunction | string): string {
-  if (typeof fn === 'string') return fn;
+/** @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE` if no class of managers has it */
+export function assertRegistered(fn: AnyFunction | string): void {
+  if (typeof fn === 'string') return;
   assertFunction(fn, 'fn');
-  const name = names.get(fn);
-  if (name !== undefined) return name;
+  if (names.has(fn)) return;
   throw new ProcessError(
     'ERR_TRUEFORK_NOT_CLONABLE',
     `the server of a manager runs only functions that it knows, and none is ever sent to it: call ` +
@@ -39,7 +41,34 @@ export function nameOf(fn: AnyFunction | string): string {
   );
 }
 
-/** Those of the server that this process is. */
+function findName(fn: AnyFunction, Class: object | undefined): string | undefined {
+  if (Class === undefined) {
+    const [first, second] = names.get(fn) ?? [];
+    return second === undefined ? first : undefined;
+  }
+  for (const [name, each] of functionsOf(Class)) if (each === fn) return name;
+  return undefined;
+}
+
+/**
+ * The name by which to ask a server for a function.
+ *
+ * @param Class of its managers; undefined if that is not known: then the function must have one name only
+ * @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE`, `ERR_TRUEFORK_NOT_EXPOSED`
+ */
+export function nameOf(fn: AnyFunction | string, Class: object | undefined): string {
+  assertRegistered(fn);
+  if (typeof fn === 'string') return fn;
+  const name = findName(fn, Class);
+  if (name !== undefined) return name;
+  throw new ProcessError(
+    'ERR_TRUEFORK_NOT_EXPOSED',
+    `${fn.name || 'the function'} is not registered with the class of this manager: call its registerFunction() ` +
+      'before the manager starts, or say the name that its server has for it',
+  );
+}
+
+/** The functions of the server whose object is called now. */
 let served: Functions = new Map();
 
 export function serveFunctions(all: Functions): void {

@@ -1,5 +1,8 @@
 // What clients and servers say to each other. All of it is calls of methods of objects; object 0 is the server
 // itself.
+//
+// A request: the number of the call, the object, the method, the arguments; and after them the tasks that the
+// caller is in, if it is in any.
 export const SERVER_ITSELF = 0;
 
 /** In the place of the number of a call: nobody waits for an answer. */
@@ -8,22 +11,22 @@ export const NO_ANSWER = 0xffff_ffff;
 /** What a reply is. */
 export const Reply = { value: 0, error: 1 } as const;
 
-/** Methods of the server itself. */
+/** Methods of the server itself. Those that say so are told, without an answer: nobody has to wait for a server. */
 export const Request = {
   /** `(version, session, pid)`: the first. Returns which server it is. */
   hello: 'hello',
   create: 'create',
-  /** `(id, count, …)` */
+  /** `(id, count, …)`, told. */
   drop: 'drop',
-  /** `(number of the call)` */
+  /** `(number of the call)`, told. */
   cancel: 'cancel',
-  /** `(id)`: keeps an object alive for whoever brings the ticket that it returns. */
+  /** `(id, ticket)`, told: keeps an object alive for whoever brings the ticket. */
   hold: 'hold',
-  /** `(id, ticket)` */
+  /** `(id, ticket)`, told. */
   redeem: 'redeem',
-  /** `(session)`: a fork will have references of its own. */
+  /** `(session)`, told: a fork will have references of its own. */
   prepareFork: 'prepareFork',
-  /** `(session, pid)`: where it is, or undefined if there is none. */
+  /** `(session, pid)`, told: where it is, or undefined if there is none. */
   noteFork: 'noteFork',
   shutdown: 'shutdown',
   numberOfObjects: 'numberOfObjects',
@@ -31,4 +34,4 @@ export const Request = {
 } as const;
 
 /** Both sides must be of one mind. */
-export const VERSION = 1;
+export const VERSION = 2;

@@ -1,7 +1,9 @@
 // What is behind a proxy: an object somewhere else, and the way there.
 import { badMessage } from '../clone.js';
-import type { Address } from '../connection/address.js';
+import { type Address, familyOf } from '../connection/address.js';
+import { setImmediate } from '../originals.js';
 import { onForkedChild } from '../posix/fork.js';
+import { precompileForChildren } from '../posix/precompile.js';
 import { assertType } from '../validate.js';
 
 /** What an object of a class that is not of this package offers. */
@@ -38,15 +40,25 @@ function isShape(shape: Partial<Shape> | null): boolean {
   return areNames && typeof properties === 'object' && properties !== null;
 }
 
+function isAddress(address: unknown): boolean {
+  try {
+    familyOf(address, undefined);
+    return address !== undefined && address !== null;
+  } catch {
+    return false;
+  }
+}
+
 function isHome(home: Partial<Home> | null): boolean {
-  return typeof home?.server === 'string' && typeof home.ticket === 'string';
+  const { address, server, ticket } = home ?? {};
+  return isAddress(address) && typeof server === 'string' && typeof ticket === 'string';
 }
 
 /** A peer may have made it up. @throws ProcessError `ERR_TRUEFORK_BAD_MESSAGE` */
 export function assertToken(token: unknown): asserts token is Token {
   const { id, typeid, kind, shape, home } = (token ?? {}) as Partial<Token>;
   const isRight =
-    typeof id === 'number' &&
+    Number.isSafeInteger(id) &&
     typeof typeid === 'string' &&
     typeof kind === 'string' &&
     (shape === undefined || isShape(shape)) &&
@@ -58,6 +70,8 @@ export function assertToken(token: unknown): asserts token is Token {
 export interface Target {
   /** Whether nobody here may wait for it. */
   readonly mustNotBlock: boolean;
+  /** The class of the managers through which this process has it, if there is one. */
+  readonly managerClass: object | undefined;
   /** Calls a method, and blocks the thread until it has returned. */
   call(id: number, method: string, args: readonly unknown[]): unknown;
   callAsync(
@@ -67,32 +81,46 @@ export interface Target {
     signal?: AbortSignal,
   ): Promise<unknown>;
   /** For a message to a process that may not know the object: keeps it alive on its way. */
-  homeOf(id: number, proxy: object): Home;
+  homeOf(id: number): Home;
+  /** That message is not sent. */
+  takeBack(id: number, home: Home): void;
 }
 
 export class Reference {
-  readonly target: Target;
+  #target: Target | (() => Target);
   readonly id: number;
   readonly typeid: string;
   readonly kind: string;
   readonly shape: Shape | undefined;
   /** Whoever calls a method keeps the proxy, for which the server keeps the object. */
   proxy: object | undefined;
+  /** An object that has to live as long. */
+  kept: unknown;
+  /** Whether the proxy has just arrived, and nobody has used it. */
+  isFresh = false;
 
   /** The object itself, where it is one of this process. */
   get referent(): unknown {
     return undefined;
   }
 
-  constructor(target: Target, { id, typeid, kind, shape }: Token) {
-    this.target = target;
+  /** @param target the process that has it, or what finds that when it is needed */
+  constructor(target: Target | (() => Target), { id, typeid, kind, shape }: Token) {
+    this.#target = target;
     this.id = id;
     this.typeid = typeid;
     this.kind = kind;
     this.shape = shape;
   }
 
+  /** @throws AuthenticationError if nothing is known of it */
+  get target(): Target {
+    if (typeof this.#target === 'function') this.#target = this.#target();
+    return this.#target;
+  }
+
   call(method: string, ...args: unknown[]): unknown {
+    this.isFresh = false;
     return this.target.call(this.id, method, args);
   }
 
@@ -101,6 +129,7 @@ export class Reference {
     args: readonly unknown[] = [],
     signal?: AbortSignal,
   ): Promise<unknown> {
+    this.isFresh = false;
     const call = { reference: this, args };
     underWay.add(call);
     try {
@@ -111,10 +140,30 @@ export class Reference {
   }
 }
 
+const fresh = new Set<Reference>();
+
+function forgetFresh(): void {
+  for (const reference of fresh) reference.isFresh = false;
+  fresh.clear();
+}
+
+/** Until it is used, or this turn of the event loop is over, the proxy is one that has just arrived. Returns it. */
+export function noteArrival<T extends object>(proxy: T): T {
+  const reference = referenceOf(proxy);
+  if (fresh.size === 0) setImmediate(forgetFresh).unref();
+  reference.isFresh = true;
+  fresh.add(reference);
+  return proxy;
+}
+
 /** With all that must not be collected meanwhile. */
 const underWay = new Set<object>();
 
-onForkedChild(() => underWay.clear());
+onForkedChild(() => {
+  underWay.clear();
+  forgetFresh();
+});
+precompileForChildren(forgetFresh);
 
 const references = new WeakMap<object, Reference>();
 
@@ -147,15 +196,10 @@ export function registerKind(kind: string, make: Maker): void {
   makers.set(kind, make);
 }
 
-/** By typeid: the classes that programs have given. */
-const proxyTypes = new Map<string, new (reference: never) => object>();
+export type ProxyClass = new (reference: never) => object;
 
-export function registerProxyType(typeid: string, Class: new (reference: never) => object): void {
-  proxyTypes.set(typeid, Class);
-}
-
-export function makeProxy(reference: Reference): object {
-  const Class = proxyTypes.get(reference.typeid);
+/** @param Class what a program has given for its type */
+export function makeProxy(reference: Reference, Class: ProxyClass | undefined): object {
   if (Class !== undefined) return new Class(reference as never);
   const make = makers.get(reference.kind);
   if (make === undefined) throw badMessage();

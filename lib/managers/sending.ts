@@ -1,15 +1,19 @@
 // How proxies go to other processes: through pipes and queues as well as to a server and back.
-import { makeShareable, type Recipe } from '../shareables.js';
+import { currentOrigin } from '../origin.js';
+import { type Luggage, makeShareable, type Recipe } from '../shareables.js';
 import { assertType } from '../validate.js';
 import { adopt } from './links.js';
 import { assertToken, referenceOf, type Token } from './reference.js';
 import { currentCodec } from './values.js';
 
-function takeApart(proxy: object): Token {
-  const codec = currentCodec();
+function takeApart(proxy: object, luggage: Luggage): Token {
+  // A getter of a value that is written may write to somewhere else.
+  const codec = luggage.carriage === 'managed' ? currentCodec() : undefined;
   if (codec !== undefined) return codec.toToken(proxy);
   const { target, id, typeid, kind, shape } = referenceOf(proxy);
-  return { id, typeid, kind, shape, home: target.homeOf(id, proxy) };
+  const home = target.homeOf(id);
+  luggage.onDiscard(() => target.takeBack(id, home));
+  return { id, typeid, kind, shape, home };
 }
 
 function putTogether(token: Token): object {
@@ -17,7 +21,7 @@ function putTogether(token: Token): object {
   const codec = currentCodec();
   if (codec !== undefined) return codec.fromToken(token) as object;
   assertType(token.home !== undefined, 'token', 'one that says where the object is', token);
-  return adopt(token);
+  return adopt(token, currentOrigin());
 }
 
 const recipe: Recipe<object, Token> = { takeApart, putTogether };

@@ -1,9 +1,13 @@
 // A server in a process of its own.
+import { randomBytes } from 'node:crypto';
 import type { Address } from '../connection/address.js';
-import { Listener } from '../connection/listener.js';
+import { BINDING, type BoundOptions } from '../connection/handshake.js';
+import { Listener, type ListenerOptions } from '../connection/listener.js';
 import { Pipe } from '../connection/pipe.js';
 import type { Connection } from '../connection/connection.js';
 import { ProcessError } from '../errors.js';
+import { process } from '../originals.js';
+import { exit } from '../posix/leave.js';
 import { currentProcess, Process } from '../process.js';
 import { Server } from './server.js';
 import type { Registry } from './types.js';
@@ -12,10 +16,19 @@ const BACKLOG = 1024;
 
 export interface ServerPlan {
   name: string;
+  managerClass: object;
   address: Address | undefined;
   authkey: Uint8Array;
   registry: Registry;
   initialize: () => unknown;
+}
+
+type Parts = Pick<ServerPlan, 'managerClass' | 'registry' | 'address' | 'authkey'>;
+
+/** Where a server is, and which one it is. */
+export interface Started {
+  address: Address;
+  identity: string;
 }
 
 /** Others are of no use without it, so that it ends with its parent; it may have children. */
@@ -30,8 +43,16 @@ export class ServerProcess extends Process {
   }
 }
 
-export function listen(address: Address | undefined, authkey: Uint8Array): Listener {
-  return new Listener(address, { authkey, backlog: BACKLOG });
+/** A server that listens from here on. */
+export function makeServer({ managerClass, registry, address, authkey }: Parts): Server {
+  const identity = randomBytes(16).toString('hex');
+  const options: ListenerOptions & BoundOptions = {
+    authkey,
+    backlog: BACKLOG,
+    [BINDING]: { server: identity },
+  };
+  const listener = new Listener(address, options);
+  return new Server({ managerClass, registry, listener, identity, authkey });
 }
 
 async function serve(plan: ServerPlan, writer: Connection): Promise<never> {
@@ -42,19 +63,20 @@ async function serve(plan: ServerPlan, writer: Connection): Promise<never> {
     // What it forks may call it.
     currentProcess().authkey = plan.authkey;
     await plan.initialize();
-    server = new Server(plan.registry, listen(plan.address, plan.authkey), plan.authkey);
+    server = makeServer(plan);
   } catch (error) {
     writer.sendSync(error);
-    return process.exit(1);
+    return exit(1);
   }
-  writer.sendSync({ address: server.address });
+  const { address, identity } = server;
+  writer.sendSync({ address, identity } satisfies Started);
   writer.close();
   await server.serve();
-  return process.exit(0);
+  return exit(0);
 }
 
 /** Starts a server, and waits until it is ready. @throws what its initializer throws */
-export function startServer(plan: ServerPlan): { process: ServerProcess; address: Address } {
+export function startServer(plan: ServerPlan): Started & { process: ServerProcess } {
   const [reader, writer] = Pipe(false);
   const child = new ServerProcess(plan.name, () => {
     reader.close();
@@ -63,14 +85,14 @@ export function startServer(plan: ServerPlan): { process: ServerProcess; address
   try {
     child.start();
     writer.close();
-    return { process: child, address: receiveAddress(reader, child) };
+    return { process: child, ...receiveReport(reader, child) };
   } finally {
     writer.close();
     reader.close();
   }
 }
 
-function receiveAddress(reader: Connection, child: Process): Address {
+function receiveReport(reader: Connection, child: Process): Started {
   let report: unknown;
   try {
     report = reader.recvSync();
@@ -82,7 +104,7 @@ function receiveAddress(reader: Connection, child: Process): Address {
       { cause },
     );
   }
-  if (!(report instanceof Error)) return (report as { address: Address }).address;
+  if (!(report instanceof Error)) return report as Started;
   child.joinSync();
   throw report;
 }

@@ -1,43 +1,30 @@
 // The process that has the objects. One event loop serves all clients; what has to wait is asynchronous, and
 // holds up only the one who called it.
 import { randomBytes } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address } from '../connection/address.js';
 import type { Connection } from '../connection/connection.js';
 import { Listener } from '../connection/listener.js';
-import { ProcessError, type SystemError } from '../errors.js';
+import { ProcessError } from '../errors.js';
+import { originWithKey, Source } from '../origin.js';
+import { process, setImmediate, sleep } from '../originals.js';
 import { dup } from '../posix/descriptors.js';
-import { OwnDescriptor } from '../posix/own-descriptor.js';
-import { READABLE } from '../posix/poller.js';
-import { pidfdOpen } from '../posix/wait.js';
+import { ForkReservations } from './fork-reservation.js';
 import { serveFunctions } from './functions.js';
-import { adopt, linkTo, setOwnServer } from './links.js';
+import { Granted } from './granted.js';
+import { addOwnServer, linkToOwn, type Whereabouts } from './links.js';
 import { ITERATE } from './names.js';
-import { NO_ANSWER, Reply, Request, SERVER_ITSELF, VERSION } from './protocol.js';
-import {
-  type Home,
-  makeProxy,
-  Reference,
-  referenceOf,
-  type Target,
-  type Token,
-} from './reference.js';
+import { Request } from './protocol.js';
+import { type Home, makeProxy, Reference, type Target, type Token } from './reference.js';
+import { ServedClient } from './served-client.js';
 import { Caller, Session } from './session.js';
 import { Store, type StoredObject } from './store.js';
+import { currentTasks } from './tasks.js';
+import { isThenable } from './thenable.js';
 import type { Behaviour, RegisteredType, Registry } from './types.js';
-import { MessageReader, MessageWriter, type ProxyCodec } from './values.js';
-import { HEADER, Wire, writeHeader } from './wire.js';
+import { Wire } from './wire.js';
 
-/** How many calls of one connection may wait at the same time. */
-const MOST_CALLS = 10_000;
-/** How long to wait before somebody is accepted again when that has failed, in milliseconds. */
-const RETRY = 100;
-/** A client that does not read its replies is not read either. In bytes. */
-const MOST_UNREAD = 1 << 20;
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function';
-}
+/** How long to wait before somebody is accepted again when that has failed. */
+const RETRY_MS = 100;
 
 function notExposed(method: string, typeid: string): ProcessError {
   return new ProcessError(
@@ -46,240 +33,44 @@ function notExposed(method: string, typeid: string): ProcessError {
   );
 }
 
-/** The result of a method that stays in the server. */
-class Granted {
-  readonly object: StoredObject;
-
-  constructor(object: StoredObject) {
-    this.object = object;
-  }
-}
-
-/** A message that is not one. */
-class Nonsense extends Error {}
-
-/** Whether a message is good, but what it refers to cannot be had: no descriptor is left, or its sender is gone. */
-function isOurFault(error: unknown): boolean {
-  const { code, syscall } = error as Partial<SystemError>;
-  return code === 'ERR_TRUEFORK_HANDLE_LOST' || (code !== undefined && syscall !== undefined);
-}
-
-/** One connection of a client. */
-class ServedClient implements ProxyCodec {
-  readonly #server: Server;
-  readonly #wire: Wire;
-  readonly #writer = new MessageWriter(this);
-  readonly #calls = new Map<number, Caller>();
-  #session: Session | undefined;
-
-  constructor(server: Server, wire: Wire) {
-    this.#server = server;
-    this.#wire = wire;
-    wire.listen(this, true);
-  }
-
-  onMessage(message: Buffer): void {
-    const reader = new MessageReader(message, this);
-    let number = NO_ANSWER;
-    let id: number;
-    let method: string;
-    let args: never[];
-    try {
-      number = reader.readUint32();
-      id = reader.readDouble();
-      method = reader.readString();
-      args = this.#readArgs(reader, message.length);
-    } catch (error) {
-      if (this.#session !== undefined && isOurFault(error)) {
-        return this.#answer(number, Reply.error, error);
-      }
-      return this.#hangUp();
-    }
-    this.#handle(number, id, method, args);
-  }
-
-  onEnd(): void {
-    for (const caller of this.#calls.values()) caller.abort();
-    this.#calls.clear();
-    this.#server.forget(this, this.#session);
-  }
-
-  onDrain(): void {
-    this.#wire.setPaused(false);
-  }
-
-  close(): void {
-    this.#wire.close();
-    this.onEnd();
-  }
-
-  toToken(proxy: object): Token {
-    const { target, id, typeid, kind, shape } = referenceOf(proxy);
-    if (target === this.#server) return this.#grant(this.#server.store.get(id));
-    return { id, typeid, kind, shape, home: target.homeOf(id, proxy) };
-  }
-
-  fromToken(token: Token): object {
-    return token.home === undefined ? this.#server.proxyFor(token.id) : adopt(token);
-  }
-
-  /** It has not said the truth about anything: so neither can the rest be believed. */
-  #hangUp(): void {
-    this.close();
-  }
-
-  #readArgs(reader: MessageReader, most: number): never[] {
-    const count = reader.readUint32();
-    if (count > most) throw new Nonsense();
-    const args: unknown[] = [];
-    for (let i = 0; i < count; i++) args.push(reader.readValue());
-    return args as never[];
-  }
-
-  #grant(object: StoredObject): Token {
-    object.grant(this.#session!);
-    const { id, typeid } = object;
-    const { kind, shape } = object.behaviour;
-    return { id, typeid, kind, shape };
-  }
-
-  #handle(number: number, id: number, method: string, args: never[]): void {
-    if (this.#session === undefined) return this.#welcome(number, id, method, args);
-    const caller = new Caller(this.#session);
-    try {
-      const result =
-        id === SERVER_ITSELF
-          ? this.#administer(method, args, caller)
-          : this.#server.invoke(id, method, args, caller);
-      if (isThenable(result)) this.#answerLater(number, result, caller);
-      else this.#answer(number, Reply.value, result);
-    } catch (error) {
-      this.#answer(number, Reply.error, error);
-    }
-  }
-
-  /** The first message says who it is. */
-  #welcome(number: number, id: number, method: string, args: unknown[]): void {
-    const [version, session, pid] = args;
-    const isHello = id === SERVER_ITSELF && method === Request.hello;
-    if (!isHello || typeof session !== 'string' || version !== VERSION) return this.#hangUp();
-    this.#session = this.#server.enter(this, session);
-    this.#session.pid = typeof pid === 'number' ? pid : undefined;
-    this.#answer(number, Reply.value, this.#server.identity);
-  }
-
-  #administer(method: string, args: unknown[], caller: Caller): unknown {
-    switch (method) {
-      case Request.cancel:
-        return this.#calls.get(args[0] as number)?.abort();
-      case Request.drop:
-        return this.#server.drop(args as number[], caller.session);
-      default:
-        return this.#server.administer(method, args, caller);
-    }
-  }
-
-  #answerLater(number: number, result: PromiseLike<unknown>, caller: Caller): void {
-    if (this.#calls.size >= MOST_CALLS) {
-      caller.abort();
-      result.then(undefined, () => {});
-      this.#answer(
-        number,
-        Reply.error,
-        new ProcessError('ERR_TRUEFORK_TOO_MANY_WAITERS', `more than ${MOST_CALLS} calls wait`),
-      );
-      return;
-    }
-    this.#calls.set(number, caller);
-    result.then(
-      (value) => this.#finish(number, Reply.value, value),
-      (error: unknown) => this.#finish(number, Reply.error, error),
-    );
-  }
-
-  #finish(number: number, kind: number, value: unknown): void {
-    this.#calls.delete(number);
-    this.#answer(number, kind, value);
-  }
-
-  #answer(number: number, kind: number, value: unknown): void {
-    if (number === NO_ANSWER || this.#wire.isClosed) return;
-    let message: Buffer;
-    try {
-      message = this.#write(number, kind, value);
-    } catch (error) {
-      // It cannot be sent; that can.
-      message = this.#write(number, Reply.error, error);
-    }
-    this.#wire.send(message);
-    if (this.#wire.backlog > MOST_UNREAD) this.#wire.setPaused(true);
-  }
-
-  #write(number: number, kind: number, value: unknown): Buffer {
-    const writer = this.#writer;
-    writer.begin(HEADER);
-    writer.writeUint32(number);
-    writer.writeByte(kind);
-    if (value instanceof Granted) writer.writeToken(this.#grant(value.object));
-    else writer.writeValue(value);
-    const message = writer.end();
-    writeHeader(message);
-    return message;
-  }
-}
-
-/** A child that was forked from a client, and has not said anything yet. */
-class Unborn {
-  readonly session: Session;
-  #pidfd: OwnDescriptor | undefined;
-  readonly #onEnd: () => void;
-
-  constructor(session: Session, onEnd: () => void) {
-    this.session = session;
-    this.#onEnd = onEnd;
-  }
-
-  /** From now on it is known when it ends. */
-  watch(pid: number): void {
-    try {
-      this.#pidfd = new OwnDescriptor(pidfdOpen(pid));
-      this.#pidfd.watch(READABLE, this.#onEnd);
-    } catch (error) {
-      if ((error as SystemError).code === 'ESRCH') this.#onEnd();
-      // Else nobody can know before its parent ends.
-    }
-  }
-
-  /** Its parent has ended. */
-  onHolderGone(): void {
-    if (this.#pidfd === undefined) this.#onEnd();
-  }
-
-  forget(): void {
-    this.#pidfd?.close();
-  }
+/** The parts of a server. */
+export interface ServerParts {
+  managerClass: object;
+  registry: Registry;
+  listener: Listener;
+  /** The name by which clients recognize this server. */
+  identity: string;
+  authkey: Uint8Array;
 }
 
 export class Server implements Target {
   /** Which server this is: addresses are used again. */
-  readonly identity: string = randomBytes(16).toString('hex');
+  readonly identity: string;
   readonly store: Store = new Store();
+  /** Where what its clients say comes from. */
+  readonly source: Source;
+  readonly managerClass: object;
   readonly #registry: Registry;
   readonly #listener: Listener;
   readonly #sessions = new Map<string, Session>();
   readonly #clients = new Set<ServedClient>();
-  readonly #unborn = new Map<string, Unborn>();
+  readonly #forks = new ForkReservations();
   readonly #proxies = new WeakMap<StoredObject, WeakRef<object>>();
   /** For calls of this process itself. */
   readonly #own = new Session('server');
   #stop: () => void = () => {};
+  readonly #isStopped = new Promise<void>((resolve) => (this.#stop = resolve));
+  #serving: Promise<void> | undefined;
   readonly #authkey: Uint8Array;
   readonly #pid = process.pid;
 
-  constructor(registry: Registry, listener: Listener, authkey: Uint8Array) {
+  constructor({ managerClass, registry, listener, identity, authkey }: ServerParts) {
+    this.managerClass = managerClass;
+    this.identity = identity;
     this.#registry = registry;
     this.#listener = listener;
     this.#authkey = authkey;
+    this.source = new Source(originWithKey(authkey));
   }
 
   get address(): Address {
@@ -291,16 +82,14 @@ export class Server implements Target {
     return false;
   }
 
+  get whereabouts(): Whereabouts {
+    const { address, identity: server, managerClass } = this;
+    return { address, authkey: this.#authkey, server, managerClass };
+  }
+
   /** Serves all who come, until somebody asks for the end. */
-  async serve(): Promise<void> {
-    setOwnServer(this);
-    serveFunctions(this.#registry.functions);
-    const isStopped = new Promise<void>((resolve) => (this.#stop = resolve));
-    const accepting = this.#acceptAll();
-    await Promise.race([isStopped, accepting]);
-    this.#listener.close();
-    for (const client of this.#clients) client.close();
-    setOwnServer(undefined);
+  serve(): Promise<void> {
+    return (this.#serving ??= this.#serve());
   }
 
   /** Ends {@link serve}, when what is to be answered now is answered. */
@@ -311,6 +100,7 @@ export class Server implements Target {
   invoke(id: number, method: string, args: never[], caller: Caller): unknown {
     const object = this.store.get(id);
     const { behaviour } = object;
+    serveFunctions(this.#registry.functions);
     const operation = behaviour.operations.get(method);
     if (operation === undefined) throw notExposed(method, object.typeid);
     const result = operation(object.referent as never, args, caller);
@@ -325,13 +115,17 @@ export class Server implements Target {
       case Request.create:
         return this.#create(args[0] as string, args.slice(1));
       case Request.hold:
-        return this.store.issueTicket(this.store.get(args[0] as number), session);
+        return this.store.issueTicket(
+          args[1] as string,
+          this.store.get(args[0] as number),
+          session,
+        );
       case Request.redeem:
         return this.store.redeemTicket(args[1] as string, session, args[0] as number);
       case Request.prepareFork:
         return this.#prepareFork(args[0] as string, session);
       case Request.noteFork:
-        return this.#noteFork(args[0] as string, args[1] as number | undefined);
+        return this.#forks.note(args[0] as string, args[1] as number | undefined);
       case Request.shutdown:
         return this.stop();
       case Request.numberOfObjects:
@@ -354,11 +148,9 @@ export class Server implements Target {
   }
 
   enter(client: ServedClient, name: string): Session {
-    const unborn = this.#unborn.get(name);
-    if (unborn !== undefined) this.#forgetUnborn(unborn);
     let session = this.#sessions.get(name);
     if (session === undefined) {
-      this.#sessions.set(name, (session = unborn?.session ?? new Session(name)));
+      this.#sessions.set(name, (session = this.#forks.claim(name) ?? new Session(name)));
     }
     session.connections.add(client);
     return session;
@@ -384,15 +176,15 @@ export class Server implements Target {
     const { typeid } = object;
     const { kind, shape } = object.behaviour;
     // The proxy has the object, and nobody counts.
-    const proxy = makeProxy(new LocalReference(this, { id, typeid, kind, shape }, object));
+    const reference = new LocalReference(this, { id, typeid, kind, shape }, object);
+    const proxy = makeProxy(reference, this.#registry.types.get(typeid)?.proxyType);
     this.#proxies.set(object, new WeakRef(proxy));
     return proxy;
   }
 
   adopt({ id, home }: Token): object {
-    this.store.redeemTicket(home!.ticket, this.#own, id);
     const proxy = this.proxyFor(id);
-    this.store.get(id).drop(this.#own, Infinity);
+    this.store.cancelTicket(home!.ticket);
     return proxy;
   }
 
@@ -416,20 +208,26 @@ export class Server implements Target {
     return this.#callHere(id, method, args);
   }
 
-  homeOf(id: number, proxy: object): Home {
-    if (this.#original !== undefined) return this.#original.homeOf(id, proxy);
-    const ticket = this.store.issueTicket(this.store.get(id), this.#own);
+  homeOf(id: number): Home {
+    if (this.#original !== undefined) return this.#original.homeOf(id);
+    const ticket = randomBytes(16).toString('hex');
+    this.store.issueTicket(ticket, this.store.get(id), this.#own);
     return { address: this.address, server: this.identity, ticket };
+  }
+
+  takeBack(id: number, home: Home): void {
+    if (this.#original !== undefined) this.#original.takeBack(id, home);
+    else this.store.cancelTicket(home.ticket);
   }
 
   /** In a child that was forked from it, which has copies of the objects: the way to the server. */
   get #original(): Target | undefined {
-    return this.#pid === process.pid ? undefined : linkTo(this.address, this.#authkey);
+    return this.#pid === process.pid ? undefined : linkToOwn(this.whereabouts);
   }
 
   #callHere(id: number, method: string, args: readonly unknown[]): unknown {
-    const result = this.invoke(id, method, args as never[], new Caller(this.#own));
-    if (!(result instanceof Granted)) return result;
+    const result = this.invoke(id, method, args as never[], new Caller(this.#own, currentTasks()));
+    if (!Granted.is(result)) return result;
     result.object.hold(this);
     const proxy = this.proxyFor(result.object.id);
     result.object.forget(this);
@@ -444,6 +242,7 @@ export class Server implements Target {
 
   #create(typeid: string, args: unknown[]): unknown {
     const type = this.#typeOf(typeid);
+    serveFunctions(this.#registry.functions);
     const made = type.make(args as never[]);
     const store = (referent: unknown): Granted =>
       new Granted(this.store.add(typeid, referent, type.behaviourOf(referent)));
@@ -463,13 +262,21 @@ export class Server implements Target {
     return new Granted(this.store.add(typeid, referent, type.behaviourOf(referent)));
   }
 
+  async #serve(): Promise<void> {
+    const forget = addOwnServer(this);
+    await Promise.race([this.#isStopped, this.#acceptAll()]);
+    this.#listener.close();
+    for (const client of this.#clients) client.close();
+    forget();
+  }
+
   async #acceptAll(): Promise<void> {
     while (!this.#listener.closed) {
       try {
         for await (const connection of this.#listener) this.#admit(connection);
       } catch {
         // There are no descriptors. Those who are connected are served, and may go.
-        await sleep(RETRY);
+        await sleep(RETRY_MS);
       }
     }
   }
@@ -484,34 +291,11 @@ export class Server implements Target {
   }
 
   #prepareFork(name: string, parent: Session): void {
-    const session = new Session(name);
-    for (const [object, count] of parent.grants) {
-      session.grants.set(object, count);
-      object.hold(session);
-    }
-    const unborn = new Unborn(session, () => {
-      this.#forgetUnborn(unborn);
-      session.end();
-    });
-    parent.holdings.add(unborn);
-    this.#unborn.set(name, unborn);
-  }
-
-  #noteFork(name: string, pid: number | undefined): void {
-    const unborn = this.#unborn.get(name);
-    if (unborn === undefined) return;
-    if (pid !== undefined) {
-      unborn.watch(pid);
-      return;
-    }
-    this.#forgetUnborn(unborn);
-    unborn.session.end();
-  }
-
-  #forgetUnborn(unborn: Unborn): void {
-    this.#unborn.delete(unborn.session.name);
-    for (const session of this.#sessions.values()) session.holdings.delete(unborn);
-    unborn.forget();
+    if (typeof name !== 'string') return;
+    // A child may be here before the news of it.
+    const child = this.#sessions.get(name);
+    if (child === undefined) this.#forks.add(name, parent);
+    else child.share(parent);
   }
 
   #debugInfo(): string {

@@ -1,5 +1,6 @@
 // What a server knows of its clients.
 import type { StoredObject } from './store.js';
+import { NO_TASKS, type Tasks } from './tasks.js';
 
 /** Something that a client can hold, and that must not be lost with it. */
 export interface Holding {
@@ -12,7 +13,10 @@ export class Session {
   readonly name: string;
   pid: number | undefined;
   readonly holdings: Set<Holding> = new Set();
-  /** How often each object was granted to it. */
+  /**
+   * How often each object was granted to it. Less than 0 where it has given up what it is yet to be granted: a child
+   * may be here before the news that it was forked.
+   */
   readonly grants: Map<StoredObject, number> = new Map();
   readonly connections: Set<object> = new Set();
   #isOver = false;
@@ -23,6 +27,11 @@ export class Session {
 
   get isOver(): boolean {
     return this.#isOver;
+  }
+
+  /** Has what `other` has. */
+  share(other: Session): void {
+    for (const [object, count] of other.grants) object.grant(this, count);
   }
 
   end(): void {
@@ -38,11 +47,14 @@ export class Session {
 /** One call that a client makes. */
 export class Caller {
   readonly session: Session;
+  /** The tasks of that process that it is made in. */
+  readonly tasks: Tasks;
   #controller: AbortController | undefined;
   #isAborted = false;
 
-  constructor(session: Session) {
+  constructor(session: Session, tasks: Tasks = NO_TASKS) {
     this.session = session;
+    this.tasks = tasks;
   }
 
   /** Aborted when nobody waits for the result any more. */
@@ -56,7 +68,7 @@ export class Caller {
 
   /** For what has to be done to its end. */
   withoutAbort(): Caller {
-    return new Caller(this.session);
+    return new Caller(this.session, this.tasks);
   }
 
   abort(): void {

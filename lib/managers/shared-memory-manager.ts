@@ -1,6 +1,9 @@
 // multiprocessing.managers.SharedMemoryManager.
+import { process } from '../originals.js';
 import { ShareableList, type Shareable } from '../shareable-list.js';
 import { SharedMemory } from '../shared-memory.js';
+import { checkReceivers, isMadeBy } from '../receivers.js';
+import { assertIterable } from '../validate.js';
 import { BaseManager } from './base-manager.js';
 
 /** What was made in the server, and goes with it. */
@@ -58,6 +61,7 @@ export class SharedMemoryManager extends BaseManager {
 
   /** A new list in such memory. */
   ShareableList(values: Iterable<Shareable>): ShareableList {
+    assertIterable(values, 'values');
     const name = this.#segments.makeList([...values]);
     return new ShareableList(undefined, { name });
   }
@@ -67,6 +71,7 @@ export class SharedMemoryManager extends BaseManager {
   }
 
   static {
+    checkReceivers(this, (object) => isMadeBy(BaseManager, object));
     this.register('segments', () => (segments ??= new Segments()), { createMethod: false });
   }
 }

@@ -1,12 +1,15 @@
 // The objects of a server. One is kept as long as a client has a proxy for it, a ticket is out for it, or
 // another object refers to it: for the last the collector of garbage sees.
-import { randomBytes } from 'node:crypto';
 import { ProcessError } from '../errors.js';
+import { setTimeout } from '../originals.js';
 import type { Session } from './session.js';
 import type { Behaviour } from './types.js';
 
-/** How long a ticket is good after its issuer has ended, in milliseconds. */
-const GRACE = 60_000;
+/** How long a ticket is good after its issuer has ended. */
+const GRACE_MS = 60_000;
+
+/** How many tickets may be redeemed before they are issued, which takes another way. The oldest are forgotten. */
+const MAX_EARLY_TICKETS = 10_000;
 
 export class StoredObject {
   readonly id: number;
@@ -25,20 +28,18 @@ export class StoredObject {
     this.behaviour = behaviour;
   }
 
-  grant(session: Session): void {
+  /** @param count may be negative */
+  grant(session: Session, count = 1): void {
     if (session.isOver) return;
-    session.grants.set(this, (session.grants.get(this) ?? 0) + 1);
-    this.hold(session);
+    const total = (session.grants.get(this) ?? 0) + count;
+    if (total === 0) session.grants.delete(this);
+    else session.grants.set(this, total);
+    if (total > 0) this.hold(session);
+    else this.forget(session);
   }
 
   drop(session: Session, count: number): void {
-    const left = (session.grants.get(this) ?? 0) - count;
-    if (left > 0) {
-      session.grants.set(this, left);
-      return;
-    }
-    session.grants.delete(this);
-    this.forget(session);
+    if (Number.isSafeInteger(count) && count > 0) this.grant(session, -count);
   }
 
   hold(holder: object): void {
@@ -58,15 +59,15 @@ export class StoredObject {
 
 class Ticket {
   readonly object: StoredObject;
-  readonly name: string = randomBytes(16).toString('hex');
+  readonly name: string;
   readonly #issuer: Session;
   readonly #tickets: Map<string, Ticket>;
 
-  constructor(object: StoredObject, issuer: Session, tickets: Map<string, Ticket>) {
+  constructor(name: string, object: StoredObject, issuer: Session, tickets: Map<string, Ticket>) {
+    this.name = name;
     this.object = object;
     this.#issuer = issuer;
     this.#tickets = tickets;
-    tickets.set(this.name, this);
     issuer.holdings.add(this);
     object.hold(this);
   }
@@ -79,7 +80,7 @@ class Ticket {
 
   /** Its issuer has ended, and somebody may still be about to read it. */
   onHolderGone(): void {
-    setTimeout(() => this.cancel(), GRACE).unref();
+    setTimeout(() => this.cancel(), GRACE_MS).unref();
   }
 }
 
@@ -91,6 +92,7 @@ export class Store {
   readonly #inner = new Map<number, WeakRef<StoredObject>>();
   readonly #collected = new FinalizationRegistry<number>((id) => this.#inner.delete(id));
   readonly #tickets = new Map<string, Ticket>();
+  readonly #early = new Set<string>();
   /** Those of objects, by what they stand for. */
   readonly #byReferent = new WeakMap<object, StoredObject>();
 
@@ -131,14 +133,29 @@ export class Store {
     this.#collected.register(object, object.id);
   }
 
-  /** Keeps an object until somebody comes for it; for as long as `issuer` lives, and a little longer. */
-  issueTicket(object: StoredObject, issuer: Session): string {
-    return new Ticket(object, issuer, this.#tickets).name;
+  /**
+   * Keeps an object until somebody comes for it; for as long as `issuer` lives, and a little longer.
+   *
+   * @param name what the issuer calls the ticket
+   */
+  issueTicket(name: string, object: StoredObject, issuer: Session): void {
+    if (this.#early.delete(name) || this.#tickets.has(name)) return;
+    this.#tickets.set(name, new Ticket(name, object, issuer, this.#tickets));
   }
 
   redeemTicket(name: string, bearer: Session, id: number): void {
     this.get(id).grant(bearer);
-    this.#tickets.get(name)?.cancel();
+    this.cancelTicket(name);
+  }
+
+  /** @param name '': none; the one who has received the ticket has it yet */
+  cancelTicket(name: string): void {
+    if (name === '') return;
+    const ticket = this.#tickets.get(name);
+    if (ticket !== undefined) return ticket.cancel();
+    this.#early.add(name);
+    const [oldest] = this.#early;
+    if (this.#early.size > MAX_EARLY_TICKETS) this.#early.delete(oldest!);
   }
 
   get size(): number {

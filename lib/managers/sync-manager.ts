@@ -1,7 +1,18 @@
 // multiprocessing.Manager, and what it can make.
 import type { SharedArray, ArrayInit } from '../shared-array.js';
 import type { RawValue } from '../sharedctypes.js';
-import { type SyncWaitOptions, waitOptions } from '../waiting.js';
+import {
+  anyOption,
+  arrayOption,
+  assertUsed,
+  integerOption,
+  optionsReader,
+  refuseSurplus,
+  timeoutOption,
+} from '../options.js';
+import { checkReceivers, isMadeBy } from '../receivers.js';
+import { assertIterable } from '../validate.js';
+import type { SyncWaitOptions } from '../waiting.js';
 import type { TypeCode, ValueOf } from '../type-codes.js';
 import { BaseManager } from './base-manager.js';
 import { type AnyFunction, nameOf, servedFunction } from './functions.js';
@@ -38,10 +49,22 @@ import {
 export interface RemotePoolOptions {
   /** A function that was registered, or its name: called in each worker before its first task. */
   initializer?: AnyFunction | string | undefined;
-  initargs?: unknown[] | undefined;
+  initArgs?: unknown[] | undefined;
   /** After so many tasks (of a map: chunks) a worker is replaced. Default: never. */
   maxTasksPerChild?: number | undefined;
 }
+
+const readPoolOptions = optionsReader<RemotePoolOptions>(
+  "a manager's Pool",
+  { initializer: anyOption, initArgs: arrayOption, maxTasksPerChild: integerOption(1) },
+  { hints: { processes: 'it is the first argument' } },
+);
+
+const readBarrierOptions = optionsReader<SyncWaitOptions>(
+  "a manager's Barrier",
+  { timeout: timeoutOption },
+  { expected: 'an object, as in { timeout }', hints: { action: 'functions are not sent' } },
+);
 
 /**
  * A manager for the types that programs need most: see {@link Manager}. As Python's `SyncManager`.
@@ -61,17 +84,17 @@ export class SyncManager extends BaseManager {
 
   /** A list, which reads like an array. `for … of` goes over the elements as they are at its beginning. */
   list<T = any>(init?: Iterable<T>): T[] {
-    return this.create('list', ...given(init && [...init])) as T[];
+    return this.create('list', ...elementsOf(init)) as T[];
   }
 
   /** A Map, of keys that are not objects. */
   map<Key = any, T = any>(init?: Iterable<readonly [Key, T]>): Map<Key, T> {
-    return this.create('map', ...given(init && [...init])) as Map<Key, T>;
+    return this.create('map', ...elementsOf(init)) as Map<Key, T>;
   }
 
   /** A Set, of values that are not objects. */
   set<T = any>(init?: Iterable<T>): Set<T> {
-    return this.create('set', ...given(init && [...init])) as Set<T>;
+    return this.create('set', ...elementsOf(init)) as Set<T>;
   }
 
   /** As {@link dict}; names that begin with `_` stay in the process. */
@@ -92,8 +115,8 @@ export class SyncManager extends BaseManager {
     typecode: Code,
     init: ArrayInit<Code>,
   ): Omit<SharedArray<Code>, 'getLock' | 'with' | 'withSync' | 'close'> {
-    const elements = typeof init === 'number' ? init : [...init];
-    return this.create('Array', typecode, elements) as never;
+    const elements = typeof init === 'number' ? [init] : elementsOf(init);
+    return this.create('Array', typecode, ...elements) as never;
   }
 
   /**
@@ -105,7 +128,7 @@ export class SyncManager extends BaseManager {
     return this.create('Lock') as LockProxy;
   }
 
-  /** As `RLock`; the owner is a process. */
+  /** As `RLock`: its owner is a process, or, within `with()`, that call and what it awaits. */
   RLock(): LockProxy {
     return this.create('RLock') as LockProxy;
   }
@@ -118,7 +141,7 @@ export class SyncManager extends BaseManager {
     return this.create('BoundedSemaphore', value) as SemaphoreProxy;
   }
 
-  /** @param lock a Lock or an RLock of this manager; default: an RLock of its own */
+  /** As `Condition`. @param lock a Lock or an RLock of this manager; default: an RLock of its own */
   Condition(lock?: LockProxy): ConditionProxy {
     return this.create('Condition', ...given(lock)) as ConditionProxy;
   }
@@ -128,8 +151,9 @@ export class SyncManager extends BaseManager {
   }
 
   /** As `Barrier`, without an action. */
-  Barrier(parties: number, { timeout = Infinity }: SyncWaitOptions = {}): BarrierProxy {
-    return this.create('Barrier', parties, waitOptions(timeout).timeout) as BarrierProxy;
+  Barrier(parties: number, options: SyncWaitOptions = {}): BarrierProxy {
+    const { timeout = Infinity } = readBarrierOptions(options);
+    return this.create('Barrier', parties, Math.max(0, timeout)) as BarrierProxy;
   }
 
   /** A queue of any values, also of proxies. @param maxsize 0 or less, the default: no limit */
@@ -160,14 +184,25 @@ export class SyncManager extends BaseManager {
    * ```
    */
   Pool(processes?: number, options: RemotePoolOptions = {}): PoolProxy {
-    const { initializer, initargs = [], maxTasksPerChild } = options;
-    const name = initializer === undefined ? undefined : nameOf(initializer);
-    return this.create('Pool', processes, name, initargs, maxTasksPerChild) as PoolProxy;
+    const { initializer, initArgs = [], maxTasksPerChild } = readPoolOptions(options);
+    const name = initializer === undefined ? undefined : nameOf(initializer, this.constructor);
+    assertUsed('initArgs', initArgs, 'initializer', initializer);
+    return this.create('Pool', processes, name, initArgs, maxTasksPerChild) as PoolProxy;
+  }
+
+  static {
+    checkReceivers(this, (object) => isMadeBy(BaseManager, object));
   }
 }
 
 function given(init: unknown): unknown[] {
   return init === undefined ? [] : [init];
+}
+
+function elementsOf(init: unknown): unknown[] {
+  if (init === undefined) return [];
+  assertIterable(init, 'init');
+  return [[...init]];
 }
 
 const TYPES: Record<string, (...args: never[]) => object> = {
@@ -187,11 +222,11 @@ const TYPES: Record<string, (...args: never[]) => object> = {
   Barrier: (parties: number, timeout: number) => new ManagedBarrier(parties, timeout),
   Queue: (maxsize: number) => new ManagedQueue(maxsize),
   JoinableQueue: (maxsize: number) => new ManagedJoinableQueue(maxsize),
-  Pool: (processes?: number, initializer?: string, initargs?: never[], most?: number) =>
+  Pool: (processes?: number, initializer?: string, initArgs?: never[], most?: number) =>
     new PoolInServer({
       processes,
       initializer: initializer === undefined ? undefined : servedFunction(initializer),
-      initargs,
+      initArgs,
       maxTasksPerChild: most,
     }),
   Iterator: (source: Iterable<unknown>) => new RemoteIterator(source),
@@ -224,6 +259,7 @@ for (const [typeid, make] of Object.entries(TYPES)) {
  * console.log(d.count); // 1
  * ```
  */
-export function Manager(): SyncManager {
+export function Manager(...surplus: never[]): SyncManager {
+  refuseSurplus(surplus, 'for options use new SyncManager(options).start()');
   return new SyncManager().start();
 }

@@ -1,9 +1,11 @@
 // What the types of a manager are made of, on the side of the server.
 import { ProcessError } from '../errors.js';
+import { rememberCode } from '../known-code.js';
+import { booleanOption, functionOption, optionsReader, type Reader } from '../options.js';
 import { assertFunction, assertString, assertType } from '../validate.js';
 import type { Functions } from './functions.js';
 import { GET, ITERATE, SET } from './names.js';
-import type { Shape } from './reference.js';
+import type { ProxyClass, Shape } from './reference.js';
 import type { Caller } from './session.js';
 
 /** One thing that can be done with an object. May return a promise. */
@@ -68,7 +70,7 @@ export interface RegisterOptions {
    */
   exposed?: readonly string[] | undefined;
   /** A class of proxies that extends `BaseProxy`. Default: one with the exposed methods. */
-  proxyType?: (new (reference: never) => object) | undefined;
+  proxyType?: ProxyClass | undefined;
   /** Methods whose results stay in the server, by the type that they are there: clients get a proxy. */
   methodToTypeid?: Readonly<Record<string, string>> | undefined;
   /** Whether the manager gets a method of that name. Default: true. */
@@ -77,11 +79,25 @@ export interface RegisterOptions {
 
 export type Callable = (new (...args: never[]) => unknown) | ((...args: never[]) => unknown);
 
-function assertNames(names: unknown, name: string): void {
-  if (names === undefined) return;
+function namesOption(names: unknown, name: string): readonly string[] {
   const isRight = Array.isArray(names) && names.every((each) => typeof each === 'string');
   assertType(isRight, name, 'an array of strings', names);
+  return names as string[];
 }
+
+function typeidsOption(typeids: unknown, name: string): Readonly<Record<string, string>> {
+  const isObject = typeof typeids === 'object' && typeids !== null;
+  const isRight = isObject && Object.values(typeids).every((each) => typeof each === 'string');
+  assertType(isRight, name, 'an object of strings', typeids);
+  return typeids as Record<string, string>;
+}
+
+export const readRegisterOptions: Reader<RegisterOptions> = optionsReader('register()', {
+  exposed: namesOption,
+  proxyType: functionOption,
+  methodToTypeid: typeidsOption,
+  createMethod: booleanOption,
+});
 
 /** Whether it is to be called with `new`: a class, or a constructor of the language. */
 function isClass(callable: Callable): callable is new (...args: never[]) => unknown {
@@ -151,12 +167,16 @@ export class RegisteredType {
   readonly #callable: Callable | undefined;
   readonly #exposed: readonly string[] | undefined;
   readonly #methodToTypeid: ReadonlyMap<string, string>;
+  readonly proxyType: ProxyClass | undefined;
 
   constructor(typeid: string, callable: Callable | undefined, options: RegisterOptions) {
-    const { exposed, methodToTypeid = {} } = options;
+    const { exposed, methodToTypeid = {}, proxyType } = options;
     assertString(typeid, 'typeid');
-    if (callable !== undefined) assertFunction(callable, 'callable');
-    assertNames(exposed, 'exposed');
+    if (callable !== undefined) {
+      assertFunction(callable, 'callable');
+      rememberCode(callable);
+    }
+    this.proxyType = proxyType;
     this.typeid = typeid;
     this.#callable = callable;
     this.#exposed = exposed;

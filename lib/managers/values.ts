@@ -1,6 +1,7 @@
 // Values as bytes, between a manager's server and its clients. As serialize.ts has it, with short cuts for
 // what is sent most, and with proxies, also inside of other values.
-import { decode, encode, type Encoded } from '../serialize.js';
+import { type Source, within } from '../origin.js';
+import { decode, discard, encode, type Encoded } from '../serialize.js';
 import { assertToken, isProxy, type Token } from './reference.js';
 
 const Kind = {
@@ -18,6 +19,8 @@ const Kind = {
 
 /** What proxies are on the one and on the other side of a wire. */
 export interface ProxyCodec {
+  /** Where the messages come from. */
+  readonly source: Source;
   /** What stands for a proxy. @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE` */
   toToken(proxy: object): Token;
   fromToken(token: Token): unknown;
@@ -34,7 +37,7 @@ function using<T>(codec: ProxyCodec, run: () => T): T {
   const outer = current;
   current = codec;
   try {
-    return run();
+    return within(codec.source, run);
   } finally {
     current = outer;
   }
@@ -50,6 +53,8 @@ export class MessageWriter {
   #buffer: Buffer = Buffer.allocUnsafeSlow(ROOM);
   #length = 0;
   readonly #codec: ProxyCodec;
+  /** Values that wait here for the receiver to fetch them. */
+  #entrusted: Encoded[] = [];
 
   constructor(codec: ProxyCodec) {
     this.#codec = codec;
@@ -57,6 +62,7 @@ export class MessageWriter {
 
   /** Begins a message. @param room for a header */
   begin(room: number): void {
+    this.#entrusted = [];
     if (this.#buffer.length > ROOM) this.#buffer = Buffer.allocUnsafeSlow(ROOM);
     this.#length = room;
   }
@@ -64,6 +70,11 @@ export class MessageWriter {
   /** The message, until the next one begins. */
   end(): Buffer {
     return this.#buffer.subarray(0, this.#length);
+  }
+
+  /** The message will not be sent. */
+  discard(): void {
+    for (const encoded of this.#entrusted.splice(0)) discard(encoded);
   }
 
   writeByte(value: number): void {
@@ -124,7 +135,8 @@ export class MessageWriter {
 
   #writeAny(value: unknown): void {
     if (isProxy(value)) return this.writeToken(this.#codec.toToken(value));
-    const encoded = using(this.#codec, () => encode(value));
+    const encoded = using(this.#codec, () => encode(value, 'managed'));
+    if (encoded.ticket !== undefined) this.#entrusted.push(encoded);
     this.writeByte(Kind.value);
     this.#writeBytes(encoded);
   }
@@ -159,6 +171,10 @@ export class MessageReader {
   constructor(buffer: Buffer, codec: ProxyCodec) {
     this.#buffer = buffer;
     this.#codec = codec;
+  }
+
+  get isAtEnd(): boolean {
+    return this.#position >= this.#buffer.length;
   }
 
   readByte(): number {

@@ -1,10 +1,13 @@
 // Messages between a manager's server and its clients: four bytes that say how long, and the bytes. Only
 // one process ever has an end, so that it may read ahead.
-import { EOFError, ProcessError } from '../errors.js';
+import { EOFError, ProcessError, TimeoutError } from '../errors.js';
+import { Fifo } from '../fifo.js';
+import { setImmediate } from '../originals.js';
 import { tryRead, tryWritePair } from '../posix/descriptors.js';
 import { OwnDescriptor } from '../posix/own-descriptor.js';
 import { READABLE, waitUntilReady, WRITABLE } from '../posix/poller.js';
 import { Hope } from '../short-frames.js';
+import { Deadline } from '../waiting.js';
 
 /** What the length of a message is written in, in bytes. */
 export const HEADER = 4;
@@ -55,11 +58,12 @@ export class Wire {
   #start = 0;
   #end = 0;
 
-  /** What could not be written yet. */
-  #backlog: Buffer[] = [];
+  /** Bytes that could not be written yet, and their number. */
+  #backlog = new Fifo<Buffer>();
+  #backlogBytes = 0;
   #receiver: Receiver | undefined;
   #isPaused = false;
-  #keepsAlive = true;
+  #keepsAlive = false;
   #watched = 0;
 
   /** @param fd a socket that does not block; the wire's from now on */
@@ -77,7 +81,7 @@ export class Wire {
 
   /** How many bytes wait to be written. */
   get backlog(): number {
-    return this.#backlog.reduce((sum, { length }) => sum + length, 0);
+    return this.#backlogBytes;
   }
 
   /** From now on `receiver` is told of all that comes. */
@@ -122,26 +126,31 @@ export class Wire {
       if (written === message.length) return;
     }
     this.#backlog.push(Buffer.from(message.subarray(written)));
+    this.#backlogBytes += message.length - written;
     this.#watch();
   }
 
-  /** Sends a message with its header. Blocks the thread until all of it is out. @throws SystemError */
+  /** Sends a message with its header. Blocks the thread until all of it is out. @throws EOFError, SystemError */
   sendSync(message: Buffer): void {
-    let rest = message;
-    for (;;) {
-      rest = rest.subarray(this.#write(rest));
-      if (rest.length === 0) return;
-      waitUntilReady(this.fd, WRITABLE, Infinity);
-    }
+    if (this.#isClosed) throw new EOFError();
+    if (this.#backlog.length > 0) this.#flushSync();
+    this.#writeAll(message);
   }
 
-  /** The next message. Blocks the thread. @throws EOFError, ProcessError, SystemError */
-  receiveSync(): Buffer {
+  /**
+   * The next message. Blocks the thread.
+   *
+   * @throws EOFError, ProcessError, SystemError; TimeoutError after the timeout
+   */
+  receiveSync(timeout: number = Infinity): Buffer {
+    const deadline = new Deadline(timeout);
     for (;;) {
       const message = this.#next();
       if (message !== undefined) return message;
       if (this.#hasComeSoon()) continue;
-      waitUntilReady(this.fd, READABLE, Infinity);
+      if (!waitUntilReady(this.fd, READABLE, deadline.left)) {
+        throw new TimeoutError('no answer has come in time');
+      }
       this.#read();
     }
   }
@@ -150,7 +159,8 @@ export class Wire {
   close(): void {
     this.#isClosed = true;
     this.#receiver = undefined;
-    this.#backlog = [];
+    this.#backlog = new Fifo();
+    this.#backlogBytes = 0;
     this.#descriptor.close();
   }
 
@@ -165,6 +175,21 @@ export class Wire {
     }
     this.#hope.learn(false);
     return false;
+  }
+
+  #flushSync(): void {
+    for (const piece of this.#backlog.takeAll()) this.#writeAll(piece);
+    this.#backlogBytes = 0;
+    this.#watch();
+  }
+
+  #writeAll(message: Buffer): void {
+    let rest = message;
+    for (;;) {
+      rest = rest.subarray(this.#write(rest));
+      if (rest.length === 0) return;
+      waitUntilReady(this.fd, WRITABLE, Infinity);
+    }
   }
 
   /** @returns how much of it is out */
@@ -223,8 +248,9 @@ export class Wire {
   }
 
   #watch(): void {
-    if (this.#isClosed || this.#receiver === undefined) return;
-    const isReading = !this.#isPaused;
+    if (this.#isClosed) return;
+    // Without a receiver answers are read by those who wait for them.
+    const isReading = this.#receiver !== undefined && !this.#isPaused;
     const wanted = (isReading ? READABLE : 0) | (this.#backlog.length > 0 ? WRITABLE : 0);
     if (wanted === this.#watched) return;
     this.#watched = wanted;
@@ -238,13 +264,13 @@ export class Wire {
 
   #flush(): void {
     try {
-      for (let [first] = this.#backlog; first !== undefined; [first] = this.#backlog) {
+      for (let first = this.#backlog.shift(); first !== undefined; first = this.#backlog.shift()) {
         const written = this.#write(first);
+        this.#backlogBytes -= written;
         if (written < first.length) {
-          this.#backlog[0] = first.subarray(written);
+          this.#backlog.unshift(first.subarray(written));
           break;
         }
-        this.#backlog.shift();
         if (this.#backlog.length === 0) this.#receiver?.onDrain?.();
       }
       this.#watch();
@@ -254,11 +280,12 @@ export class Wire {
   }
 
   get #isListening(): boolean {
-    return !this.#isClosed && !this.#isPaused;
+    return this.#receiver !== undefined && !this.#isClosed && !this.#isPaused;
   }
 
   /** Passes on what is complete. */
   #receive(): void {
+    if (!this.#isListening) return;
     try {
       this.#deliver();
       for (let burst = 0; burst < MAX_BURST && this.#isListening && this.#glance(); burst++) {

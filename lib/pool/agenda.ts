@@ -1,11 +1,16 @@
-/** The longest that a timer of Node takes. */
-const MAX_TIMER = 2 ** 31 - 1;
+// Actions of a pool that are due at some time.
+import { clearTimeout, performance, process, setTimeout } from '../originals.js';
+import { inRootContext } from './root-context.js';
+
+/** The longest that a timer of Node takes, in milliseconds. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * What is to be done at some time. It does not keep the event loop alive, and is also done
  * without one: by {@link runDue}.
  */
 export class Agenda {
+  readonly #owner = process.pid;
   readonly #times = new Map<() => void, number>();
   #timer: NodeJS.Timeout | undefined;
   #wakesAt = Infinity;
@@ -36,18 +41,22 @@ export class Agenda {
   }
 
   get #next(): number {
-    return Math.min(...this.#times.values());
+    let next = Infinity;
+    for (const time of this.#times.values()) next = Math.min(next, time);
+    return next;
   }
 
   #setTimer(at: number): void {
     if (at >= this.#wakesAt) return;
     clearTimeout(this.#timer);
     this.#wakesAt = at;
-    const delay = Math.min(Math.max(1, Math.ceil(at - performance.now())), MAX_TIMER);
-    this.#timer = setTimeout(() => this.#onTimer(), delay).unref();
+    const delay = Math.min(Math.max(1, Math.ceil(at - performance.now())), MAX_TIMER_MS);
+    this.#timer = inRootContext(() => setTimeout(() => this.#onTimer(), delay).unref());
   }
 
   #onTimer(): void {
+    // The copy of a child that goes on with its parent's work (`posix.fork()`).
+    if (process.pid !== this.#owner) return;
     this.#wakesAt = Infinity;
     this.runDue();
     if (this.#times.size > 0) this.#setTimer(this.#next);

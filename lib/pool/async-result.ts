@@ -1,29 +1,40 @@
 import { AbortError, ProcessError, TimeoutError } from '../errors.js';
+import { emitWarning, process } from '../originals.js';
 import type { Callbacks } from './options.js';
+import { shown } from '../validate.js';
 import {
   Deadline,
+  syncTimeout,
   waitFor,
   waitOptions,
   type SyncWaitOptions,
   type WaitOptions,
 } from '../waiting.js';
+import { checkReceivers } from '../receivers.js';
 
-/** Runs a pool without the event loop until `isDone`. Returns false if the deadline came first. */
-export type Pump = (isDone: () => boolean, deadline: Deadline) => boolean;
+/** Where a result comes from. */
+export interface Origin {
+  /** Whether this process has made it, and not one that it is a fork of. */
+  readonly isOurs: boolean;
+  /** @throws ProcessError `ERR_TRUEFORK_NOT_THE_CREATOR` */
+  assertOwned(): void;
+  /** Runs without the event loop until `isDone`. Returns false if the deadline came first. */
+  pump(isDone: () => boolean, deadline: Deadline): boolean;
+}
 
 type State = 'pending' | 'fulfilled' | 'rejected';
 
 function ignore(): void {}
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? String(error)) : String(error);
+  return typeof error === 'string' ? error : shown(error);
 }
 
 /** Failures that nobody has asked for, until their result is garbage. */
 const unseen = new FinalizationRegistry<{ reason: unknown; owner: number }>(({ reason, owner }) => {
   // In a child the results of its parent are garbage, too.
   if (owner !== process.pid) return;
-  process.emitWarning(
+  emitWarning(
     `A task of a pool failed, and nobody asked for its result: ${messageOf(reason)}`,
     'PoolWarning',
   );
@@ -37,7 +48,7 @@ const unseen = new FinalizationRegistry<{ reason: unknown; owner: number }>(({ r
  * result is garbage.
  */
 export class AsyncResult<T> implements PromiseLike<T> {
-  readonly #pump: Pump;
+  readonly #origin: Origin;
   readonly #callbacks: Callbacks<T>;
   #waiters: Set<() => void> | undefined;
   #state: State = 'pending';
@@ -47,8 +58,8 @@ export class AsyncResult<T> implements PromiseLike<T> {
   #isObserved = false;
 
   /** @internal */
-  constructor(pump: Pump, callbacks: Callbacks<T> = {}) {
-    this.#pump = pump;
+  constructor(origin: Origin, callbacks: Callbacks<T> = {}) {
+    this.#origin = origin;
     this.#callbacks = callbacks;
     this.#isObserved = callbacks.errorCallback !== undefined;
   }
@@ -61,6 +72,7 @@ export class AsyncResult<T> implements PromiseLike<T> {
    * @throws what the task has thrown, WorkerLostError, or why it was not run
    * @throws TimeoutError after the timeout
    * @throws AbortError
+   * @throws ProcessError `ERR_TRUEFORK_NOT_THE_CREATOR` in a child that was forked before it was there
    */
   get(options: number | WaitOptions = {}): Promise<T> {
     const { timeout, signal } = waitOptions(options);
@@ -86,14 +98,15 @@ export class AsyncResult<T> implements PromiseLike<T> {
     this.#observe();
     if (signal?.aborted) throw new AbortError(signal);
     if (this.ready()) return true;
+    this.#origin.assertOwned();
     return waitFor((wake) => this.#subscribe(wake), timeout, signal);
   }
 
   /** As {@link wait}, and blocks the thread. */
   waitSync(options: number | SyncWaitOptions = {}): boolean {
-    const { timeout } = waitOptions(options);
+    const timeout = syncTimeout(options);
     this.#observe();
-    return this.#pump(() => this.ready(), new Deadline(timeout));
+    return this.ready() || this.#origin.pump(() => this.ready(), new Deadline(timeout));
   }
 
   /** Whether the result is there. */
@@ -150,7 +163,7 @@ export class AsyncResult<T> implements PromiseLike<T> {
     try {
       this.#callbacks.errorCallback?.(error);
     } catch (another) {
-      process.emitWarning(another instanceof Error ? another : String(another));
+      emitWarning(another instanceof Error ? another : String(another));
     }
     this.#fail(error, isExpected);
   }
@@ -183,13 +196,19 @@ export class AsyncResult<T> implements PromiseLike<T> {
 
   #settled(): Promise<T> {
     this.#observe();
+    // A forked child has a copy that nobody will settle.
+    if (!this.ready() && !this.#origin.isOurs) this.#promise = undefined;
     this.#promise ??= new Promise((resolve, reject) => {
       const settle = (): void => {
         if (this.#state === 'fulfilled') resolve(this.#outcome as T);
         else reject(this.#outcome);
       };
-      if (this.ready()) settle();
-      else this.#subscribe(settle);
+      if (this.ready()) {
+        settle();
+        return;
+      }
+      this.#origin.assertOwned();
+      this.#subscribe(settle);
     });
     return this.#promise;
   }
@@ -197,6 +216,10 @@ export class AsyncResult<T> implements PromiseLike<T> {
   async #within(timeout: number, signal: AbortSignal | undefined): Promise<T> {
     if (!(await this.wait({ timeout, signal }))) throw notInTime();
     return this.#settled();
+  }
+
+  static {
+    checkReceivers(this, (object) => #origin in object);
   }
 }
 

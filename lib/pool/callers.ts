@@ -1,14 +1,24 @@
+import { performance } from '../originals.js';
 import type { AnyFunction } from './options.js';
 
-/** An error whose stack says where a user has asked for something. */
+/**
+ * The place where a user has asked for something: `stack` is that of an error. Until somebody reads it V8
+ * keeps the frames themselves, and whatever `this` was in them.
+ */
 export interface Caller {
   stack?: string;
+}
+
+interface Capture {
+  caller: Caller;
+  method: AnyFunction;
+  fn: AnyFunction;
 }
 
 /** So many calls in a row have a stack of their own. */
 const MOST = 100;
 /** And further ones, one in so many milliseconds. */
-const EVERY = 1;
+const EVERY_MS = 1;
 
 /**
  * Takes down who calls. That takes as long as half of a submission: where a program submits the
@@ -17,9 +27,8 @@ const EVERY = 1;
 export class Callers {
   #allowance = MOST;
   #lastAt = 0;
-  #last: Caller | undefined;
-  #method: AnyFunction | undefined;
-  #fn: AnyFunction | undefined;
+  /** Weak: the frames are the jobs', and go with the last of them. */
+  #last: WeakRef<Capture> | undefined;
 
   /**
    * @param method of the pool: the frames above that are the caller's
@@ -27,15 +36,14 @@ export class Callers {
    */
   capture(method: AnyFunction, fn: AnyFunction): Caller {
     const now = performance.now();
-    const allowance = Math.min(MOST, this.#allowance + (now - this.#lastAt) / EVERY);
-    if (allowance < 1 && this.#method === method && this.#fn === fn) return this.#last!;
+    const allowance = Math.min(MOST, this.#allowance + (now - this.#lastAt) / EVERY_MS);
+    const last = allowance < 1 ? this.#last?.deref() : undefined;
+    if (last?.method === method && last.fn === fn) return last.caller;
     const caller: Caller = {};
     Error.captureStackTrace(caller, method);
     this.#allowance = Math.max(0, allowance - 1);
     this.#lastAt = now;
-    this.#last = caller;
-    this.#method = method;
-    this.#fn = fn;
+    this.#last = new WeakRef({ caller, method, fn });
     return caller;
   }
 }

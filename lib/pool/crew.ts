@@ -1,15 +1,16 @@
 // The workers of a pool, and who of them gets what.
 import { BrokenPoolError, ProcessError, TimeoutError } from '../errors.js';
+import { performance, process } from '../originals.js';
 import { waitForAny } from '../posix/poller.js';
 import { waitFor, type Deadline } from '../waiting.js';
 import { Agenda } from './agenda.js';
 import { Callers } from './callers.js';
 import type { Job, JobEvents, Task } from './job.js';
 import { JobQueue } from './job-queue.js';
+import { holdLoop } from './keep-alive.js';
 import type { Settings } from './options.js';
 import { Registry } from './registry.js';
 import { Restarts } from './restarts.js';
-import { Signals } from './signals.js';
 import { soon } from './soon.js';
 import { Worker, type WorkerEvents } from './worker.js';
 
@@ -24,11 +25,6 @@ const PATIENCE = 1;
 const LOOK_EVERY = 5;
 /** How long to wait without the event loop before looking at the time again, in milliseconds. */
 const SLICE = 50;
-/** Long enough to keep an event loop alive. */
-const LONG = 2 ** 30;
-
-function ignore(): void {}
-
 function remove<T>(list: T[], item: T): void {
   const index = list.indexOf(item);
   if (index >= 0) list.splice(index, 1);
@@ -58,7 +54,6 @@ export class Crew implements JobEvents, WorkerEvents {
   readonly settings: Settings;
   state: State = 'RUN';
   readonly callers: Callers = new Callers();
-  readonly signals: Signals = new Signals();
   readonly #owner = process.pid;
   readonly #registry = new Registry();
   readonly #queue = new JobQueue();
@@ -83,6 +78,8 @@ export class Crew implements JobEvents, WorkerEvents {
   /** Why no worker could be forked in this turn. */
   #forkError: unknown;
   #broken: { cause: unknown } | undefined;
+  /** Lets the event loop end; undefined where nothing of this pool keeps it alive. */
+  #release: (() => void) | undefined;
   readonly #onlookers = new Set<() => void>();
   forks = 0;
   lost = 0;
@@ -130,6 +127,7 @@ export class Crew implements JobEvents, WorkerEvents {
   expect(expected: Expected): void {
     this.assertRunning();
     this.#expected.add(expected);
+    this.#schedule();
   }
 
   /** @param expected what was announced as this */
@@ -165,12 +163,12 @@ export class Crew implements JobEvents, WorkerEvents {
   async join(timeout: number, signal: AbortSignal | undefined): Promise<boolean> {
     this.#assertEnding();
     for (const job of this.#jobs) job.drain();
-    const alive = setInterval(ignore, LONG);
+    const release = holdLoop();
     try {
       if (this.isOver) return true;
       return await waitFor((wake) => this.#onEnd(wake), timeout, signal);
     } finally {
-      clearInterval(alive);
+      release();
     }
   }
 
@@ -218,6 +216,7 @@ export class Crew implements JobEvents, WorkerEvents {
   }
 
   withdraw(job: Job, isUrgent: boolean): void {
+    if (!this.isOurs) return;
     for (const worker of this.#seated) {
       const hasBegun = worker.hasBegun(job);
       if (hasBegun === undefined) continue;
@@ -283,11 +282,30 @@ export class Crew implements JobEvents, WorkerEvents {
     for (const worker of this.#seated) worker.post();
     this.#swap();
     this.#lookForIdle();
+    this.#keepLoopAlive();
     if (this.isOver) {
       this.#agenda.clear();
       for (const wake of this.#onlookers) wake();
     }
   };
+
+  /**
+   * A task is somebody's: a worker's, which may be about to end, or the queue's. What `imap()` takes in
+   * advance is one, and what nobody asks it for is none.
+   */
+  get #isBusy(): boolean {
+    if (this.#queue.first !== undefined || this.#expected.size > 0) return true;
+    return this.#seated.some(({ held }) => held > 0);
+  }
+
+  #keepLoopAlive(): void {
+    if (this.#isBusy) {
+      this.#release ??= holdLoop();
+    } else {
+      this.#release?.();
+      this.#release = undefined;
+    }
+  }
 
   /** Workers that get tasks, now or later. */
   #available(): Worker[] {
@@ -379,7 +397,7 @@ export class Crew implements JobEvents, WorkerEvents {
   #forkAhead(): void {
     const fresh = this.#fresh;
     this.#fresh = [];
-    const newest = Math.max(0, ...this.#available().map(({ knows }) => knows));
+    const newest = this.#available().reduce((most, { knows }) => Math.max(most, knows), 0);
     let wanted = 0;
     for (const job of fresh) if (job.requires > newest && job.hasTasks) wanted += job.tasksLeft;
     const most = this.settings.processes - this.#waiting.length;
@@ -532,18 +550,18 @@ export class Crew implements JobEvents, WorkerEvents {
   #bury(worker: Worker): void {
     this.#ended.delete(worker);
     const wasExpected = worker.isCondemned;
-    const { begun, untouched, exitcode, signal } = worker.bury();
+    const { begun, untouched, ...loss } = worker.bury();
     remove(this.#seated, worker);
     remove(this.#waiting, worker);
     this.#leaving.delete(worker);
     this.#returnTasks(untouched);
     for (const { task, items } of begun) {
-      task.job.lost(task, items, worker, exitcode, signal);
+      task.job.lost(task, items, worker, loss);
       this.#queue.addFirst(task.job);
     }
     if (wasExpected) return;
     this.lost++;
-    const cause = this.#restarts.count(worker, signal);
+    const cause = this.#restarts.count(worker, loss.signal);
     if (cause !== undefined) this.#break(cause.reason);
   }
 

@@ -33,11 +33,6 @@ export class ForkPoolWorker extends Process {
     this.watch(wake, false);
   }
 
-  /** Makes the event loop wait for its end. */
-  keepLoopAlive(): void {
-    this.watch(() => {}, true);
-  }
-
   protected override get endsWithParent(): boolean {
     return true;
   }

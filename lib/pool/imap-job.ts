@@ -1,4 +1,5 @@
-import { Job, Task, type JobPlan } from './job.js';
+import { performance } from '../originals.js';
+import { Job, NOWHERE, Task, type JobPlan } from './job.js';
 
 /** What has become of an item. */
 export type Outcome = { value: unknown } | { error: unknown };
@@ -46,7 +47,7 @@ export class ImapJob extends Job {
 
   constructor(plan: ImapPlan) {
     super(plan);
-    this.#plan = plan;
+    this.#plan = { ...plan, caller: NOWHERE };
   }
 
   override start(): void {

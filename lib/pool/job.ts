@@ -1,11 +1,12 @@
 // What a user has asked a pool for, as the pool sees it: a source of tasks, and somebody to tell
 // what became of them.
+import { onAbort } from '../abort.js';
 import { AbortError, TimeoutError, WorkerLostError } from '../errors.js';
 import type { Caller } from './callers.js';
 import type { AnyFunction, TaskSettings } from './options.js';
 import type { Watcher } from './progress.js';
-import type { Signals } from './signals.js';
 import { withCaller } from './stack.js';
+import type { Loss } from './worker.js';
 
 /** A part of a job that one worker does: some items, one after the other. */
 export class Task {
@@ -37,7 +38,8 @@ export interface Runner {
 
 /** What a job tells the pool. */
 export interface JobEvents {
-  readonly signals: Signals;
+  /** Whether this process has made the pool, and not one that it is a fork of. */
+  readonly isOurs: boolean;
   /** There may be tasks now where there were none. */
   moreTasks(job: Job): void;
   /** What is under way of it is of no use any more. */
@@ -52,6 +54,9 @@ export interface JobPlan extends TaskSettings {
   caller: Caller;
   watcher: Watcher | undefined;
 }
+
+/** In the place of a caller whose frames are not to be kept. */
+export const NOWHERE: Caller = Object.freeze({});
 
 export abstract class Job {
   readonly fn: AnyFunction;
@@ -70,7 +75,7 @@ export abstract class Job {
   readonly #signal: AbortSignal | undefined;
   #stopListening: (() => void) | undefined;
   readonly #watcher: Watcher | undefined;
-  readonly #caller: Caller;
+  #caller: Caller;
   /** Tasks that were sent to a worker and not begun; the first comes last. */
   #givenBack: Task[] | undefined;
 
@@ -110,13 +115,13 @@ export abstract class Job {
   start(): void {
     const signal = this.#signal;
     if (signal === undefined) return;
-    const onAbort = (): void => {
-      if (this.isSettled) return;
+    const abort = (): void => {
+      if (this.isSettled || !this.events.isOurs) return;
       this.reject(new AbortError(signal), false);
       this.events.withdraw(this, true);
     };
-    if (signal.aborted) onAbort();
-    else this.#stopListening = this.events.signals.watch(signal, onAbort);
+    if (signal.aborted) abort();
+    else this.#stopListening = onAbort(signal, abort);
   }
 
   get requires(): number {
@@ -151,19 +156,14 @@ export abstract class Job {
   }
 
   /** The worker is gone that had begun `begun` of the items. */
-  lost(
-    task: Task,
-    begun: number,
-    runner: Runner,
-    exitcode: number | undefined,
-    signal: NodeJS.Signals | null,
-  ): void {
+  lost(task: Task, begun: number, runner: Runner, loss: Loss): void {
     if (this.isSettled) return;
+    const { exitcode, signal, cause } = loss;
     if (task.attempts < this.retries) {
       this.#again(task, task.reported, task.attempts + 1);
       return;
     }
-    this.#fail(task, begun, () => new WorkerLostError(runner.pid, exitcode, signal));
+    this.#fail(task, begun, () => new WorkerLostError(runner.pid, exitcode, signal, cause));
   }
 
   /** Ends an item that has taken too long. */
@@ -194,6 +194,7 @@ export abstract class Job {
     if (this.isSettled) return;
     this.isSettled = true;
     this.#stopListening?.();
+    this.#caller = NOWHERE; // an iterator may keep this job
     this.#givenBack = undefined;
     this.#watcher?.stop();
     this.events.settled(this);

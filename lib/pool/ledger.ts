@@ -1,6 +1,7 @@
 // What a worker has begun, in memory that it shares with its parent: what stands here is
 // known whatever becomes of the worker, and however busy it is.
-import { mmap, munmap } from '../posix/memory.js';
+import { performance } from '../originals.js';
+import { mmap, munmapPrivate } from '../posix/memory.js';
 
 /** How many tasks a worker can have in hand, begun or not. */
 export const PLACES = 1024;
@@ -86,6 +87,6 @@ export class Ledger {
 
   /** Gives the memory back, in this process. */
   close(): void {
-    munmap(this.#memory);
+    munmapPrivate(this.#memory);
   }
 }

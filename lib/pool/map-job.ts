@@ -1,5 +1,6 @@
+import { performance } from '../originals.js';
 import type { AsyncResult } from './async-result.js';
-import { Job, Task, type JobPlan } from './job.js';
+import { Job, NOWHERE, Task, type JobPlan } from './job.js';
 
 /** With chunksize 'auto' a task has as many items as take about so long, in milliseconds. */
 const AUTO_DURATION = 50;
@@ -28,7 +29,7 @@ export class MapJob extends Job {
 
   constructor(plan: MapPlan, result: AsyncResult<unknown>) {
     super(plan);
-    this.#plan = plan;
+    this.#plan = { ...plan, caller: NOWHERE };
     this.input = plan.items;
     this.goesOn = plan.settle;
     this.result = result;

@@ -1,5 +1,6 @@
 // What a pool and a worker say to each other. A message begins with a head of numbers; the
 // values are behind it (values.ts).
+import { ProcessError } from '../errors.js';
 
 /** The first byte of what the pool says. */
 export const Order = { tasks: 1, recall: 2, stop: 3 } as const;
@@ -97,14 +98,56 @@ export function writeItems({ kind, number, first, count, duration }: ItemsHead):
   return bytes;
 }
 
-/** @returns the head, and the packed values behind it */
-export function readItems(bytes: Buffer): { head: ItemsHead; values: Buffer } {
+function readItems(kind: number, bytes: Buffer): ItemsReport {
+  if (bytes.length < ITEMS_HEAD || bytes.readUInt32LE(0) !== kind) throw unreadable();
   const head: ItemsHead = {
-    kind: bytes.readUInt32LE(0),
+    kind,
     number: bytes.readUInt32LE(4),
     first: bytes.readUInt32LE(8),
     count: bytes.readUInt32LE(12),
     duration: bytes.readDoubleLE(16),
   };
-  return { head, values: bytes.subarray(ITEMS_HEAD) };
+  const isTime = Number.isFinite(head.duration) && head.duration >= 0;
+  const isCount = kind === Report.values ? head.count > 0 : head.count === 1;
+  if (!isTime || !isCount) throw unreadable();
+  return { kind: 'items', head, packed: bytes.subarray(ITEMS_HEAD) };
+}
+
+interface ItemsReport {
+  kind: 'items';
+  head: ItemsHead;
+  packed: Buffer;
+}
+
+/** A message of a worker. The bytes of values and errors are not looked at yet. */
+export type WorkerReport =
+  | { kind: 'ready' }
+  | { kind: 'grown' }
+  | { kind: 'failed'; packed: Buffer }
+  | ItemsReport;
+
+/** Not what a worker of this pool says: somebody else has written into its line. */
+export function unreadable(): ProcessError {
+  return new ProcessError(
+    'ERR_TRUEFORK_BAD_MESSAGE',
+    'something else than the pool has written to the socket between a worker and its pool',
+  );
+}
+
+/** @throws ProcessError `ERR_TRUEFORK_BAD_MESSAGE` */
+export function readReport(bytes: Buffer): WorkerReport {
+  const kind = bytes[0];
+  switch (kind) {
+    case Report.ready:
+    case Report.grown:
+      if (bytes.length !== 1) throw unreadable();
+      return { kind: kind === Report.ready ? 'ready' : 'grown' };
+    case Report.failed:
+      return { kind: 'failed', packed: bytes.subarray(1) };
+    case Report.values:
+    case Report.error:
+      return readItems(kind, bytes);
+    default:
+      throw unreadable();
+  }
 }

@@ -1,6 +1,18 @@
 // What pools and their tasks can be told.
-import { assertFunction, assertInteger, assertType, outOfRange } from '../validate.js';
-import { waitOptions } from '../waiting.js';
+import {
+  arrayOption,
+  assertUsed,
+  booleanOption,
+  type Check,
+  type Checks,
+  functionOption,
+  optionsReader,
+  type Reader,
+  refuseSurplus,
+  signalOption,
+  timeoutOption,
+} from '../options.js';
+import { assertInteger, outOfRange } from '../validate.js';
 
 // oxlint-disable-next-line typescript/no-explicit-any -- whatever its arguments are
 export type AnyFunction = (...args: any[]) => unknown;
@@ -12,7 +24,7 @@ export interface PoolOptions<Init extends unknown[] = unknown[]> {
   /** Called in each worker before its first task; may be asynchronous. */
   initializer?: ((...args: Init) => unknown) | undefined;
   /** Its arguments; not serialized. */
-  initargs?: Init | undefined;
+  initArgs?: Init | undefined;
   /** How long the initializer may take, in milliseconds. Default: 60,000. */
   initializerTimeout?: number | undefined;
   /** After so many tasks (of a map: chunks) a worker is replaced. Default: never. */
@@ -92,7 +104,7 @@ export interface ImapOptions extends TaskOptions {
 export interface Settings {
   processes: number;
   initializer: AnyFunction | undefined;
-  initargs: readonly unknown[];
+  initArgs: readonly unknown[];
   initializerTimeout: number;
   maxTasks: number;
   maxGrowth: number;
@@ -108,37 +120,80 @@ export function assertProcesses(processes: unknown): asserts processes is number
   throw Object.assign(error, { code: 'ERR_OUT_OF_RANGE' });
 }
 
-function milliseconds(value: number | undefined, name: string, otherwise: number): number {
-  if (value === undefined) return otherwise;
-  const isNumber = typeof value === 'number' && !Number.isNaN(value);
-  assertType(isNumber, name, 'a number of milliseconds', value);
-  if (value <= 0) throw outOfRange(name, '> 0', value);
+function durationOption(value: unknown, name: string): number {
+  const duration = timeoutOption(value, name);
+  if (duration <= 0) throw outOfRange(name, '> 0', value);
+  return duration;
+}
+
+function countOption(min: number): Check<number> {
+  return (value, name) => {
+    if (value === null || value === Infinity) return Infinity;
+    assertInteger(value, name, min);
+    return value;
+  };
+}
+
+/** How many items: 1 or more. */
+export function itemsOption(value: unknown, name: string): number {
+  assertInteger(value, name, 1);
   return value;
 }
 
-function count(value: number | null | undefined, name: string, min = 1): number {
-  if (value === undefined || value === null || value === Infinity) return Infinity;
-  assertInteger(value, name, min);
+function processesOption(value: unknown): number {
+  assertProcesses(value);
   return value;
 }
 
-export function settings(options: PoolOptions<never[]>, processes: number): Settings {
-  const { initializer, initargs } = options;
-  assertProcesses(processes);
-  if (initializer !== undefined) assertFunction(initializer, 'initializer');
-  assertType(initargs === undefined || Array.isArray(initargs), 'initargs', 'an array', initargs);
-  const { concurrency = 1 } = options;
-  assertInteger(concurrency, 'concurrency', 1, 512);
+function concurrencyOption(value: unknown, name: string): number {
+  assertInteger(value, name, 1, 512);
+  return value;
+}
+
+const readPoolOptions = optionsReader<PoolOptions<never[]>>('a Pool', {
+  processes: processesOption,
+  initializer: functionOption,
+  initArgs: arrayOption,
+  initializerTimeout: durationOption,
+  maxTasksPerChild: countOption(1),
+  maxMemoryPerChild: countOption(1),
+  idleTimeout: durationOption,
+  concurrency: concurrencyOption,
+  maxRestarts: countOption(0),
+});
+
+/** The arguments of the constructor: all options in one object, or the first ones as Python has them. */
+export type PoolArguments = [
+  processes: unknown,
+  initializer: unknown,
+  initArgs: unknown,
+  maxTasksPerChild: unknown,
+];
+
+function optionsFrom([first, ...others]: PoolArguments): PoolOptions<never[]> {
+  if (typeof first === 'object' && first !== null) {
+    refuseSurplus(others, 'options are in one object');
+    return readPoolOptions(first);
+  }
+  const [initializer, initArgs, maxTasksPerChild] = others;
+  const processes = first ?? undefined;
+  return readPoolOptions({ processes, initializer, initArgs, maxTasksPerChild });
+}
+
+export function settings(args: PoolArguments, defaultProcesses: () => number): Settings {
+  const options = optionsFrom(args);
+  const { initializer, initArgs } = options;
+  assertUsed('initArgs', initArgs, 'initializer', initializer);
   return {
-    processes,
+    processes: options.processes ?? defaultProcesses(),
     initializer: initializer as AnyFunction | undefined,
-    initargs: initargs ?? [],
-    initializerTimeout: milliseconds(options.initializerTimeout, 'initializerTimeout', 60_000),
-    maxTasks: count(options.maxTasksPerChild, 'maxTasksPerChild'),
-    maxGrowth: count(options.maxMemoryPerChild, 'maxMemoryPerChild'),
-    idleTimeout: milliseconds(options.idleTimeout, 'idleTimeout', Infinity),
-    concurrency,
-    maxRestarts: count(options.maxRestarts, 'maxRestarts', 0),
+    initArgs: initArgs ?? [],
+    initializerTimeout: options.initializerTimeout ?? 60_000,
+    maxTasks: options.maxTasksPerChild ?? Infinity,
+    maxGrowth: options.maxMemoryPerChild ?? Infinity,
+    idleTimeout: options.idleTimeout ?? Infinity,
+    concurrency: options.concurrency ?? 1,
+    maxRestarts: options.maxRestarts ?? Infinity,
   };
 }
 
@@ -149,13 +204,70 @@ export interface TaskSettings {
   retries: number;
 }
 
-const DEFAULTS: TaskSettings = { timeout: Infinity, signal: undefined, retries: 0 };
+export const TASK: Checks<TaskOptions> = {
+  timeout: durationOption,
+  signal: signalOption,
+  retries: countOption(0),
+};
 
-export function taskSettings(options: TaskOptions): TaskSettings {
-  const { timeout, signal: abort, retries: again } = options;
-  if (timeout === undefined && abort === undefined && again === undefined) return DEFAULTS;
-  const { retries = 0 } = options;
-  const { signal } = waitOptions({ signal: options.signal });
-  if (retries !== Infinity) assertInteger(retries, 'retries', 0);
-  return { timeout: milliseconds(options.timeout, 'timeout', Infinity), signal, retries };
+const CALLBACKS: Checks<Callbacks<never>> = {
+  callback: functionOption,
+  errorCallback: functionOption,
+};
+
+const PROGRESS: Checks<Pick<MapOptions, 'onProgress' | 'progress'>> = {
+  onProgress: functionOption,
+  progress: booleanOption,
+};
+
+function chunksizeOption(value: unknown, name: string): number | 'auto' {
+  return value === 'auto' ? value : itemsOption(value, name);
+}
+
+export const MAP: Checks<MapOptions> = {
+  ...TASK,
+  ...PROGRESS,
+  chunksize: chunksizeOption,
+  failFast: booleanOption,
+  settle: booleanOption,
+};
+
+const ADVICE = {
+  hints: {
+    callback: 'it is for the methods that return an AsyncResult',
+    errorcallback: 'it is for the methods that return an AsyncResult',
+  },
+};
+
+/** Options of a call, and of a map, with and without callbacks. */
+export const readTask: Reader<TaskOptions> = optionsReader('a task', TASK, ADVICE);
+export const readTaskAsync: Reader<TaskOptions & Callbacks<never>> = optionsReader('a task', {
+  ...TASK,
+  ...CALLBACKS,
+});
+const readMapObject = optionsReader<MapOptions>('a map', MAP, ADVICE);
+const readMapAsyncObject = optionsReader<MapOptions & Callbacks<never>>('a map', {
+  ...MAP,
+  ...CALLBACKS,
+});
+const readImapObject = optionsReader<ImapOptions>(
+  'an imap',
+  { ...TASK, ...PROGRESS, chunksize: itemsOption, buffersize: itemsOption },
+  ADVICE,
+);
+
+/** A number is the chunksize. */
+export function orChunksize<Options>(read: Reader<Options>): Reader<Options> {
+  return (given) => {
+    const isChunksize = typeof given === 'number' || given === 'auto';
+    return read(isChunksize ? { chunksize: given } : given);
+  };
+}
+
+export const readMap: Reader<MapOptions> = orChunksize(readMapObject);
+export const readMapAsync: Reader<MapOptions & Callbacks<never>> = orChunksize(readMapAsyncObject);
+export const readImap: Reader<ImapOptions> = orChunksize(readImapObject);
+
+export function taskSettings({ timeout, signal, retries }: TaskOptions): TaskSettings {
+  return { timeout: timeout ?? Infinity, signal, retries: retries ?? 0 };
 }

@@ -1,5 +1,6 @@
 // What workers have had since they were forked, and are told of by a number only: functions,
 // and lists of items.
+import { rememberCode } from '../known-code.js';
 
 /**
  * Things in the order in which the pool was first given them. A worker knows those that were
@@ -20,6 +21,7 @@ export class Registry {
     const known = this.#numbers.get(thing);
     if (known !== undefined) return known;
     const number = ++this.#last;
+    if (typeof thing === 'function') rememberCode(thing as () => unknown);
     this.#numbers.set(thing, number);
     this.#known.set(number, new WeakRef(thing));
     return number;

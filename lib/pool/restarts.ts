@@ -1,4 +1,5 @@
 import { ProcessError } from '../errors.js';
+import { performance } from '../originals.js';
 import type { Worker } from './worker.js';
 
 /** So many workers in a row whose initializer fails break the pool. */

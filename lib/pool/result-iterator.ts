@@ -1,6 +1,7 @@
 import { TimeoutError } from '../errors.js';
 import {
   Deadline,
+  syncTimeout,
   waitFor,
   waitOptions,
   type SyncWaitOptions,
@@ -8,6 +9,8 @@ import {
 } from '../waiting.js';
 import type { Crew } from './crew.js';
 import type { ImapJob, Outcome } from './imap-job.js';
+import { holdLoop } from './keep-alive.js';
+import { checkReceivers } from '../receivers.js';
 
 /** Iterators that were dropped before they were at their end. */
 const dropped = new FinalizationRegistry<{ job: ImapJob; crew: Crew }>(({ job, crew }) => {
@@ -49,6 +52,7 @@ export class ResultIterator<T> implements AsyncIterable<T> {
    * @throws what the function has thrown for this item
    * @throws TimeoutError after the timeout
    * @throws AbortError
+   * @throws ProcessError `ERR_TRUEFORK_NOT_THE_CREATOR` in a child that was forked before it was there
    */
   next(options: number | WaitOptions = {}): Promise<IteratorResult<T, undefined>> {
     const { timeout, signal } = waitOptions(options);
@@ -60,7 +64,7 @@ export class ResultIterator<T> implements AsyncIterable<T> {
 
   /** As {@link next}, and blocks the thread. */
   nextSync(options: number | SyncWaitOptions = {}): IteratorResult<T, undefined> {
-    const deadline = new Deadline(waitOptions(options).timeout);
+    const deadline = new Deadline(syncTimeout(options));
     let outcome: Outcome | null | undefined;
     const isThere = (): boolean => (outcome = this.#job.take()) !== undefined;
     if (!this.#crew.pump(isThere, deadline)) throw notInTime();
@@ -83,6 +87,17 @@ export class ResultIterator<T> implements AsyncIterable<T> {
     }
   }
 
+  /** Waits until there may be an outcome. Meanwhile the program goes on, whatever the input does. */
+  async #outcome(deadline: Deadline, signal: AbortSignal | undefined): Promise<void> {
+    this.#crew.assertOwned();
+    const release = holdLoop();
+    try {
+      await waitFor((wake) => this.#job.onOutcome(wake), deadline.left, signal);
+    } finally {
+      release();
+    }
+  }
+
   async #take(
     deadline: Deadline,
     signal: AbortSignal | undefined,
@@ -91,7 +106,11 @@ export class ResultIterator<T> implements AsyncIterable<T> {
       const outcome = this.#job.take();
       if (outcome !== undefined) return result(outcome);
       if (deadline.isOver) throw notInTime();
-      await waitFor((wake) => this.#job.onOutcome(wake), deadline.left, signal);
+      await this.#outcome(deadline, signal);
     }
+  }
+
+  static {
+    checkReceivers(this, (object) => #job in object);
   }
 }

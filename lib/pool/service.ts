@@ -1,8 +1,12 @@
 // What a worker does: it runs the tasks that come, in order, and says what became of them.
+import { inspect } from 'node:util';
+import { performance, process, setImmediate } from '../originals.js';
+import { finishRequests } from '../posix/drain.js';
+import { exit } from '../posix/leave.js';
 import { makePoller, READABLE, startPoller, type Poller } from '../posix/poller.js';
 import { precompileForChildren } from '../posix/precompile.js';
 import { numberAfter, type Ledger } from './ledger.js';
-import { Order, readTasks, Report, writeItems } from './messages.js';
+import { Order, readTasks, Report, writeItems, type TasksHead } from './messages.js';
 import { soon } from './soon.js';
 import { pack, unpack } from './values.js';
 import { Wire } from './wire.js';
@@ -11,13 +15,14 @@ type AnyFunction = (...args: unknown[]) => unknown;
 
 /** What a worker is forked for. */
 export interface Service {
-  /** Its end of the line. */
+  /** Its end of the line, and what messages on it begin with. */
   fd: number;
+  mark: Buffer;
   ledger: Ledger;
   /** Functions, and inputs, by number. */
   things: ReadonlyMap<number, object>;
   initializer: AnyFunction | undefined;
-  initargs: readonly unknown[];
+  initArgs: readonly unknown[];
   /** How many tasks to run at a time, if they wait. */
   concurrency: number;
   /** By how many bytes its memory may grow. */
@@ -88,20 +93,20 @@ class Server {
   constructor(service: Service) {
     this.#service = service;
     this.#ledger = service.ledger;
-    this.#wire = new Wire(service.fd);
+    this.#wire = new Wire(service.fd, service.mark);
     this.#poller = makePoller(service.fd, () => this.#onReadable());
     this.#memoryAtStart = service.maxGrowth === Infinity ? 0 : process.memoryUsage.rss();
   }
 
   async start(): Promise<void> {
     startPoller(this.#poller, READABLE);
-    const { initializer, initargs } = this.#service;
+    const { initializer, initArgs } = this.#service;
     if (initializer !== undefined) {
       try {
-        await initializer(...initargs);
+        await initializer(...initArgs);
       } catch (error) {
         this.#send([Buffer.of(Report.failed), ...this.#packError(error)]);
-        process.exit(1);
+        return this.#leave(1);
       }
     }
     this.#send([Buffer.of(Report.ready)]);
@@ -110,9 +115,15 @@ class Server {
   }
 
   #onReadable(): void {
-    this.#wire.read((message) => this.#obey(message));
+    try {
+      this.#wire.read((message) => this.#obey(message));
+    } catch (error) {
+      // Not an exception: a handler of the user's would let it go on, and nobody would hear of its tasks.
+      process.stderr.write(`${inspect(error)}\n`);
+      exit(1);
+    }
     // Nobody else wants what this process does.
-    if (this.#wire.hasEnded) process.exit();
+    if (this.#wire.hasEnded) exit();
     this.#pump();
   }
 
@@ -130,19 +141,17 @@ class Server {
 
   #accept(message: Buffer): void {
     const { head, items: packed } = readTasks(message);
-    const { things } = this.#service;
-    const input = head.input === 0 ? undefined : (things.get(head.input) as unknown[]);
-    const items = input ?? unpack(packed);
+    const { fn, items, spreads } = this.#contentsOf(head, packed);
     let offset = 0;
     for (const [index, size] of head.sizes.entries()) {
       this.#queue.push({
         number: numberAfter(head.number, index),
         place: head.places[index]!,
-        fn: things.get(head.fn) as AnyFunction,
+        fn,
         items,
         offset: head.firsts[index] ?? offset,
         size,
-        spreads: head.spreads,
+        spreads,
         isTimed: head.isTimed,
         goesOn: head.goesOn,
         at: 0,
@@ -152,6 +161,25 @@ class Server {
         untilLook: 1,
       });
       offset += size;
+    }
+  }
+
+  /** The function, and its items. Where they cannot be had, that is what comes of each of them. */
+  #contentsOf(head: TasksHead, packed: Buffer): Pick<Job, 'fn' | 'items' | 'spreads'> {
+    const { things } = this.#service;
+    const fn = things.get(head.fn) as AnyFunction;
+    const { spreads } = head;
+    if (head.input > 0) return { fn, items: things.get(head.input) as unknown[], spreads };
+    const fail =
+      (error: unknown): AnyFunction =>
+      () => {
+        throw error;
+      };
+    try {
+      const count = head.sizes.reduce((sum, size) => sum + size, 0);
+      return { fn, items: unpack(packed, count), spreads };
+    } catch (error) {
+      return { fn: fail(error), items: [], spreads: false };
     }
   }
 
@@ -167,7 +195,7 @@ class Server {
     const job = this.#active < this.#service.concurrency ? this.#take() : undefined;
     if (job === undefined) {
       this.#isPumping = false;
-      if (this.#isStopping && this.#active === 0) process.exit();
+      if (this.#isStopping && this.#active === 0) void this.#leave();
       return;
     }
     this.#begin(job);
@@ -272,8 +300,8 @@ class Server {
     job.values = [];
     job.reported += count;
     try {
-      const packed = pack(values, false);
-      this.#send([this.#head(job, Report.values, first, count), ...packed]);
+      const { parts } = pack(values, false);
+      this.#send([this.#head(job, Report.values, first, count), ...parts]);
     } catch (error) {
       if (count === 1) this.#reportError(job, first, error);
       else this.#reportOneByOne(job, first, values);
@@ -285,8 +313,8 @@ class Server {
   #reportOneByOne(job: Job, first: number, values: unknown[]): void {
     for (const [index, value] of values.entries()) {
       try {
-        const packed = pack([value], false);
-        this.#send([this.#head(job, Report.values, first + index, 1), ...packed]);
+        const { parts } = pack([value], false);
+        this.#send([this.#head(job, Report.values, first + index, 1), ...parts]);
       } catch (error) {
         this.#reportError(job, first + index, error);
         if (!job.goesOn) return;
@@ -300,9 +328,9 @@ class Server {
 
   #packError(error: unknown): Uint8Array[] {
     try {
-      return pack([error], false);
+      return pack([error], false).parts;
     } catch (reason) {
-      return pack([reason], false);
+      return pack([reason], false).parts;
     }
   }
 
@@ -316,6 +344,14 @@ class Server {
   #send(parts: Uint8Array[]): void {
     this.#wire.queue(parts);
     this.#wire.writeFully();
+    // Nobody hears of anything any more: the pool is gone, or a task has closed the descriptor.
+    if (this.#wire.isCut) exit(1);
+  }
+
+  /** Ends in peace. */
+  async #leave(code?: number): Promise<void> {
+    await finishRequests();
+    exit(code);
   }
 
   #lookAtMemory(): void {

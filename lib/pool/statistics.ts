@@ -1,3 +1,4 @@
+import { performance } from '../originals.js';
 import type { Crew, State } from './crew.js';
 
 /** A worker, as {@link PoolStatistics} has it. */

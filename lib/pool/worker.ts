@@ -1,4 +1,5 @@
 // A worker as its pool sees it: what it has in hand, and the line to it.
+import { performance } from '../originals.js';
 import { socketpair } from '../posix/descriptors.js';
 import { onForkedChild } from '../posix/fork.js';
 import {
@@ -10,13 +11,14 @@ import {
   type Wish,
 } from '../posix/poller.js';
 import { ForkPoolWorker } from './fork-pool-worker.js';
+import { Hand, type Rest } from './hand.js';
 import type { Job, Runner, Task } from './job.js';
-import { distance, Ledger, numberAfter } from './ledger.js';
-import { Order, readItems, Report, writeTasks } from './messages.js';
+import { Order, readReport, unreadable, writeTasks, type WorkerReport } from './messages.js';
 import type { Registry } from './registry.js';
 import type { Settings } from './options.js';
+import { SentTickets } from './sent-tickets.js';
 import { pack, unpack } from './values.js';
-import { Wire } from './wire.js';
+import { makeMark, Wire } from './wire.js';
 
 /** A worker has as much in hand as takes about so long, in milliseconds, and one task at least. */
 const AHEAD = 2;
@@ -24,9 +26,6 @@ const AHEAD = 2;
 const MOST_AHEAD = 256;
 /** How many recalls there may be that it has not heard of. */
 const MOST_UNHEARD = 100;
-/** How much the last task counts for the duration that is expected of the next. */
-const WEIGHT = 0.2;
-
 /** The pool's ends of its lines, in this process. No child may keep them open. */
 const lines = new Set<Worker>();
 
@@ -45,14 +44,12 @@ export interface WorkerEvents {
   ended(worker: Worker): void;
 }
 
-/** What a worker had in hand when it ended or was ended. */
-export interface Remains {
+/** How a worker has ended, for its tasks. */
+export interface Loss {
   exitcode: number | undefined;
   signal: NodeJS.Signals | null;
-  /** Tasks that were begun, and how many of their items. */
-  begun: { task: Task; items: number }[];
-  /** Tasks that were not. */
-  untouched: Task[];
+  /** Why it was ended, if it was. */
+  cause: unknown;
 }
 
 /** Whether the tasks of two jobs can go in one message. */
@@ -86,25 +83,10 @@ export class Worker implements Runner {
   readonly startedAt: number = performance.now();
   readonly #events: WorkerEvents;
   readonly #settings: Settings;
+  readonly #hand = new Hand();
   readonly #wire: Wire;
-  readonly #ledger = new Ledger();
   readonly #poller: Poller;
-  /** Those that were sent, by number. */
-  readonly #tasks = new Map<number, Task>();
-  /** Places in the ledger that are free, and how many were used so far. */
-  readonly #places: number[] = [];
-  #placesUsed = 0;
-  /** Given, and not yet sent. */
-  #outgoing: Task[] = [];
-  /** The number of the next task to send. */
-  #next = 0;
-  /** How many tasks it has in hand, sent or not. */
-  held = 0;
-  /** How many it was given in its life. */
-  given = 0;
-  completed = 0;
-  /** How long its tasks took, in milliseconds. */
-  busyTime = 0;
+  readonly #tickets = new SentTickets();
   /** Whether its initializer is done. */
   isReady = false;
   /** What that has thrown. */
@@ -116,12 +98,9 @@ export class Worker implements Runner {
   hasEnded = false;
   /** When it is killed, if it was condemned and has not ended by then. */
   killAt: number = Infinity;
-  /** When it became idle, by the clock of performance.now(). */
-  idleSince: number = performance.now();
-  /** How long a task takes, in milliseconds, as far as one can tell. */
-  #expected: number | undefined;
+  /** Why nothing that it says is listened to any more. */
+  #breach: unknown;
   #watched = 0;
-  #keepsAlive = true;
 
   /** Forks. @throws what `Process.start()` throws */
   constructor(settings: Settings, registry: Registry, events: WorkerEvents) {
@@ -129,15 +108,18 @@ export class Worker implements Runner {
     this.#events = events;
     this.knows = registry.last;
     const [ours, theirs] = socketpair();
-    this.#wire = new Wire(ours);
+    const mark = makeMark();
+    this.#wire = new Wire(ours, mark);
     this.#poller = makePoller(ours, () => this.receive());
+    this.#poller.setRef(false); // the crew knows whether there is something to wait for
     lines.add(this);
     this.process = new ForkPoolWorker({
       fd: theirs,
-      ledger: this.#ledger,
+      mark,
+      ledger: this.#hand.ledger,
       things: registry.snapshot(),
       initializer: settings.initializer,
-      initargs: settings.initargs,
+      initArgs: settings.initArgs,
       concurrency: settings.concurrency,
       maxGrowth: settings.maxGrowth,
     });
@@ -155,13 +137,41 @@ export class Worker implements Runner {
       events.ended(this);
     });
     this.#watch();
-    this.#keepLoopAlive();
   }
 
   get state(): 'starting' | 'busy' | 'idle' | 'ending' {
     if (this.isCondemned || this.hasEnded) return 'ending';
     if (!this.isReady) return 'starting';
     return this.held > 0 ? 'busy' : 'idle';
+  }
+
+  /** How many tasks it has in hand, sent or not. */
+  get held(): number {
+    return this.#hand.held;
+  }
+
+  /** How many it was given in its life. */
+  get given(): number {
+    return this.#hand.given;
+  }
+
+  get completed(): number {
+    return this.#hand.completed;
+  }
+
+  /** How long its tasks took, in milliseconds. */
+  get busyTime(): number {
+    return this.#hand.busyTime;
+  }
+
+  /** When it became idle, by the clock of performance.now(). */
+  get idleSince(): number {
+    return this.#hand.idleSince;
+  }
+
+  /** How many tasks it has in hand that it has not begun. */
+  get waiting(): number {
+    return this.#hand.waiting;
   }
 
   /** For those who wait without the event loop. */
@@ -173,17 +183,17 @@ export class Worker implements Runner {
   /** How many tasks it may have in hand. */
   get window(): number {
     const { concurrency, maxTasks } = this.#settings;
-    const ahead = this.#expected === undefined ? 1 : Math.ceil(AHEAD / this.#expected);
+    const { expected, ledger } = this.#hand;
+    const ahead = expected === undefined ? 1 : Math.ceil(AHEAD / expected);
     const most = Math.max(1, Math.min(ahead, MOST_AHEAD));
     // One that has not heard yet that tasks were taken back is at a long task.
-    const window = concurrency + (this.#ledger.unheard > 0 ? 0 : most);
+    const window = concurrency + (ledger.unheard > 0 ? 0 : most);
     return Math.min(window, this.held + maxTasks - this.given);
   }
 
   get canTakeMore(): boolean {
-    if (this.isRetiring || this.isCondemned || this.hasEnded) return false;
-    const number = numberAfter(this.#next, this.#outgoing.length);
-    if (this.#ledger.unheard > MOST_UNHEARD || this.#tasks.has(number)) return false;
+    if (this.isRetiring || this.isCondemned || this.hasEnded || this.#wire.hasEnded) return false;
+    if (this.#hand.ledger.unheard > MOST_UNHEARD || this.#hand.isFull) return false;
     return this.held < this.window;
   }
 
@@ -191,23 +201,14 @@ export class Worker implements Runner {
     return this.given >= this.#settings.maxTasks;
   }
 
-  /** How many tasks it has in hand that it has not begun. */
-  get waiting(): number {
-    return distance(this.#ledger.next, this.#next) + this.#outgoing.length;
-  }
-
   give(task: Task): void {
-    this.#outgoing.push(task);
-    this.held++;
-    this.given++;
+    this.#hand.give(task);
   }
 
   /** Sends what was given. */
   post(): void {
-    const tasks = this.#outgoing;
-    this.#keepLoopAlive();
+    const tasks = this.#hand.takeOutgoing();
     if (tasks.length === 0) return;
-    this.#outgoing = [];
     let from = 0;
     for (let to = 1; to <= tasks.length; to++) {
       if (to < tasks.length && areAlike(tasks[from]!.job, tasks[to]!.job)) continue;
@@ -219,19 +220,7 @@ export class Worker implements Runner {
 
   /** Takes back what was not begun, the first one first. */
   recall(): Task[] {
-    const next = this.#ledger.recall();
-    const tasks: Task[] = [];
-    for (let number = next; number !== this.#next; number = numberAfter(number, 1)) {
-      const task = this.#tasks.get(number);
-      if (task === undefined) continue;
-      this.#forget(task);
-      tasks.push(task);
-    }
-    tasks.push(...this.#outgoing);
-    this.#outgoing = [];
-    this.held -= tasks.length;
-    this.given -= tasks.length;
-    this.#next = next;
+    const tasks = this.#hand.recall();
     this.#wire.queue([Buffer.of(Order.recall)]);
     this.#write();
     return tasks;
@@ -239,32 +228,12 @@ export class Worker implements Runner {
 
   /** Whether it has a task of `job` in hand: undefined, or whether one of them was begun. */
   hasBegun(job: Job): boolean | undefined {
-    let found: boolean | undefined = this.#outgoing.some((task) => task.job === job)
-      ? false
-      : undefined;
-    for (const { task, isBegun } of this.#sent()) {
-      if (task.job !== job) continue;
-      if (isBegun) return true;
-      found = false;
-    }
-    return found;
+    return this.#hand.hasBegun(job);
   }
 
   /** When the next of its tasks may have taken too long; calls `expire` for those that have. */
   checkTimeouts(now: number, expire: (task: Task, items: number) => void): number {
-    let next = Infinity;
-    for (const { task, isBegun } of this.#sent()) {
-      const { timeout } = task.job;
-      if (timeout === Infinity) continue;
-      const begunAt = isBegun ? this.#ledger.itemBegunAt(task.place) : now;
-      if (now < begunAt + timeout) {
-        next = Math.min(next, begunAt + timeout);
-        continue;
-      }
-      this.#drop(task);
-      expire(task, this.#ledger.itemsBegun(task.place));
-    }
-    return next;
+    return this.#hand.checkTimeouts(now, expire);
   }
 
   /** Lets it end by itself when it has done what it has in hand. */
@@ -273,7 +242,6 @@ export class Worker implements Runner {
     this.isCondemned = true;
     this.#wire.queue([Buffer.of(Order.stop)]);
     this.#write();
-    this.#keepLoopAlive();
   }
 
   /** Looks for what may have happened, without the event loop. */
@@ -287,40 +255,25 @@ export class Worker implements Runner {
     if (!this.hasEnded) this.process.kill();
   }
 
-  /** Reads what it has to say. */
+  /** Reads what it has to say. Whatever goes wrong with that is the end of this worker, and of nothing else. */
   receive(): void {
-    this.#wire.read((message) => this.#hear(message));
+    this.#read();
     this.#write();
-    // It is at its end, or has closed what it must not close.
-    if (!this.#wire.hasEnded || this.hasEnded) return;
-    this.process.keepLoopAlive();
-    this.process.kill();
+    // It is at its end, or has closed what it must not close, or something has written to its line.
+    if (this.#wire.hasEnded) this.kill();
   }
 
   /** Call it when the process has ended. Reads what it has left, and frees everything. */
-  bury(): Remains {
+  bury(): Rest & Loss {
     // Where there are no pidfds it may still be about to end.
     this.process.kill();
     this.process.joinSync();
-    for (let isMore = true; isMore;) {
-      isMore = false;
-      this.#wire.read((message) => {
-        isMore = true;
-        this.#hear(message);
-      });
-    }
+    while (this.#read());
     const { exitcode, exitSignal: signal } = this.process;
-    const remains: Remains = { begun: [], untouched: [], exitcode: exitcode ?? undefined, signal };
-    for (const { task, isBegun } of this.#sent()) {
-      if (isBegun) remains.begun.push({ task, items: this.#ledger.itemsBegun(task.place) });
-      else remains.untouched.push(task);
-    }
-    remains.untouched.push(...this.#outgoing);
-    this.#outgoing = [];
-    this.held = 0;
+    const rest = this.#hand.empty();
     this.#close();
     this.process.close();
-    return remains;
+    return { ...rest, exitcode: exitcode ?? undefined, signal, cause: this.#breach };
   }
 
   /** In a forked child: the worker is the parent's. */
@@ -333,15 +286,23 @@ export class Worker implements Runner {
     if (!lines.delete(this)) return;
     this.#poller.close();
     this.#wire.close();
-    this.#ledger.close();
+    this.#hand.ledger.close();
+    this.#tickets.discard();
   }
 
-  /** Its tasks, in the order in which they were sent. */
-  *#sent(): Iterable<{ task: Task; isBegun: boolean }> {
-    const begun = this.#ledger.next;
-    const waiting = distance(begun, this.#next);
-    for (const task of this.#tasks.values()) {
-      yield { task, isBegun: distance(begun, task.number) >= waiting };
+  /** Returns whether there was a message. */
+  #read(): boolean {
+    let hasRead = false;
+    try {
+      this.#wire.read((message) => {
+        hasRead = true;
+        this.#hear(readReport(message));
+      });
+      return hasRead;
+    } catch (error) {
+      this.#breach = error;
+      if (!this.isReady) this.failure ??= error;
+      return false;
     }
   }
 
@@ -349,41 +310,43 @@ export class Worker implements Runner {
   #send(tasks: Task[]): void {
     const [{ job }] = tasks as [Task];
     const input = job.inputNumber !== 0 && job.inputNumber <= this.knows ? job.inputNumber : 0;
+    const number = this.#hand.next;
     const head = writeTasks({
       spreads: job.spreads,
       isTimed: job.timeout !== Infinity,
       goesOn: job.goesOn,
       fn: job.fnNumber,
       input,
-      number: this.#next,
-      places: tasks.map((task) => (task.place = this.#places.pop() ?? this.#placesUsed++)),
+      number,
+      places: tasks.map((task) => this.#hand.place(task)),
       sizes: tasks.map((task) => task.size),
       firsts: input === 0 ? [] : tasks.map((task) => task.first),
     });
     let packed: Uint8Array[] = [];
     try {
-      if (input === 0) packed = pack(itemsOf(tasks), job.spreads);
+      if (input === 0) packed = this.#pack(tasks, number);
     } catch (error) {
       this.#sendOneByOne(tasks, error);
       return;
     }
-    for (const task of tasks) {
-      task.number = this.#next;
-      this.#tasks.set(task.number, task);
-      this.#next = numberAfter(this.#next, 1);
-    }
+    this.#hand.enter(tasks);
     this.#wire.queue([head, ...packed]);
+  }
+
+  #pack(tasks: Task[], number: number): Uint8Array[] {
+    const { parts, tickets } = pack(itemsOf(tasks), tasks[0]!.job.spreads);
+    this.#tickets.add(number, tickets);
+    return parts;
   }
 
   /** One of the tasks cannot be sent. */
   #sendOneByOne(tasks: Task[], error: unknown): void {
-    for (const { place } of tasks) this.#places.push(place);
+    this.#hand.leave(tasks);
     if (tasks.length > 1) {
       for (const task of tasks) this.#send([task]);
       return;
     }
-    this.held--;
-    this.given--;
+    this.#hand.discard();
     tasks[0]!.job.unsendable(tasks[0]!, error);
     this.#events.hasRoom(this);
   }
@@ -391,17 +354,11 @@ export class Worker implements Runner {
   #write(): void {
     this.#wire.write();
     this.#watch();
+    if (this.#wire.isCut) this.kill();
   }
 
   #wanted(): number {
     return READABLE | (this.#wire.isBlocked ? WRITABLE : 0);
-  }
-
-  /** Only who has something in hand does. */
-  #keepLoopAlive(): void {
-    const keepsAlive = this.held > 0;
-    if (keepsAlive !== this.#keepsAlive && !this.#wire.hasEnded) this.#poller.setRef(keepsAlive);
-    this.#keepsAlive = keepsAlive;
   }
 
   #watch(): void {
@@ -414,59 +371,36 @@ export class Worker implements Runner {
     this.#watched = wanted;
   }
 
-  #hear(message: Buffer): void {
-    switch (message[0]) {
-      case Report.ready:
+  #hear(report: WorkerReport): void {
+    switch (report.kind) {
+      case 'ready':
+        this.#assertStarting();
         this.isReady = true;
         this.#events.hasRoom(this);
         return;
-      case Report.failed:
-        this.#events.failed(this, unpack(message.subarray(1))[0]);
+      case 'failed':
+        this.#assertStarting();
+        this.#events.failed(this, this.#failureIn(report.packed));
         return;
-      case Report.grown:
+      case 'grown':
         this.isRetiring = true;
         this.#events.hasRoom(this);
         return;
       default:
-        this.#hearOfItems(message);
+        if (this.#hand.hear(report.head, report.packed, this)) this.#events.hasRoom(this);
+        this.#tickets.wasRead(report.head.number);
     }
   }
 
-  #hearOfItems(message: Buffer): void {
-    const { head, values } = readItems(message);
-    this.busyTime += head.duration;
-    const task = this.#tasks.get(head.number);
-    if (task === undefined) return; // nobody waits for it any more
-    const { first, count } = head;
-    task.reported = first + count;
+  #assertStarting(): void {
+    if (this.isReady || this.failure !== undefined) throw unreadable();
+  }
+
+  #failureIn(packed: Buffer): unknown {
     try {
-      const list = unpack(values);
-      if (head.kind === Report.values) task.job.values(task, list, first);
-      else this.#failItem(task, first, list[0]);
+      return unpack(packed, 1)[0];
     } catch (error) {
-      // What V8 has written it cannot always read.
-      for (let i = 0; i < count; i++) this.#failItem(task, first + i, error);
+      return error;
     }
-    if (task.reported < task.size) return;
-    const weight = this.#expected === undefined ? 1 : WEIGHT;
-    this.#expected = (this.#expected ?? 0) * (1 - weight) + head.duration * weight;
-    this.completed++;
-    this.#drop(task);
-    this.#events.hasRoom(this);
-  }
-
-  #failItem(task: Task, item: number, error: unknown): void {
-    if (!task.job.error(task, item, error, this)) task.reported = task.size;
-  }
-
-  #forget(task: Task): void {
-    this.#tasks.delete(task.number);
-    this.#places.push(task.place);
-  }
-
-  #drop(task: Task): void {
-    this.#forget(task);
-    this.held--;
-    if (this.held === 0) this.idleSince = performance.now();
   }
 }

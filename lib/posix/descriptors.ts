@@ -1,7 +1,8 @@
 // Descriptors, and bytes in and out of them.
 import { constants } from 'node:os';
+import { bytesFrom } from '../bytes.js';
 import { check } from '../errors.js';
-import { assertBytes, assertDescriptor, assertInteger } from '../validate.js';
+import { assertDescriptor, assertInteger } from '../validate.js';
 import { native } from './native.js';
 
 function pair(syscall: 'pipe' | 'socketpair'): [number, number] {
@@ -33,8 +34,8 @@ export function socketpair(): [number, number] {
 }
 
 /** `length`, or as much as there is from `offset` on. */
-function lengthOf(bytes: Uint8Array, offset: number, length: number | undefined): number {
-  assertBytes(bytes, 'buffer');
+function lengthOf(buffer: Uint8Array, offset: number, length: number | undefined): number {
+  const bytes = bytesFrom(buffer, 'buffer');
   assertInteger(offset, 'offset', 0, bytes.length);
   const most = bytes.length - offset;
   if (length !== undefined) assertInteger(length, 'length', 0, most);

@@ -1,15 +1,19 @@
 // fork(2) for a running Node.
 import { channel } from 'node:diagnostics_channel';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
-import { performance } from 'node:perf_hooks';
 import { inspect } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
 import { check, ProcessError, systemError } from '../errors.js';
+import { openFiles } from '../child/opening-files.js';
+import { renewStreams } from '../child/streams.js';
 import { nodeInternals } from '../node-internals.js';
-import { assertFunction, assertType } from '../validate.js';
+import { functionOption, optionsReader } from '../options.js';
+import { copyOfProcess, emitWarning, performance, process } from '../originals.js';
 import { close, pipe, read } from './descriptors.js';
-import { countWorkers, forgetWorkers, warnOfWorkers } from './js-workers.js';
+import { countWorkers, warnOfWorkers } from './js-workers.js';
+import { forgetHooks, warnOfHooks } from './loader-hooks.js';
 import { leaveOnNaturalEnd } from './leave.js';
 import { native } from './native.js';
 import { READABLE, waitUntilReady } from './poller.js';
@@ -49,6 +53,12 @@ export interface ForkMessage {
 const forks = channel('truefork:fork');
 const registrations: { functions: AtForkHooks }[] = [];
 
+const checkHooks = optionsReader<AtForkHooks>(
+  'registerAtFork()',
+  { before: functionOption, afterInParent: functionOption, afterInChild: functionOption },
+  { expected: 'an object, as in { before, afterInParent, afterInChild }' },
+);
+
 /**
  * pthread_atfork(3), or Python's `os.register_at_fork()` — registers functions to
  * call around each fork, by {@link fork} or by `Process`, of this process and its
@@ -60,15 +70,7 @@ const registrations: { functions: AtForkHooks }[] = [];
  * @returns a function that takes the registration back
  */
 export function registerAtFork(functions: AtForkHooks): () => void {
-  assertType(
-    typeof functions === 'object' && functions !== null,
-    'functions',
-    'an object',
-    functions,
-  );
-  for (const name of ['before', 'afterInParent', 'afterInChild'] as const) {
-    if (functions[name] !== undefined) assertFunction(functions[name], name);
-  }
+  checkHooks(functions);
   const registration = { functions };
   registrations.push(registration);
   return () => {
@@ -77,8 +79,8 @@ export function registerAtFork(functions: AtForkHooks): () => void {
   };
 }
 
-function warnOf(error: unknown): void {
-  process.emitWarning(error instanceof Error ? error : inspect(error));
+export function warnOf(error: unknown): void {
+  emitWarning(error instanceof Error ? error : inspect(error));
 }
 
 /** The hooks of one fork. */
@@ -140,6 +142,13 @@ export function assertCanFork(): void {
         'truefork needs Node 20, 22, 24 or 26, linked as the official builds are',
     );
   }
+  if (Object.isFrozen(Math)) {
+    throw new ProcessError(
+      'ERR_TRUEFORK_UNSUPPORTED',
+      'cannot fork with --frozen-intrinsics: Math.random, of which each process needs one of its own, ' +
+        'cannot be replaced there',
+    );
+  }
   if ((process as typeof process & { _exiting: boolean })._exiting) {
     throw new ProcessError('ERR_TRUEFORK_EXITING', 'cannot fork: the process is exiting');
   }
@@ -181,6 +190,40 @@ export function assertCanStart(): void {
 
 const IN_PROGRESS = -constants.errno.EINPROGRESS;
 
+/** The error for a fork that was given up because of a thread: 0 for any of V8's workers. */
+function restless(thread: number): ProcessError {
+  const time = `${PARK_TIMEOUT / 1000} seconds`;
+  if (thread === 0) {
+    return new ProcessError(
+      'ERR_TRUEFORK_WORKERS_BUSY',
+      `cannot fork: V8's worker threads were busy for ${time}; try again`,
+    );
+  }
+  return new ProcessError(
+    'ERR_TRUEFORK_THREAD_BUSY',
+    `cannot fork: the thread ${thread}${nameOf(thread)}, with which Node schedules V8's delayed ` +
+      `tasks, has not slept for ${time}, and may hold a lock that the child would find locked; try again`,
+  );
+}
+
+function nameOf(thread: number): string {
+  try {
+    return ` ('${readFileSync(`/proc/self/task/${thread}/comm`, 'utf8').trim()}')`;
+  } catch {
+    return '';
+  }
+}
+
+const NO_ENTRY = -constants.errno.ENOENT;
+
+function procIsMissing(): ProcessError {
+  return new ProcessError(
+    'ERR_TRUEFORK_UNSUPPORTED',
+    "cannot fork without /proc: it says where V8's heap lies and whether other threads sleep; mount it " +
+      '(`mount -t proc proc /proc`)',
+  );
+}
+
 /** Calls the native fork until V8's workers have come to rest. */
 function forkNow(report: number, loopGoesOn: boolean): number {
   const start = performance.now();
@@ -190,13 +233,10 @@ function forkNow(report: number, loopGoesOn: boolean): number {
     // thread to collect garbage.
     const jsWorkers = elapsed < IDLE_TIMEOUT ? countWorkers() : 0;
     const pid = native.fork(report, loopGoesOn, jsWorkers);
+    if (pid === NO_ENTRY) throw procIsMissing();
     if (pid !== IN_PROGRESS) return check(pid, 'fork');
     if (elapsed < PARK_TIMEOUT) continue;
-    native.giveUpFork();
-    throw new ProcessError(
-      'ERR_TRUEFORK_WORKERS_BUSY',
-      `cannot fork: V8's worker threads were busy for ${PARK_TIMEOUT / 1000} seconds; try again`,
-    );
+    throw restless(native.giveUpFork());
   }
 }
 
@@ -245,11 +285,8 @@ export function onForkedChild(forget: () => void): void {
 
 /** What every child needs, whatever it is for. */
 function becomeChild(): void {
-  Object.defineProperty(process, 'pid', {
-    value: native.getpid(),
-    enumerable: true,
-    configurable: true,
-  });
+  const pid = { value: native.getpid(), enumerable: true, configurable: true };
+  for (const object of [process, copyOfProcess]) Object.defineProperty(object, 'pid', pid);
   for (const step of inEachChild) step();
 }
 
@@ -308,7 +345,8 @@ function forkAndGetReady(loopGoesOn: boolean, beginnings: Beginnings): number {
  */
 export function forkWith(loopGoesOn: boolean, setUp: () => void): number {
   nodeInternals();
-  if (countWorkers() > 0) warnOfWorkers();
+  warnOfWorkers();
+  warnOfHooks();
   precompile();
   const slowJobs = countSlowJobs();
   const hooks = new Hooks();
@@ -331,6 +369,12 @@ export function forkWith(loopGoesOn: boolean, setUp: () => void): number {
   return pid;
 }
 
+/** The steps of a child that goes on from here. */
+function goOn(): void {
+  startThreadPool();
+  renewStreams(true);
+}
+
 /**
  * fork(2) — makes a second process that goes on from here, as POSIX says: the call
  * returns twice. The child has a copy of everything in memory; its event loop goes
@@ -339,7 +383,7 @@ export function forkWith(loopGoesOn: boolean, setUp: () => void): number {
  *
  * Only the calling thread exists in the child: what libuv's thread pool had in hand
  * (fs, dns.lookup, crypto, zlib) comes back in the parent alone, and those promises
- * stay pending in the child; JS Workers are gone. `process.pid` and all random numbers are the child's own. It ends through
+ * stay pending in the child; JS Workers are seen as ended. `process.pid` and all random numbers are the child's own. It ends through
  * `_exit()`, after its 'exit' listeners, the parent's among them.
  *
  * Takes about as long as it takes the kernel to copy the page tables: 30 µs for
@@ -349,13 +393,14 @@ export function forkWith(loopGoesOn: boolean, setUp: () => void): number {
  * @throws SystemError `EAGAIN`, `ENOMEM`, and what the child's set-up failed with
  * @throws ProcessError `ERR_TRUEFORK_WORKER_THREAD`, `ERR_TRUEFORK_INSPECTOR`, `ERR_TRUEFORK_PROFILER`,
  *   `ERR_TRUEFORK_VM_TIMEOUT`, `ERR_TRUEFORK_EXITING`: not possible from here;
- *   `ERR_TRUEFORK_WORKERS_BUSY`: not possible now; `ERR_TRUEFORK_UNSUPPORTED`: not by this Node
+ *   `ERR_TRUEFORK_WORKERS_BUSY`, `ERR_TRUEFORK_THREAD_BUSY`: not possible now; `ERR_TRUEFORK_UNSUPPORTED`: not by this Node
  */
 export function fork(): number {
   assertCanFork();
-  return forkWith(true, startThreadPool);
+  openFiles();
+  return forkWith(true, goOn);
 }
 
 onForkedChild(reseed);
-onForkedChild(forgetWorkers);
-precompileForChildren(becomeChild, getReady);
+onForkedChild(forgetHooks);
+precompileForChildren(becomeChild, getReady, goOn);

@@ -1,14 +1,20 @@
 // Memory that processes share.
 import { constants as bufferLimits } from 'node:buffer';
+import { constants as files } from 'node:fs';
+import { types } from 'node:util';
 import { check } from '../errors.js';
+import { clearInterval, process, setInterval } from '../originals.js';
 import {
   assertCString,
   assertDescriptor,
+  assertFlags,
   assertInt,
   assertInteger,
   assertType,
 } from '../validate.js';
+import { onForkedChild } from './fork.js';
 import { native } from './native.js';
+import { precompileForChildren } from './precompile.js';
 
 /** The pages of a mapping cannot be used. Combine the protections of {@link mmap} with `|`. */
 export const PROT_NONE = 0;
@@ -26,6 +32,9 @@ export const MAP_ANONYMOUS: number = process.platform === 'linux' ? 0x20 : 0x100
 
 const READ_WRITE = PROT_READ | PROT_WRITE;
 const ANONYMOUS = MAP_SHARED | MAP_ANONYMOUS;
+const MAP_FLAGS = ANONYMOUS | MAP_PRIVATE;
+
+const { O_CREAT, O_EXCL, O_RDWR, O_TRUNC } = files;
 
 /**
  * mmap(2) — maps `length` bytes, and returns an ArrayBuffer that is that memory: typed
@@ -43,6 +52,7 @@ const ANONYMOUS = MAP_SHARED | MAP_ANONYMOUS;
  * @param flags default: `MAP_SHARED | MAP_ANONYMOUS`; one of the first two always
  * @param fd what to map, if not `MAP_ANONYMOUS`; it may be closed afterwards
  * @param offset where in it to begin: a multiple of the page size
+ * @throws RangeError `ERR_OUT_OF_RANGE`: also with other protections and flags
  * @throws SystemError `ENOMEM`: no memory, or more mappings than the kernel allows
  *   (vm.max_map_count); `EACCES`, `EBADF`, `EINVAL`, `ENODEV`, `EPERM`; `ENOTSUP` where this build
  *   of Node has no ArrayBuffers over foreign memory
@@ -55,8 +65,8 @@ export function mmap(
   offset = 0,
 ): ArrayBuffer {
   assertInteger(length, 'length', 1, bufferLimits.MAX_LENGTH);
-  assertInt(prot, 'prot', 0);
-  assertInt(flags, 'flags', 0);
+  assertFlags(prot, 'prot', READ_WRITE, 'PROT_READ and PROT_WRITE');
+  assertFlags(flags, 'flags', MAP_FLAGS, 'MAP_SHARED or MAP_PRIVATE, and MAP_ANONYMOUS');
   assertInt(fd, 'fd', -1);
   assertInteger(offset, 'offset', 0);
   return mapped(native.mmap(length, prot, flags, fd, offset));
@@ -76,10 +86,9 @@ export function mapShareable(length: number): ArrayBuffer {
   return mapped(native.mapShareable(length));
 }
 
-/** The descriptor of a mapping, which is closed with it; undefined if it has none. */
-export function descriptorOf(buffer: ArrayBuffer): number | undefined {
-  const fd = native.descriptorOfMapping(buffer);
-  return fd < 0 ? undefined : fd;
+/** The descriptor of a mapping, which is closed with it; a negative errno: it has none, and why. */
+export function descriptorOf(buffer: ArrayBuffer): number {
+  return native.descriptorOfMapping(buffer);
 }
 
 /**
@@ -93,16 +102,53 @@ export function mapDescriptor(fd: number, fresh = false): ArrayBuffer {
   return mapped(native.mapDescriptor(fd, fresh));
 }
 
+/** How often to look whether the requests that memory had to stay for have ended. */
+const LOOK_EVERY_MS = 10;
+
+let looking: NodeJS.Timeout | undefined;
+
+/** Unmaps what {@link munmap} could not, or looks again soon. */
+function unmapRetired(): void {
+  if (native.unmapRetired() > 0) {
+    looking ??= setInterval(unmapRetired, LOOK_EVERY_MS).unref();
+  } else if (looking !== undefined) {
+    clearInterval(looking);
+    looking = undefined;
+  }
+}
+
+/**
+ * Requests that were under way at the fork are the parent's. A child that does not go on with its parent's work
+ * calls it again at its event loop: before that it has its parent's requests and timers.
+ */
+export function unmapRetiredInChild(): void {
+  looking = undefined;
+  unmapRetired();
+}
+
+onForkedChild(unmapRetiredInChild);
+precompileForChildren(unmapRetired);
+
 /**
  * munmap(2) — gives the whole mapping back, in this process. The buffer, and every typed array
  * over it, is empty from then on: reading gives undefined, writing does nothing.
+ *
+ * Requests of Node that use the memory (`fs.read`, `crypto.randomFill`, zlib) go on as if
+ * nothing had happened: if requests are under way it stays mapped until none is, or until
+ * nobody has the buffer any more.
  *
  * @param buffer what {@link mmap} has returned, or `transfer()` has made of it
  * @throws SystemError `EINVAL` if it is no such buffer, or was unmapped before
  */
 export function munmap(buffer: ArrayBuffer): void {
-  assertType(buffer instanceof ArrayBuffer, 'buffer', 'an instance of ArrayBuffer', buffer);
-  check(native.munmap(buffer), 'munmap');
+  assertType(types.isArrayBuffer(buffer), 'buffer', 'an instance of ArrayBuffer', buffer);
+  check(native.munmap(buffer, true), 'munmap');
+  unmapRetired();
+}
+
+/** As {@link munmap}, of a buffer that was never given to anybody. */
+export function munmapPrivate(buffer: ArrayBuffer): void {
+  check(native.munmap(buffer, false), 'munmap');
 }
 
 /**
@@ -113,11 +159,17 @@ export function munmap(buffer: ArrayBuffer): void {
  *   that name in /dev/shm
  * @param flags `O_RDWR` or `O_RDONLY`, and `O_CREAT`, `O_EXCL`, `O_TRUNC` of `fs.constants`
  * @param mode the permissions of one that it makes, less the umask; default: `0o600`
+ * @throws RangeError `ERR_OUT_OF_RANGE`: other flags
  * @throws SystemError `EEXIST`, `ENOENT`, `EACCES`, `EMFILE`; `EINVAL`, `ENAMETOOLONG`: no such name
  */
 export function shmOpen(name: string, flags: number, mode = 0o600): number {
   assertCString(name, 'name');
-  assertInt(flags, 'flags', 0);
+  assertFlags(
+    flags,
+    'flags',
+    O_RDWR | O_CREAT | O_EXCL | O_TRUNC,
+    'O_RDWR or O_RDONLY, and O_CREAT, O_EXCL and O_TRUNC',
+  );
   assertInt(mode, 'mode', 0);
   return check(native.shmOpen(name, flags, mode), 'shm_open');
 }

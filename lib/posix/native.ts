@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { ProcessError } from '../errors.js';
+import { process } from '../originals.js';
 
 /** Watches a descriptor from the event loop: libuv's uv_poll_t. */
 export interface Poller {
@@ -25,21 +26,25 @@ export interface Agent {
   /** Until a word is not as expected any more, or its sleepers are woken: `[offset, expected, …]`. */
   awaitChange(buffer: ArrayBuffer, words: readonly number[]): number;
   /** Puts a record into the ring; nobody may change the bytes meanwhile. */
-  putRecord(ring: Ring, kind: number, bytes: Uint8Array): number;
-  takeRecord(ring: Ring): number;
+  putRecord(ring: Ring, kind: number, bytes: Uint8Array, timeout: number): number;
+  takeRecord(ring: Ring, timeout: number): number;
   /** What takeRecord() has taken: see {@link Ring.takenRecord}. Once only. */
   takenRecord(): Buffer;
   /** Puts what waits in the ring's backlog. */
   feed(ring: Ring): number;
   /** Until the ring's tasks are done or lost. */
   joinTasks(ring: Ring): number;
-  /** Lets the event loop end before the errand does. */
-  unref(): void;
+  /** Whether the event loop stays alive until the errand ends: it does. */
+  setRef(keepsAlive: boolean): void;
   cancel(): void;
-  /** Cancels, and returns the outcome instead of giving it to `onend`. */
+  /** Cancels, and returns the outcome instead of giving it to `onend`; or GOES_ON, and does not. */
   recall(): number;
+  /** Blocks the thread until the errand has ended. Returns false after the timeout. */
+  awaitEnd(timeout: number): boolean;
   /** Makes the lock that it acquired this thread's; returns whether the kernel knows. */
   adopt(buffer: ArrayBuffer, offset: number): boolean;
+  /** Lets go of what it worked on, once the outcome has been made use of. */
+  forgetErrand(): void;
   /** In a forked child, where it does not exist. */
   forget(): void;
   close(): void;
@@ -51,17 +56,20 @@ export interface Ring {
   map(size: number, mostRecords: number): number;
   /** The ring of another process. Takes the descriptor, also if it fails. -EINVAL: it is none. */
   attach(fd: number): number;
-  /** Of its memory, or -EBADF: it has none. */
+  /** Of its memory, or a negative errno: it has none, and why. */
   descriptor(): number;
   /** How many records there can be. */
   most(): number;
-  /** An outcome (lib/synchronize/outcome.ts). Blocks the thread. */
+  /**
+   * An outcome (lib/synchronize/outcome.ts). Blocks the thread; with a negative timeout for a moment only,
+   * whatever other processes do.
+   */
   put(kind: number, bytes: Uint8Array, timeout: number): number;
   /** The same for the first bytes of the scratch's body. */
   putScratch(kind: number, length: number, timeout: number): number;
   /**
-   * The size of the record in the scratch, 0 after the timeout, 1 if it is in takenRecord(), or a
-   * negative errno. Blocks the thread.
+   * The size of the record in the scratch, 0 after the timeout, 1 if it is in takenRecord(), 2 if an
+   * agent has to wait for it, or a negative errno. Blocks the thread as put() does.
    */
   take(timeout: number): number;
   /** Eight bytes, of which the fifth is the kind, and the record. Once only. */
@@ -107,12 +115,15 @@ export interface Native {
   precompile(functions: ((...args: never[]) => unknown)[]): void;
   /**
    * -EINPROGRESS: V8's workers are not parked yet, or not so many JS Workers are asleep; call
-   * again, or call giveUpFork().
+   * again, or call giveUpFork(), which returns the id of the thread that did not come to rest, or 0
+   * if it was one of V8's workers.
    */
   fork(reportFd: number, loopGoesOn: boolean, jsWorkers: number): number;
-  giveUpFork(): void;
+  giveUpFork(): number;
   restHandles(keep: Int32Array): number;
-  abandonStack(begin: () => void, keep: Int32Array, sparedCalls: number): void;
+  /** Returns what `call` does, which finds all handles to keep the loop alive. */
+  withAllReferenced(call: () => object[]): object[];
+  abandonStack(begin: () => void, keep: Int32Array, sparedCalls: number, collects: boolean): void;
   resetSignals(): void;
   setExitCode(code: number): void;
   /** Call it in 'beforeExit'. Calls `leave` in the next turn unless there is more to do. */
@@ -120,6 +131,8 @@ export interface Native {
   /** Whether 'beforeExit' is being emitted, or what its listeners wait for is being done. */
   isAtLoopEnd(): boolean;
   activeRequests(): number;
+  /** Descriptors of files that were opened at `path` to write to them, and whose callbacks are still to come. */
+  finishedOpens(path: string): Int32Array;
   startThreadPool(): number;
   hasHandle(fd: number): boolean;
 
@@ -128,6 +141,8 @@ export interface Native {
   _exit(code: number): never;
   /** Fills `bytes` with random ones from the kernel. Returns 0. */
   getrandom(bytes: Uint8Array): number;
+  /** 0: none, or the kernel has taken it back. */
+  parentDeathSignal(): number;
   setParentDeathSignal(signal: number): number;
 
   pipe(out: Int32Array): number;
@@ -164,8 +179,8 @@ export interface Native {
   socketKind(fd: number): number;
   /** Whether it is a socket that listens. */
   isListening(fd: number): boolean;
-  /** An IPv4 address, or an error of libuv. Blocks the thread. */
-  lookUp(host: string): string | number;
+  /** An IPv4 address, empty if there is none; undefined after the timeout. Blocks the thread. */
+  lookUp(host: string, timeout: number): string | number | undefined;
   /** sendmsg(2) of two buffers, with at most 253 descriptors. */
   sendFds(fd: number, first: Uint8Array, second: Uint8Array, fds: Int32Array): number;
   /**
@@ -200,6 +215,12 @@ export interface Native {
   startSharer(listener: number): number;
   keepToShare(token: Uint8Array, fds: Int32Array): number;
   forgetToShare(token: Uint8Array): void;
+  /** All descriptors of a group, which is a number other than 0, can be given up together. */
+  groupToShare(token: Uint8Array, group: number): void;
+  hasGroupToShare(group: number): boolean;
+  forgetGroupToShare(group: number): void;
+  /** flock(2), without waiting. */
+  lockFile(fd: number, isExclusive: boolean): number;
   /** Around a fork. */
   holdSharer(): void;
   releaseSharer(): void;
@@ -216,12 +237,18 @@ export interface Native {
   ): ArrayBuffer | number;
   /** New memory, with a descriptor if there may be one more. An ArrayBuffer or a negative errno. */
   mapShareable(length: number): ArrayBuffer | number;
-  /** -EBADF: it has none. */
+  /** A negative errno: it has none, and why. */
   descriptorOfMapping(buffer: ArrayBuffer): number;
   /** Memory of mapShareable(), which may be mapped already. Takes the descriptor, unless it fails. */
   mapDescriptor(fd: number, fresh: boolean): ArrayBuffer | number;
-  /** Leaves the buffer without bytes. -EINVAL: not of mmap(), or unmapped already. */
-  munmap(buffer: ArrayBuffer): number;
+  /**
+   * Leaves the buffer without bytes. -EINVAL: not of mmap(), or unmapped already.
+   *
+   * @param isPublic whether requests that are under way may use the memory
+   */
+  munmap(buffer: ArrayBuffer, isPublic: boolean): number;
+  /** Unmaps what had to stay because of such requests; returns how many still have to. */
+  unmapRetired(): number;
   shmOpen(name: string, flags: number, mode: number): number;
   shmUnlink(name: string): number;
   ftruncate(fd: number, length: number): number;
@@ -236,6 +263,8 @@ export interface Native {
   semWait(sem: number, timeout: number): number;
   semGetValue(sem: number): number;
 
+  /** The pid of a shell that no SIGINT, SIGTERM or SIGHUP ends, and that reads from `input`. */
+  spawnShell(script: string, argument: string, input: number): number;
   wait4(pid: number, options: number, out: Float64Array): number;
   pidfdOpen(pid: number): number;
   pidfdSendSignal(pidfd: number, signal: number): number;
@@ -245,6 +274,8 @@ export interface Native {
   lockerId(): number;
   /** `[first link, distance of a word from its link, pending link]`, each of 64 bits. */
   robustHead(): ArrayBuffer;
+  /** Whether something keeps the kernel from knowing it. */
+  isRobustListRefused(): boolean;
   /** In a forked child. */
   renewRobustList(): void;
   robustWordOffset(): number;
@@ -275,25 +306,39 @@ export interface Native {
 /** Which C library this process has loaded: a binary for the one does not load with the other. */
 function libc(): string {
   if (process.platform !== 'linux') return '';
-  return readFileSync('/proc/self/maps', 'utf8').includes('/ld-musl-') ? '.musl' : '.glibc';
+  try {
+    return readFileSync('/proc/self/maps', 'utf8').includes('/ld-musl-') ? '.musl' : '.glibc';
+  } catch {
+    return '.glibc'; // the usual one, as far as can be told without /proc
+  }
+}
+
+function reasonOf(binary: string, cause: NodeJS.ErrnoException): string {
+  if (cause.code === 'ERR_DLOPEN_DISABLED') {
+    return (
+      'truefork is a native addon, which this program may not load: run node with --allow-addons and ' +
+      '--allow-inspector, or without --permission and --no-addons'
+    );
+  }
+  if (existsSync(binary)) return `truefork cannot load ${binary}: ${cause.message}`;
+  return (
+    `truefork has no binary for ${process.platform}-${process.arch}${libc()}. In a checkout with a C++ ` +
+    'compiler, `npm run build` makes one. Windows is not supported.'
+  );
 }
 
 function load(): Native {
   const require = createRequire(import.meta.url);
   const root = dirname(require.resolve('truefork/package.json'));
   const built = join(root, 'build/Release/truefork.node');
-  if (existsSync(built)) return require(built) as Native;
   const platform = `${process.platform}-${process.arch}`;
   const prebuilt = join(root, `prebuilds/${platform}/truefork${libc()}.node`);
+  const binary = existsSync(built) ? built : prebuilt;
   try {
-    return require(prebuilt) as Native;
+    return require(binary) as Native;
   } catch (cause) {
-    throw new ProcessError(
-      'ERR_TRUEFORK_UNSUPPORTED',
-      `truefork has no binary for ${platform}${libc()}. In a checkout with a C++ compiler, ` +
-        '`npm run build` makes one. Windows is not supported.',
-      { cause },
-    );
+    const reason = reasonOf(binary, cause as NodeJS.ErrnoException);
+    throw new ProcessError('ERR_TRUEFORK_UNSUPPORTED', reason, { cause });
   }
 }
 

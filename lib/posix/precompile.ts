@@ -2,6 +2,7 @@
 // child would compile anew, which takes far longer than running it: so the parent has
 // it compiled.
 import { AsyncResource } from 'node:async_hooks';
+import { exitOfNode, nextTick, performance, process } from '../originals.js';
 import { native } from './native.js';
 
 type AnyFunction = (...args: never[]) => unknown;
@@ -17,15 +18,15 @@ const functions = new Set<AnyFunction>([
   process.off,
   process.removeAllListeners,
   process.hasUncaughtExceptionCaptureCallback,
-  process.nextTick,
-  process.exit,
+  nextTick,
+  exitOfNode,
   AsyncResource.prototype.runInAsyncScope,
   ...[Object.getOwnPropertyDescriptor(process, 'exitCode')?.get].filter((get) => get !== undefined),
 ]);
 let last = -Infinity;
 
 // Node compiles what runs ticks with the first of them, which may be a child's.
-process.nextTick(() => {});
+nextTick(() => {});
 
 /** Registers functions, not classes, that run in children and hardly ever in a parent. */
 export function precompileForChildren(...some: AnyFunction[]): void {

@@ -1,11 +1,13 @@
 // POSIX named semaphores: what truefork shares with programs that are not its own.
+import { constants as files } from 'node:fs';
 import { constants } from 'node:os';
 import { check } from '../errors.js';
-import { assertCString, assertInt, assertInteger, assertType } from '../validate.js';
+import { assertCString, assertFlags, assertInt, assertInteger, assertType } from '../validate.js';
 import { native } from './native.js';
 
 const MAX_UNSIGNED = 2 ** 32 - 1;
 const { EAGAIN, ETIMEDOUT } = constants.errno;
+const { O_CREAT, O_EXCL } = files;
 
 /** Whether a permit was taken; `none` is the errno that says that there was none. */
 function taken(returned: number, none: number, syscall: string): boolean {
@@ -21,11 +23,12 @@ function taken(returned: number, none: number, syscall: string): boolean {
  * @param value the permits of one that it makes; default: 0
  * @returns a number that stands for the semaphore in this thread, and in children forked from it,
  *   until {@link semClose}; not a descriptor
+ * @throws RangeError `ERR_OUT_OF_RANGE`: other flags. With `O_TRUNC` all who have the semaphore would crash
  * @throws SystemError `EEXIST`, `ENOENT`, `EACCES`, `EMFILE`; `EINVAL`, `ENAMETOOLONG`: no such name
  */
 export function semOpen(name: string, flags = 0, mode = 0o600, value = 0): number {
   assertCString(name, 'name');
-  assertInt(flags, 'flags', 0);
+  assertFlags(flags, 'flags', O_CREAT | O_EXCL, 'O_CREAT and O_EXCL');
   assertInt(mode, 'mode', 0);
   assertInteger(value, 'value', 0, MAX_UNSIGNED);
   return check(native.semOpen(name, flags, mode, value), 'sem_open');

@@ -3,6 +3,7 @@
 // ever lowers there; were it half of the pool, the child could never look up a
 // name. So its pool gets that many more threads, twice.
 import { check } from '../errors.js';
+import { process } from '../originals.js';
 import { native } from './native.js';
 import { precompileForChildren } from './precompile.js';
 

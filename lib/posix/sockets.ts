@@ -1,13 +1,8 @@
 // Stream sockets, and descriptors that go through Unix sockets.
 import { constants } from 'node:os';
+import { bytesFrom } from '../bytes.js';
 import { check, systemError } from '../errors.js';
-import {
-  assertBytes,
-  assertDescriptor,
-  assertInteger,
-  assertType,
-  outOfRange,
-} from '../validate.js';
+import { assertDescriptor, assertInteger, assertType, outOfRange } from '../validate.js';
 import { close } from './descriptors.js';
 import { native, type SocketName } from './native.js';
 import { waitUntilReady, WRITABLE } from './poller.js';
@@ -19,6 +14,8 @@ export const MOST_DESCRIPTORS = 253;
 
 const { EAGAIN, ECONNRESET, EINPROGRESS, EMFILE, EMSGSIZE, ENAMETOOLONG } = constants.errno;
 const NOTHING = new Uint8Array(0);
+/** libuv's number for a name without an address. */
+const NOT_FOUND = -3008;
 
 /**
  * sendmsg(2) with SCM_RIGHTS — sends descriptors through a Unix socket, beside `buffer`, which has
@@ -41,9 +38,9 @@ export function sendFds(
   assertType(Array.isArray(fds), 'fds', 'an array of descriptors', fds);
   for (const fd of fds) assertDescriptor(fd, 'fds');
   assertInteger(fds.length, 'fds.length', 0, MOST_DESCRIPTORS);
-  assertBytes(buffer, 'buffer');
-  if (buffer.length === 0) throw outOfRange('buffer.length', '>= 1', 0);
-  return check(native.sendFds(socket, NOTHING, buffer, Int32Array.from(fds)), 'sendmsg');
+  const bytes = bytesFrom(buffer, 'buffer');
+  if (bytes.length === 0) throw outOfRange('buffer.length', '>= 1', 0);
+  return check(native.sendFds(socket, NOTHING, bytes, Int32Array.from(fds)), 'sendmsg');
 }
 
 /** The bytes, and what came with them. */
@@ -68,10 +65,10 @@ export function recvFds(
   maxFds: number = MOST_DESCRIPTORS,
 ): Received {
   assertDescriptor(socket, 'socket');
-  assertBytes(buffer, 'buffer');
+  const bytes = bytesFrom(buffer, 'buffer');
   assertInteger(maxFds, 'maxFds', 0, MOST_DESCRIPTORS);
   const fds: number[] = [];
-  const length = check(receive(socket, buffer, 0, buffer.length, fds), 'recvmsg');
+  const length = check(receive(socket, bytes, 0, bytes.length, fds), 'recvmsg');
   if (wereLost(fds)) throw systemError(-EMFILE, 'recvmsg');
   if (fds.length > maxFds) {
     for (const fd of fds) close(fd);
@@ -102,7 +99,7 @@ function receive(
   if (number !== 0) {
     arrived[0] = 0;
     if (number! < 0) fds.push(LOST);
-    else fds.push(...arrived.subarray(1, 1 + number!));
+    else for (const arrival of arrived.subarray(1, 1 + number!)) fds.push(arrival);
   }
   return count;
 }
@@ -225,14 +222,24 @@ export function getpeername(fd: number): SocketName {
   return nameFrom(native.getpeername(fd), 'getpeername');
 }
 
-/**
- * The first IPv4 address of a host. Blocks the thread.
- *
- * @throws SystemError `ENOTFOUND`
- */
-export function lookUpSync(host: string): string {
-  const found = native.lookUp(host);
-  if (typeof found === 'string') return found;
+function notFound(host: string): Error {
   const error = new Error(`getaddrinfo ENOTFOUND ${host}`);
-  throw Object.assign(error, { errno: found, code: 'ENOTFOUND', syscall: 'getaddrinfo', host });
+  return Object.assign(error, {
+    errno: NOT_FOUND,
+    code: 'ENOTFOUND',
+    syscall: 'getaddrinfo',
+    host,
+  });
+}
+
+/**
+ * The first IPv4 address of a host; undefined if it is not known after `timeout` ms. Blocks the thread.
+ *
+ * @throws SystemError `ENOTFOUND`; `EAGAIN`: no threads
+ */
+export function lookUpSync(host: string, timeout: number): string | undefined {
+  const found = native.lookUp(host, timeout);
+  if (found === '') throw notFound(host);
+  if (typeof found === 'number') check(found, 'pthread_create');
+  return found as string | undefined;
 }

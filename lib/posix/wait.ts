@@ -1,6 +1,7 @@
 // Waiting for children, and signals to them.
 import { constants } from 'node:os';
 import { check } from '../errors.js';
+import { process } from '../originals.js';
 import { assertInt, assertString, assertType } from '../validate.js';
 import { native } from './native.js';
 
@@ -62,6 +63,8 @@ function signalNumber(signal: number | NodeJS.Signals): number {
 
 /** Unpacks a wait status, as WIFEXITED and its relatives do. */
 export function decodeWaitStatus(pid: number, status: number): WaitStatus {
+  assertInt(pid, 'pid');
+  assertInt(status, 'status');
   const low = status & 0x7f;
   const high = (status >> 8) & 0xff;
   const base = { pid, status, coreDumped: false };
@@ -126,6 +129,11 @@ export function wait4(
   options = 0,
 ): (WaitStatus & { resourceUsage: ResourceUsage }) | null {
   return reap(pid, options, 'wait4');
+}
+
+/** @internal Starts a shell that signals do not end. @throws SystemError `EAGAIN`, `ENOENT` */
+export function spawnShell(script: string, argument: string, input: number): number {
+  return check(native.spawnShell(script, argument, input), 'spawn /bin/sh');
 }
 
 /**

@@ -1,5 +1,6 @@
 // What a process does about its queues before it ends.
 import { keepInChildren } from '../kept-listeners.js';
+import { process } from '../originals.js';
 import { onForkedChild } from '../posix/fork.js';
 import { precompileForChildren } from '../posix/precompile.js';
 
@@ -11,7 +12,8 @@ export interface Leaver {
 const leavers = new Set<Leaver>();
 
 function leaveAll(): void {
-  for (const leaver of leavers) leaver.leave();
+  // Each once: one that cannot leave comes back into the set.
+  for (const leaver of Array.from(leavers)) leaver.leave();
 }
 
 /** From here on `leaver` is called. */

@@ -1,9 +1,12 @@
 // What this process has put into a queue without a limit, and there is no room for yet:
 // native/backlog.h. An agent puts it, whatever the thread does meanwhile.
+import { process } from '../originals.js';
+import { say } from '../posix/say.js';
 import { discard } from '../serialize.js';
 import { type Errand, send } from '../synchronize/agents.js';
 import { lockerId } from '../synchronize/robust-list.js';
 import { throwIfAborted, waitFor } from '../waiting.js';
+import { Wakers } from '../wakers.js';
 import { addLeaver, type Leaver, removeLeaver } from './at-exit.js';
 import type { SharedRing } from './ring.js';
 
@@ -13,7 +16,7 @@ const PATIENCE = 2000;
 export class Backlog implements Leaver {
   readonly #ring: SharedRing;
   #errands = new Set<Errand>();
-  #wakes = new Set<() => void>();
+  #ended = new Wakers();
   #isAwaitedAtExit = true;
   /** The process whose it is: a forked child has none yet. */
   #owner = lockerId;
@@ -33,9 +36,13 @@ export class Backlog implements Leaver {
     if (this.length > 0) this.#ring.native.settleBacklog();
   }
 
-  /** @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE`. @throws SystemError `EAGAIN`: no threads */
-  put(value: unknown): void {
-    const item = this.#ring.putUnless(this.length > 0, value);
+  /**
+   * @param patience how long others who are putting may take before the value waits here: {@link AT_ONCE}, or 0 for
+   *   a thread that has nothing else to do
+   * @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE`. @throws SystemError `EAGAIN`: no threads
+   */
+  put(value: unknown, patience: number): void {
+    const item = this.#ring.putUnless(this.length > 0, value, patience);
     if (item === undefined) return;
     try {
       if (!this.#ring.native.addToBacklog(item.kind, item.body)) this.#feed();
@@ -49,11 +56,7 @@ export class Backlog implements Leaver {
   async end(timeout: number, signal: AbortSignal | undefined): Promise<boolean> {
     throwIfAborted(signal);
     if (this.length === 0) return true;
-    const subscribe = (wake: () => void): (() => void) => {
-      this.#wakes.add(wake);
-      return () => this.#wakes.delete(wake);
-    };
-    return waitFor(subscribe, timeout, signal);
+    return waitFor(this.#ended, timeout, signal);
   }
 
   /** As {@link end}, and blocks the thread. */
@@ -66,7 +69,7 @@ export class Backlog implements Leaver {
   letGo(): void {
     this.#forgetParent();
     this.#isAwaitedAtExit = false;
-    for (const errand of this.#errands) errand.unref();
+    for (const errand of this.#errands) errand.setRef(false);
     removeLeaver(this);
   }
 
@@ -75,7 +78,7 @@ export class Backlog implements Leaver {
     // From here on a signal would not be handled: let it do what it does by itself.
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.removeAllListeners(signal);
     if (this.endSync(PATIENCE)) return;
-    process.stderr.write(
+    say(
       `${process.title}: waiting for a queue to have room for ${this.length} items before exiting\n`,
     );
     this.endSync(Infinity);
@@ -94,7 +97,7 @@ export class Backlog implements Leaver {
     }
     this.#errands.add(errand);
     if (this.#isAwaitedAtExit) addLeaver(this);
-    else errand.unref();
+    else errand.setRef(false);
   }
 
   #end(errand: Errand): void {
@@ -102,14 +105,14 @@ export class Backlog implements Leaver {
     // It may have been sent again before it told.
     if (this.#errands.size > 0) return;
     removeLeaver(this);
-    for (const wake of this.#wakes) wake();
+    this.#ended.wakeAll();
   }
 
   #forgetParent(): void {
     if (this.#owner === lockerId) return;
     this.#owner = lockerId;
     this.#errands = new Set();
-    this.#wakes = new Set();
+    this.#ended = new Wakers();
     this.#isAwaitedAtExit = true;
     this.#ring.native.forgetBacklog();
   }

@@ -2,30 +2,47 @@
 // agent takes it for the first of them.
 //
 // A value that the agent has taken is somebody's: whoever gives up last asks the agent first, and
-// has not given up if it has one.
+// has not given up if it has one. A long value that it has begun to take, and waits for the rest of, is for
+// whoever comes next.
 import { ProcessError } from '../errors.js';
+import { type Entry, Fifo } from '../fifo.js';
 import type { Agent } from '../posix/native.js';
 import { type Errand, send } from '../synchronize/agents.js';
-import { DONE } from '../synchronize/outcome.js';
+import { DONE, TIMED_OUT } from '../synchronize/outcome.js';
 import { lockerId } from '../synchronize/robust-list.js';
-import { throwIfAborted, waitFor } from '../waiting.js';
+import { Deadline, throwIfAborted, waitFor } from '../waiting.js';
 import { addLeaver, type Leaver, removeLeaver } from './at-exit.js';
-import { NO_MEMORY, noMemory, NOTHING, open, read, type SharedRing } from './ring.js';
+import {
+  AT_ONCE,
+  BUSY,
+  COPY_MS,
+  LATER,
+  NO_MEMORY,
+  noMemory,
+  NOTHING,
+  open,
+  read,
+  type SharedRing,
+} from './ring.js';
 import { takesTurn } from './turns.js';
 
 interface Getter {
+  /** How long an agent tries: there is no time to wait, or no limit that it knows of. */
+  patience: number;
   wake: () => void;
   value: unknown;
   failure: unknown;
 }
 
 /** How long to look for a place for a value that nobody wants any more, in milliseconds. */
-const PATIENCE_AT_EXIT = 1000;
+const PUT_BACK_TIMEOUT_MS = 1000;
 
 export class GetLine implements Leaver {
   readonly #ring: SharedRing;
-  #getters: Getter[] = [];
+  #getters = new Fifo<Getter>();
   #errand: Errand | undefined;
+  /** A record that an agent has brought when nobody waited any more. */
+  #inHand: Buffer | undefined;
   /** The process whose line this is: that of a forked child is empty. */
   #owner = lockerId;
 
@@ -37,17 +54,22 @@ export class GetLine implements Leaver {
   async get(timeout: number, signal: AbortSignal | undefined): Promise<unknown> {
     throwIfAborted(signal);
     this.#forgetParent();
-    const value = this.#getters.length === 0 ? this.#ring.take(0) : NOTHING;
-    if (value !== NOTHING) await takesTurn();
-    if (value !== NOTHING || timeout === 0) return value;
-    const getter: Getter = { wake: () => {}, value: NOTHING, failure: undefined };
+    const value = this.#getters.length === 0 ? this.#takeNow(AT_ONCE) : NOTHING;
+    if (value !== NOTHING && value !== LATER) {
+      await takesTurn();
+      return value;
+    }
+    const isHurried = timeout === 0;
+    if (isHurried && value === NOTHING) return NOTHING;
+    const patience = isHurried ? 0 : Infinity;
+    const getter: Getter = { patience, wake: () => {}, value: NOTHING, failure: undefined };
     const subscribe = (wake: () => void): (() => void) => {
       getter.wake = wake;
-      this.#join(getter);
-      return () => this.#leave(getter);
+      const place = this.#join(getter);
+      return () => this.#leave(place);
     };
     try {
-      await waitFor(subscribe, timeout, signal);
+      await waitFor(subscribe, isHurried ? COPY_MS : timeout, signal);
     } catch (error) {
       if (getter.value === NOTHING) throw error;
     }
@@ -58,10 +80,15 @@ export class GetLine implements Leaver {
   /** As {@link get}, and blocks the thread: what comes now is for the one who cannot do without. */
   getSync(timeout: number): unknown {
     this.#forgetParent();
+    const isAlone = this.#errand === undefined && this.#inHand === undefined;
+    // Without a limit the thread itself can wait for all of a value.
+    if (isAlone && timeout === Infinity) return this.#ring.take(timeout);
+    const deadline = new Deadline(Math.max(timeout, COPY_MS));
     let value: unknown = NOTHING;
     try {
       this.#recall((record) => (value = read(record)));
-      return value === NOTHING ? this.#ring.take(timeout) : value;
+      if (value === NOTHING) value = this.#takeNow(timeout);
+      return value === LATER ? this.#takeByAgent(deadline) : value;
     } finally {
       this.#sendAgent();
     }
@@ -70,50 +97,80 @@ export class GetLine implements Leaver {
   /** Ends all waits with this error. */
   close(failure: ProcessError): void {
     this.#forgetParent();
-    this.#recall((record) => this.#serve(() => read(record)));
+    this.#recall((record) => this.#accept(record));
     this.#fail(failure);
+    this.#errand?.setRef(false);
   }
 
   leave(): void {
-    this.#recall((record) => {
-      const taken = open(record);
-      // Where it was, or else where there is room.
-      const isBack = this.#ring.native.putBack(taken.kind, taken.body);
-      if (!isBack) this.#ring.putItem(taken, PATIENCE_AT_EXIT);
-    });
+    this.#recall((record) => (this.#inHand = record));
+    // It has begun to take a value.
+    if (this.#errand?.awaitEnd(PUT_BACK_TIMEOUT_MS) === true) {
+      this.#recall((record) => (this.#inHand = record));
+    }
+    if (this.#inHand === undefined) return;
+    const taken = open(this.#inHand);
+    this.#inHand = undefined;
+    // Where it was, or else where there is room.
+    const isBack = this.#ring.native.putBack(taken.kind, taken.body);
+    if (!isBack) this.#ring.putItem(taken, PUT_BACK_TIMEOUT_MS);
   }
 
-  #join(getter: Getter): void {
-    this.#getters.push(getter);
-    if (this.#getters.length > 1) return;
+  /** @returns NOTHING or LATER if there is none yet */
+  #takeNow(timeout: number): unknown {
+    if (this.#inHand === undefined) return this.#errand ? LATER : this.#ring.take(timeout);
+    const record = this.#inHand;
+    this.#inHand = undefined;
+    removeLeaver(this);
+    return read(record);
+  }
+
+  /** Blocks the thread, for a value that may take longer than there is time. */
+  #takeByAgent(deadline: Deadline): unknown {
+    if (deadline.isOver) return NOTHING;
+    if (this.#errand === undefined) this.#send(0);
+    this.#errand!.awaitEnd(deadline.left);
+    let value: unknown = NOTHING;
+    const outcome = this.#recall((record) => (value = read(record)));
+    if (outcome === NO_MEMORY) throw noMemory();
+    if (this.#getters.length === 0) this.#errand?.setRef(false);
+    return value;
+  }
+
+  #join(getter: Getter): Entry<Getter> {
+    const place = this.#getters.push(getter);
+    if (this.#getters.length > 1) return place;
     try {
-      this.#send();
+      if (this.#errand === undefined) this.#send(getter.patience);
+      else this.#errand.setRef(true);
+      return place;
     } catch (error) {
-      this.#getters.pop();
+      this.#getters.remove(place);
       throw error;
     }
   }
 
-  #leave(getter: Getter): void {
-    const index = this.#getters.indexOf(getter);
-    if (index < 0) return;
-    if (this.#getters.length === 1) this.#recall((record) => this.#serve(() => read(record)));
-    else this.#getters.splice(index, 1);
-    this.#getters = this.#getters.filter((other) => other !== getter);
+  #leave(place: Entry<Getter>): void {
+    if (!this.#getters.has(place)) return;
+    const isLast = this.#getters.length === 1;
+    if (isLast) this.#recall((record) => this.#serve(() => read(record)));
+    this.#getters.remove(place);
+    if (isLast) this.#errand?.setRef(false);
   }
 
-  #send(): void {
-    this.#errand = send(
-      (agent) => agent.takeRecord(this.#ring.native),
+  #send(patience: number): void {
+    const errand = send(
+      (agent) => agent.takeRecord(this.#ring.native, patience),
       (outcome, agent) => this.#receive(outcome, agent),
     );
-    addLeaver(this);
+    this.#keep(errand);
   }
 
   #sendAgent(): void {
-    if (this.#errand !== undefined || this.#getters.length === 0) return;
+    const { first } = this.#getters;
+    if (this.#errand !== undefined || first === undefined) return;
     try {
-      this.#send();
+      this.#send(first.patience);
     } catch (failure) {
       this.#fail(failure);
     }
@@ -121,18 +178,47 @@ export class GetLine implements Leaver {
 
   #receive(outcome: number, agent: Agent): void {
     this.#end();
-    if (outcome === DONE) this.#serve(() => read(agent.takenRecord()));
+    if (outcome === DONE) this.#accept(agent.takenRecord());
     if (outcome === NO_MEMORY) this.#fail(noMemory());
+    if (outcome === TIMED_OUT || outcome === BUSY) this.#serveHurried();
     this.#sendAgent();
   }
 
-  /** Calls the agent back. What it has taken goes to `receive`. */
-  #recall(receive: (record: Buffer) => void): void {
+  /** There was nothing for the one who had no time, if it still waits. */
+  #serveHurried(): void {
+    if (this.#getters.first?.patience === 0) this.#getters.shift()!.wake();
+  }
+
+  #accept(record: Buffer): void {
+    if (this.#getters.length > 0) {
+      this.#serve(() => read(record));
+      return;
+    }
+    this.#inHand = record;
+    addLeaver(this);
+  }
+
+  /**
+   * Calls the agent back, unless it has begun to take a value. What it has taken goes to `receive`.
+   *
+   * @returns the outcome, if there was an agent and it is back
+   */
+  #recall(receive: (record: Buffer) => void): number | undefined {
     const errand = this.#errand;
+    if (errand === undefined) return undefined;
     this.#end();
-    errand?.recall((outcome, agent) => {
+    let found: number | undefined;
+    const hasEnded = errand.recall((outcome, agent) => {
+      found = outcome;
       if (outcome === DONE) receive(agent.takenRecord());
     });
+    if (!hasEnded) this.#keep(errand);
+    return found;
+  }
+
+  #keep(errand: Errand): void {
+    this.#errand = errand;
+    addLeaver(this);
   }
 
   #end(): void {
@@ -152,7 +238,7 @@ export class GetLine implements Leaver {
   }
 
   #fail(failure: unknown): void {
-    for (const getter of this.#getters.splice(0)) {
+    for (const getter of this.#getters.takeAll()) {
       getter.failure = failure;
       getter.wake();
     }
@@ -161,7 +247,8 @@ export class GetLine implements Leaver {
   #forgetParent(): void {
     if (this.#owner === lockerId) return;
     this.#owner = lockerId;
-    this.#getters = [];
+    this.#getters = new Fifo();
     this.#errand = undefined;
+    this.#inHand = undefined;
   }
 }

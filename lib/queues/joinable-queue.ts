@@ -1,9 +1,10 @@
 // multiprocessing.JoinableQueue.
 import { ProcessError } from '../errors.js';
-import { type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
+import { syncTimeout, type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
 import { TaskLine } from './task-line.js';
 import { Queue, type QueueOptions, ringOf } from './queue.js';
 import { makeQueueShareable } from './sending.js';
+import { checkReceivers } from '../receivers.js';
 
 function tasksLost(count: number): ProcessError {
   return new ProcessError(
@@ -59,14 +60,14 @@ export class JoinableQueue<T = unknown> extends Queue<T> {
    *   ever.)
    * @throws AbortError
    */
-  async join(options: number | WaitOptions = {}): Promise<boolean> {
+  async join(options: number | WaitOptions = Infinity): Promise<boolean> {
     const { timeout, signal } = waitOptions(options);
     return this.#settle(await this.#tasks.join(timeout, signal));
   }
 
   /** As {@link join}, and blocks the thread. */
-  joinSync(options: number | SyncWaitOptions = {}): boolean {
-    return this.#settle(this.#tasks.joinSync(waitOptions(options).timeout));
+  joinSync(options: number | SyncWaitOptions = Infinity): boolean {
+    return this.#settle(this.#tasks.joinSync(syncTimeout(options)));
   }
 
   #settle(hasEnded: boolean): boolean {
@@ -76,6 +77,7 @@ export class JoinableQueue<T = unknown> extends Queue<T> {
   }
 
   static {
+    checkReceivers(this, (object) => #tasks in object);
     makeQueueShareable<JoinableQueue>(JoinableQueue, ringOf, (most) => new JoinableQueue(most));
   }
 }

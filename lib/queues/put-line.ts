@@ -4,16 +4,19 @@
 // A value is put or it is not: whoever gives up asks the agent first, and has not given up if it
 // was put.
 import type { ProcessError } from '../errors.js';
-import { discard, encode, type Encoded } from '../serialize.js';
+import { type Entry, Fifo } from '../fifo.js';
+import { discard, type Encoded } from '../serialize.js';
 import { type Errand, send } from '../synchronize/agents.js';
-import { DONE } from '../synchronize/outcome.js';
+import { DONE, TIMED_OUT } from '../synchronize/outcome.js';
 import { lockerId } from '../synchronize/robust-list.js';
 import { Deadline, throwIfAborted, waitFor } from '../waiting.js';
-import type { SharedRing } from './ring.js';
+import { AT_ONCE, BUSY, COPY_MS, type SharedRing } from './ring.js';
 import { takesTurn } from './turns.js';
 
 interface Putter {
   item: Encoded;
+  /** How long an agent tries: there is no time to wait, or no limit that it knows of. */
+  patience: number;
   wake: () => void;
   isDone: boolean;
   failure: unknown;
@@ -26,7 +29,7 @@ export function keep(item: Encoded): Encoded {
 
 export class PutLine {
   readonly #ring: SharedRing;
-  #putters: Putter[] = [];
+  #putters = new Fifo<Putter>();
   #errand: Errand | undefined;
   /** The process whose line this is: that of a forked child is empty. */
   #owner = lockerId;
@@ -39,23 +42,28 @@ export class PutLine {
   async put(value: unknown, timeout: number, signal: AbortSignal | undefined): Promise<boolean> {
     throwIfAborted(signal);
     this.#forgetParent();
-    const item = this.#ring.putUnless(this.#putters.length > 0, value);
+    const item = this.#ring.putUnless(this.#putters.length > 0, value, AT_ONCE);
     if (item === undefined) {
       await takesTurn();
       return true;
     }
-    if (timeout === 0) {
-      discard(item);
-      return false;
-    }
-    const putter: Putter = { item: keep(item), wake: () => {}, isDone: false, failure: undefined };
+    const isHurried = timeout === 0;
+    const putter: Putter = {
+      item,
+      patience: isHurried ? 0 : Infinity,
+      wake: () => {},
+      isDone: false,
+      failure: undefined,
+    };
     const subscribe = (wake: () => void): (() => void) => {
       putter.wake = wake;
-      this.#join(putter);
-      return () => this.#leave(putter);
+      const place = this.#join(putter);
+      return () => this.#leave(place);
     };
     try {
-      await waitFor(subscribe, timeout, signal);
+      if (isHurried && !item.isBusy) return false;
+      putter.item = keep(item);
+      await waitFor(subscribe, isHurried ? COPY_MS * 2 : timeout, signal);
     } catch (error) {
       if (!putter.isDone) throw error;
     } finally {
@@ -69,10 +77,14 @@ export class PutLine {
   putSync(value: unknown, timeout: number): boolean {
     this.#forgetParent();
     const isFirst = this.#putters.length === 0;
-    const item = isFirst ? this.#ring.put(value, timeout) : encode(value);
+    const item = isFirst ? this.#ring.put(value, timeout) : this.#ring.encode(value);
     if (item === undefined) return true;
-    const isPut = !isFirst && this.#putAfterOthers(item, timeout);
-    if (!isPut) discard(item);
+    let isPut = false;
+    try {
+      isPut = !isFirst && this.#putAfterOthers(item, timeout);
+    } finally {
+      if (!isPut) discard(item);
+    }
     return isPut;
   }
 
@@ -81,7 +93,7 @@ export class PutLine {
     this.#recall();
     try {
       while (this.#putters.length > 0) {
-        if (!this.#ring.putItem(this.#putters[0]!.item, deadline.left)) return false;
+        if (!this.#ring.putItem(this.#putters.first!.item, deadline.left)) return false;
         this.#serve();
       }
       return this.#ring.putItem(item, deadline.left);
@@ -97,28 +109,29 @@ export class PutLine {
     this.#fail(failure);
   }
 
-  #join(putter: Putter): void {
-    this.#putters.push(putter);
-    if (this.#putters.length > 1) return;
+  #join(putter: Putter): Entry<Putter> {
+    const place = this.#putters.push(putter);
+    if (this.#putters.length > 1) return place;
     try {
       this.#send();
+      return place;
     } catch (error) {
-      this.#putters.pop();
+      this.#putters.remove(place);
       throw error;
     }
   }
 
-  #leave(putter: Putter): void {
-    if (!this.#putters.includes(putter)) return;
-    if (putter === this.#putters[0]) this.#recall();
-    this.#putters = this.#putters.filter((other) => other !== putter);
+  #leave(place: Entry<Putter>): void {
+    if (!this.#putters.has(place)) return;
+    if (place.value === this.#putters.first) this.#recall();
+    this.#putters.remove(place);
     this.#sendAgent();
   }
 
   #send(): void {
-    const { kind, body } = this.#putters[0]!.item;
+    const { item, patience } = this.#putters.first!;
     this.#errand = send(
-      (agent) => agent.putRecord(this.#ring.native, kind, body),
+      (agent) => agent.putRecord(this.#ring.native, item.kind, item.body, patience),
       (outcome) => this.#receive(outcome),
     );
   }
@@ -135,6 +148,7 @@ export class PutLine {
   #receive(outcome: number): void {
     this.#errand = undefined;
     if (outcome === DONE) this.#serve();
+    else if (outcome === TIMED_OUT || outcome === BUSY) this.#putters.shift()?.wake();
     this.#sendAgent();
   }
 
@@ -154,7 +168,7 @@ export class PutLine {
   }
 
   #fail(failure: unknown): void {
-    for (const putter of this.#putters.splice(0)) {
+    for (const putter of this.#putters.takeAll()) {
       putter.failure = failure;
       putter.wake();
     }
@@ -163,7 +177,7 @@ export class PutLine {
   #forgetParent(): void {
     if (this.#owner === lockerId) return;
     this.#owner = lockerId;
-    this.#putters = [];
+    this.#putters = new Fifo();
     this.#errand = undefined;
   }
 }

@@ -1,13 +1,21 @@
 // multiprocessing.Queue.
 import { inspect } from 'node:util';
 import { Empty, Full, ProcessError } from '../errors.js';
-import { assertInteger, assertType } from '../validate.js';
-import { type SyncWaitOptions, throwIfAborted, type WaitOptions, waitOptions } from '../waiting.js';
+import { integerOption, optionsReader } from '../options.js';
+import { assertInteger } from '../validate.js';
+import {
+  syncTimeout,
+  type SyncWaitOptions,
+  throwIfAborted,
+  type WaitOptions,
+  waitOptions,
+} from '../waiting.js';
 import { Backlog } from './backlog.js';
 import { GetLine } from './get-line.js';
 import { PutLine } from './put-line.js';
-import { NOTHING, SharedRing } from './ring.js';
+import { AT_ONCE, NOTHING, SharedRing } from './ring.js';
 import { makeQueueShareable, note } from './sending.js';
+import { checkReceivers } from '../receivers.js';
 
 /** How a queue is made. */
 export interface QueueOptions {
@@ -24,13 +32,14 @@ const LEAST_SIZE = 2 ** 12;
 const GREATEST_SIZE = 2 ** 32;
 const GREATEST_MAXSIZE = 2 ** 31 - 1;
 
+const readOptions = optionsReader<QueueOptions>('a queue', {
+  size: integerOption(LEAST_SIZE, GREATEST_SIZE),
+});
+
 /** @internal A power of two; undefined: the default. */
 export function sizeOf(options: QueueOptions): number | undefined {
-  const isObject = typeof options === 'object' && options !== null;
-  assertType(isObject, 'options', 'of type object', options);
-  const { size } = options;
+  const { size } = readOptions(options);
   if (size === undefined) return undefined;
-  assertInteger(size, 'size', LEAST_SIZE, GREATEST_SIZE);
   return 2 ** Math.ceil(Math.log2(size));
 }
 
@@ -66,6 +75,7 @@ export class Queue<T = unknown> {
   #isClosed = false;
 
   static {
+    checkReceivers(this, (object) => #ring in object);
     ringOf = (queue) => queue.#ring;
     makeQueueShareable<Queue>(Queue, ringOf, (most) => new Queue(most));
   }
@@ -104,12 +114,12 @@ export class Queue<T = unknown> {
    * @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE`: nothing was put; `ERR_TRUEFORK_CLOSED`
    * @throws AbortError
    */
-  async put(value: T, options: number | WaitOptions = {}): Promise<void> {
+  async put(value: T, options: number | WaitOptions = Infinity): Promise<void> {
     const { timeout, signal } = waitOptions(options);
     this.#use();
     if (this.#putters === undefined) {
       throwIfAborted(signal);
-      this.#backlog.put(value);
+      this.#backlog.put(value, AT_ONCE);
     } else if (!(await this.#putters.put(value, timeout, signal))) {
       throw new Full();
     }
@@ -117,9 +127,9 @@ export class Queue<T = unknown> {
 
   /** As {@link put}, and blocks the thread where that waits. */
   putSync(value: T, options: number | SyncWaitOptions = Infinity): void {
-    const timeout = options === Infinity ? Infinity : waitOptions(options).timeout;
+    const timeout = syncTimeout(options);
     this.#use();
-    if (this.#putters === undefined) this.#backlog.put(value);
+    if (this.#putters === undefined) this.#backlog.put(value, 0);
     else if (!this.#putters.putSync(value, timeout)) throw new Full();
   }
 
@@ -138,7 +148,7 @@ export class Queue<T = unknown> {
    * @throws SystemError `ENOMEM` if there is no memory for the value; it stays in the queue
    * @throws AbortError
    */
-  async get(options: number | WaitOptions = {}): Promise<T> {
+  async get(options: number | WaitOptions = Infinity): Promise<T> {
     const { timeout, signal } = waitOptions(options);
     this.#assertOpen();
     const value = await this.#getters.get(timeout, signal);
@@ -148,7 +158,7 @@ export class Queue<T = unknown> {
 
   /** As {@link get}, and blocks the thread. */
   getSync(options: number | SyncWaitOptions = Infinity): T {
-    const timeout = options === Infinity ? Infinity : waitOptions(options).timeout;
+    const timeout = syncTimeout(options);
     this.#assertOpen();
     const value = this.#getters.getSync(timeout);
     if (value === NOTHING) throw new Empty();
@@ -201,15 +211,15 @@ export class Queue<T = unknown> {
    * @throws ProcessError `ERR_TRUEFORK_NOT_CLOSED`
    * @throws AbortError
    */
-  async joinThread(options: number | WaitOptions = {}): Promise<boolean> {
+  async joinThread(options: number | WaitOptions = Infinity): Promise<boolean> {
     const { timeout, signal } = waitOptions(options);
     this.#assertClosed();
     return this.#backlog.end(timeout, signal);
   }
 
   /** As {@link joinThread}, and blocks the thread. */
-  joinThreadSync(options: number | SyncWaitOptions = {}): boolean {
-    const { timeout } = waitOptions(options);
+  joinThreadSync(options: number | SyncWaitOptions = Infinity): boolean {
+    const timeout = syncTimeout(options);
     this.#assertClosed();
     return this.#backlog.endSync(timeout);
   }

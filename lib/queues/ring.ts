@@ -1,13 +1,30 @@
 // Values in a queue that processes share: records of native/ring.h. What is short goes
 // through memory that native code and this file have in common, without a Buffer.
+import { Buffer } from 'node:buffer'; // the global is a getter, which costs each message
 import { constants } from 'node:os';
 import { systemError, type SystemError } from '../errors.js';
 import { native, type Ring } from '../posix/native.js';
 import { decodeBody, encode, type Encoded, Kind } from '../serialize.js';
 import { DONE } from '../synchronize/outcome.js';
+import { assertRobust } from '../synchronize/robust-list.js';
+import { Untaken } from './untaken.js';
 
 /** What a take() gives that found nothing. */
 export const NOTHING: unique symbol = Symbol('nothing');
+
+/** The result of a take() that cannot tell in time: an agent has to wait. */
+export const LATER: unique symbol = Symbol('later');
+
+/** The timeout of a thread that has other things to do: a moment, whatever other processes do. */
+export const AT_ONCE = -1;
+
+/** How long others may take to copy, although there is no time to wait, in milliseconds: kCopyMs of native/ring.h. */
+export const COPY_MS = 100;
+
+/** How a put() ends that cannot tell in time: kBusy of native/ring.h. */
+export const BUSY = 6;
+/** The return value of the native take() in that case. */
+const TAKE_LATER = 2;
 
 /** How take() ends where there is no memory for the record: kNoMemory of native/ring.h. */
 export const NO_MEMORY = 4;
@@ -89,6 +106,7 @@ export function makeOver<T>(ring: Ring, make: () => T): T {
 }
 
 function map(size: number | undefined, most: number): Ring {
+  assertRobust();
   if (received !== undefined) return received;
   const ring = new native.Ring();
   const result = size === undefined ? mapUsualSize(ring, most) : ring.map(size, most);
@@ -96,8 +114,15 @@ function map(size: number | undefined, most: number): Ring {
   return ring;
 }
 
+/** A value that was not put. */
+export interface Unput extends Encoded {
+  /** There may be room: another process was putting. */
+  isBusy: boolean;
+}
+
 export class SharedRing {
   readonly native: Ring;
+  readonly #untaken: Untaken;
 
   /**
    * @param size in bytes, a power of two
@@ -105,7 +130,17 @@ export class SharedRing {
    * @throws SystemError `ENOMEM`
    */
   constructor(size: number | undefined, most: number) {
-    this.native = map(size, most);
+    const ring = map(size, most);
+    this.native = ring;
+    this.#untaken = new Untaken(() => ring.descriptor());
+  }
+
+  /** Encodes a value to be put; discard it if it is not put. @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE` */
+  encode(value: unknown): Encoded {
+    const item = encode(value);
+    if (item.ticket === undefined) return item;
+    this.#untaken.add(item.ticket);
+    return { ...item, undos: [...(item.undos ?? []), () => this.#untaken.forgetIfEmpty()] };
   }
 
   /**
@@ -114,30 +149,38 @@ export class SharedRing {
    * @returns undefined if the value was put before the timeout; if not, what to put
    * @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE`
    */
-  put(value: unknown, timeout: number): Encoded | undefined {
+  put(value: unknown, timeout: number): Unput | undefined {
     const length = writeScratch(value);
-    if (length < 0) {
-      const item = encode(value);
-      return this.putItem(item, timeout) ? undefined : item;
-    }
     const kind = typeof value === 'number' ? Kind.number : Kind.string;
-    return this.native.putScratch(kind, length, timeout) === DONE ? undefined : encode(value);
+    const item = length < 0 ? this.encode(value) : undefined;
+    const outcome =
+      item === undefined
+        ? this.native.putScratch(kind, length, timeout)
+        : this.native.put(item.kind, item.body, timeout);
+    if (outcome === DONE) return undefined;
+    return { ...(item ?? encode(value)), isBusy: outcome === BUSY };
   }
 
-  /** As {@link put}, without waiting; if `isLate` the value is not put, either. */
-  putUnless(isLate: boolean, value: unknown): Encoded | undefined {
-    return isLate ? encode(value) : this.put(value, 0);
+  /** As {@link put}; if `isLate` the value is not put, either. */
+  putUnless(isLate: boolean, value: unknown, timeout: number): Unput | undefined {
+    return isLate ? { ...this.encode(value), isBusy: false } : this.put(value, timeout);
   }
 
   putItem({ kind, body }: Encoded, timeout: number): boolean {
     return this.native.put(kind, body, timeout) === DONE;
   }
 
-  /** Blocks the thread. @returns NOTHING after the timeout. @throws SystemError `ENOMEM` */
+  /**
+   * Blocks the thread.
+   *
+   * @returns NOTHING after the timeout; or LATER
+   * @throws SystemError `ENOMEM`
+   */
   take(timeout: number): unknown {
     const size = this.native.take(timeout);
     if (size >= HEAD) return readScratch(size);
     if (size === 0) return NOTHING;
+    if (size === TAKE_LATER) return LATER;
     if (size < 0) throw systemError(size, 'malloc');
     return read(this.native.takenRecord());
   }

@@ -1,7 +1,9 @@
 // Queues that are sent: what arrives is over the same memory, and where this process has that already it
 // is the queue that it has.
 import { fstatSync } from 'node:fs';
-import { check, ProcessError } from '../errors.js';
+import { check } from '../errors.js';
+import { noDescriptor } from '../luggage.js';
+import { noteSharedQueue } from '../origin.js';
 import { close } from '../posix/descriptors.js';
 import { native, type Ring } from '../posix/native.js';
 import { type Delivered, type Luggage, makeShareable } from '../shareables.js';
@@ -29,11 +31,8 @@ export function note(queue: object, { native: ring }: SharedRing): void {
 
 function send({ native: ring }: SharedRing, luggage: Luggage): number {
   const fd = ring.descriptor();
-  if (fd >= 0) return luggage.descriptor(fd);
-  throw new ProcessError(
-    'ERR_TRUEFORK_NOT_SHAREABLE',
-    'this queue cannot be sent: when it was made too many descriptors were in use',
-  );
+  if (fd < 0) throw noDescriptor('queue', fd);
+  return luggage.descriptor(fd);
 }
 
 function attach(fd: number): Ring {
@@ -53,6 +52,7 @@ export function makeQueueShareable<T extends object>(
   make: (most: number) => T,
 ): void {
   function putTogether(number: number, delivered: Delivered): T {
+    noteSharedQueue();
     const fd = delivered.descriptor(number);
     const found = known.get(identityOf(fd))?.deref();
     if (found instanceof Class) {
@@ -62,6 +62,9 @@ export function makeQueueShareable<T extends object>(
     const ring = attach(fd);
     return makeOver(ring, () => make(ring.most()));
   }
-  const takeApart = (queue: T, luggage: Luggage): number => send(ringOf(queue), luggage);
+  function takeApart(queue: T, luggage: Luggage): number {
+    noteSharedQueue();
+    return send(ringOf(queue), luggage);
+  }
   makeShareable(Class.name, Class, { takeApart, putTogether });
 }

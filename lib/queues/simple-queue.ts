@@ -1,12 +1,13 @@
 // multiprocessing.SimpleQueue.
 import { inspect } from 'node:util';
 import { Empty, Full, ProcessError } from '../errors.js';
-import { type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
+import { syncTimeout, type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
 import { GetLine } from './get-line.js';
 import { PutLine } from './put-line.js';
 import { type QueueOptions, sizeOf } from './queue.js';
 import { NOTHING, SharedRing } from './ring.js';
 import { makeQueueShareable, note } from './sending.js';
+import { checkReceivers } from '../receivers.js';
 
 /**
  * A {@link Queue} with less to it, as Python's `multiprocessing.SimpleQueue`: its only limit
@@ -35,7 +36,7 @@ export class SimpleQueue<T = unknown> {
    * @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE`, `ERR_TRUEFORK_CLOSED`
    * @throws AbortError
    */
-  async put(value: T, options: number | WaitOptions = {}): Promise<void> {
+  async put(value: T, options: number | WaitOptions = Infinity): Promise<void> {
     const { timeout, signal } = waitOptions(options);
     this.#assertOpen();
     if (!(await this.#putters.put(value, timeout, signal))) throw new Full();
@@ -43,13 +44,13 @@ export class SimpleQueue<T = unknown> {
 
   /** As {@link put}, and blocks the thread. */
   putSync(value: T, options: number | SyncWaitOptions = Infinity): void {
-    const timeout = options === Infinity ? Infinity : waitOptions(options).timeout;
+    const timeout = syncTimeout(options);
     this.#assertOpen();
     if (!this.#putters.putSync(value, timeout)) throw new Full();
   }
 
   /** Takes the next value out: see {@link Queue.get}. */
-  async get(options: number | WaitOptions = {}): Promise<T> {
+  async get(options: number | WaitOptions = Infinity): Promise<T> {
     const { timeout, signal } = waitOptions(options);
     this.#assertOpen();
     const value = await this.#getters.get(timeout, signal);
@@ -59,7 +60,7 @@ export class SimpleQueue<T = unknown> {
 
   /** As {@link get}, and blocks the thread. */
   getSync(options: number | SyncWaitOptions = Infinity): T {
-    const timeout = options === Infinity ? Infinity : waitOptions(options).timeout;
+    const timeout = syncTimeout(options);
     this.#assertOpen();
     const value = this.#getters.getSync(timeout);
     if (value === NOTHING) throw new Empty();
@@ -98,6 +99,7 @@ export class SimpleQueue<T = unknown> {
   }
 
   static {
+    checkReceivers(this, (object) => #ring in object);
     makeQueueShareable<SimpleQueue>(
       SimpleQueue,
       (queue) => queue.#ring,

@@ -4,11 +4,12 @@ import { type Errand, send } from '../synchronize/agents.js';
 import { DONE } from '../synchronize/outcome.js';
 import { lockerId } from '../synchronize/robust-list.js';
 import { Deadline, throwIfAborted, waitFor } from '../waiting.js';
+import { Wakers } from '../wakers.js';
 import type { SharedRing } from './ring.js';
 
 export class TaskLine {
   readonly #ring: SharedRing;
-  #wakes = new Set<() => void>();
+  #joiners = this.#makeJoiners();
   #errand: Errand | undefined;
   /** The process whose line this is: that of a forked child is empty. */
   #owner = lockerId;
@@ -34,7 +35,7 @@ export class TaskLine {
     const deadline = new Deadline(timeout);
     while (!this.joinSync(0)) {
       if (deadline.isOver) return false;
-      await waitFor((wake) => this.#subscribe(wake), deadline.left, signal);
+      await waitFor(this.#joiners, deadline.left, signal);
     }
     return true;
   }
@@ -44,27 +45,28 @@ export class TaskLine {
     return this.#ring.native.joinTasks(timeout) === DONE;
   }
 
-  #subscribe(wake: () => void): () => void {
-    this.#errand ??= send(
-      (agent) => agent.joinTasks(this.#ring.native),
-      () => this.#end(),
-    );
-    this.#wakes.add(wake);
-    return () => {
-      this.#wakes.delete(wake);
-      if (this.#wakes.size === 0) this.#errand?.cancel();
-    };
+  #makeJoiners(): Wakers {
+    const joiners: Wakers = new Wakers(() => {
+      if (joiners.size === 0) this.#errand?.cancel();
+      else this.#sendAgent();
+    });
+    return joiners;
   }
 
-  #end(): void {
-    this.#errand = undefined;
-    for (const wake of this.#wakes) wake();
+  #sendAgent(): void {
+    this.#errand ??= send(
+      (agent) => agent.joinTasks(this.#ring.native),
+      () => {
+        this.#errand = undefined;
+        this.#joiners.wakeAll();
+      },
+    );
   }
 
   #forgetParent(): void {
     if (this.#owner === lockerId) return;
     this.#owner = lockerId;
-    this.#wakes = new Set();
+    this.#joiners = this.#makeJoiners();
     this.#errand = undefined;
   }
 }

@@ -1,5 +1,5 @@
 // Giving way to the event loop. A promise that is resolved at once does not.
-import { setImmediate } from 'node:timers/promises';
+import { nextTurn } from '../originals.js';
 
 /** How many operations in a row may find what they want at once. */
 const MOST_IN_A_ROW = 100;
@@ -10,5 +10,5 @@ let inARow = 0;
 export function takesTurn(): Promise<void> | undefined {
   if (++inARow <= MOST_IN_A_ROW) return undefined;
   inARow = 0;
-  return setImmediate();
+  return nextTurn();
 }

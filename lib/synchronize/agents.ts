@@ -3,6 +3,7 @@
 import { check } from '../errors.js';
 import { onForkedChild } from '../posix/fork.js';
 import { native, type Agent } from '../posix/native.js';
+import { GOES_ON } from './outcome.js';
 
 /** How many that have nothing to do are kept. */
 const MOST_IDLE = 4;
@@ -16,8 +17,11 @@ onForkedChild(() => {
   busy.clear();
 });
 
+/** One that is idle keeps nothing alive that it has worked on. */
 function retire(agent: Agent): void {
   busy.delete(agent);
+  agent.onend = () => {};
+  agent.forgetErrand();
   if (idle.length < MOST_IDLE) idle.push(agent);
   else agent.close();
 }
@@ -29,10 +33,16 @@ type Receive = (outcome: number, agent: Agent) => void;
 export interface Errand {
   /** Ends it early; the outcome comes nevertheless. */
   cancel(): void;
-  /** Lets the event loop end before it. */
-  unref(): void;
-  /** Ends it now: the outcome comes here, before this returns, and to nobody else. */
-  recall(receive: Receive): void;
+  /** Whether the event loop stays alive until its end: it does, unless told otherwise. */
+  setRef(keepsAlive: boolean): void;
+  /**
+   * Ends it now: the outcome comes here, before this returns, and to nobody else.
+   *
+   * @returns false if it has something in hand and goes on
+   */
+  recall(receive: Receive): boolean;
+  /** Blocks the thread until it has ended. Its outcome has yet to come. @returns false after the timeout */
+  awaitEnd(timeout: number): boolean;
 }
 
 /**
@@ -57,7 +67,12 @@ export function send(begin: (agent: Agent) => number, end: Receive): Errand {
   busy.add(agent);
   return {
     cancel: () => agent.cancel(),
-    unref: () => agent.unref(),
-    recall: (receive) => finish(agent.recall(), receive),
+    setRef: (keepsAlive) => agent.setRef(keepsAlive),
+    recall(receive) {
+      const outcome = agent.recall();
+      if (outcome !== GOES_ON) finish(outcome, receive);
+      return outcome !== GOES_ON;
+    },
+    awaitEnd: (timeout) => agent.awaitEnd(timeout),
   };
 }

@@ -2,16 +2,23 @@
 import { inspect } from 'node:util';
 import { BrokenBarrierError, ProcessError } from '../errors.js';
 import type { PlaceParts } from '../heap.js';
+import { functionOption, type NoFunction, optionsReader, timeoutOption } from '../options.js';
 import { native } from '../posix/native.js';
 import { makeShareable } from '../shareables.js';
 import { receiveObject, sendObject } from '../shared-objects.js';
-import { assertFunction, assertInteger } from '../validate.js';
-import { type SyncWaitOptions, throwIfAborted, type WaitOptions, waitOptions } from '../waiting.js';
+import { assertInteger } from '../validate.js';
+import {
+  syncTimeout,
+  type SyncWaitOptions,
+  throwIfAborted,
+  type WaitOptions,
+  waitOptions,
+} from '../waiting.js';
+import { decode, encode, nextRound, type State, wasReset } from './barrier-state.js';
 import { Onlookers, type Words } from './change.js';
-import { OWNER_DIED } from './outcome.js';
 import { begin, bell, end, lockerId } from './robust-list.js';
 import { SEATS, Seats, sizeOfSeats } from './seats.js';
-import { LOCK_SIZE, SharedLock } from './shared-lock.js';
+import { checkReceivers } from '../receivers.js';
 
 /** What a {@link Barrier} does and how long it waits. */
 export interface BarrierOptions {
@@ -21,26 +28,25 @@ export interface BarrierOptions {
   timeout?: number;
 }
 
-// The barrier's own words.
-/** Changes with everything that those who wait have to know; odd in the middle of that. */
-const SIGNAL = 0;
-const BELL = 1;
-/** How often the barrier has opened or was reset. */
-const ROUND = 2;
-const ARRIVED = 3;
-const IS_BROKEN = 4;
-/** Which of the last 32 rounds ended with a reset, a bit each. */
-const RESETS = 5;
-const WORDS = 6;
+const readOptions = optionsReader<BarrierOptions>(
+  'a Barrier',
+  { action: functionOption, timeout: timeoutOption },
+  { expected: 'an object, as in { action, timeout }' },
+);
+
+// The barrier's own words. The first two are its state, of which every change is one step: whoever is
+// killed or stopped has made it or has not, and keeps nobody waiting.
+const ARRIVED = 0;
+const ROUND = 1;
+const BELL = 2;
+/** How often a process has sat down: the others then watch it, too. */
+const SITTERS = 3;
+const WORDS = 4;
 
 /** A note of a seat: one more than the round that its process waits in. */
 const SEAT_ROUND = 0;
 
 const EVERYBODY = 2 ** 31 - 1;
-
-function isOdd(word: number): boolean {
-  return (word & 1) !== 0;
-}
 
 interface Arrival {
   /** In the order of arrival; undefined if the round was full. */
@@ -68,22 +74,24 @@ export class Barrier {
   readonly #parties: number;
   readonly #action: (() => unknown) | undefined;
   readonly #timeout: number;
-  /** Held for each change of the words. */
-  readonly #lock = new SharedLock();
   readonly #seats = new Seats(WORDS);
   readonly #words = this.#seats.extra;
+  readonly #word = new BigUint64Array(this.#words.buffer, this.#offset(ARRIVED), 1);
   readonly #bell = bell(this.#seats.buffer, this.#offset(BELL));
-  readonly #onlookers = new Onlookers(this.#seats.buffer, () => this.#whatToWatch());
+  readonly #onlookers = new Onlookers<number>(this.#seats.buffer, {
+    words: () => this.#whatToWatch(),
+    isOver: (round) => this.#isOver(round),
+  });
   /** How many of this process wait. */
   #waitingHere = 0;
 
   /** @param parties how many have to come, at least 1 */
-  constructor(parties: number, { action, timeout = Infinity }: BarrierOptions = {}) {
+  constructor(parties: number, options: BarrierOptions & NoFunction = {}) {
     assertInteger(parties, 'parties', 1, EVERYBODY);
-    if (action !== undefined) assertFunction(action, 'action');
+    const { action, timeout = Infinity } = readOptions(options);
     this.#parties = parties;
     this.#action = action;
-    this.#timeout = waitOptions(timeout).timeout;
+    this.#timeout = Math.max(0, timeout);
   }
 
   /** How many have to come. */
@@ -118,7 +126,7 @@ export class Barrier {
 
   /** As {@link wait}, and blocks the thread. Does not wait for a promise of the action's. */
   waitSync(options: number | SyncWaitOptions = this.#timeout): number {
-    const { timeout } = waitOptions(options);
+    const timeout = syncTimeout(options);
     for (;;) {
       const arrival = this.#arrive();
       const { index } = arrival;
@@ -133,22 +141,23 @@ export class Barrier {
 
   /** Closes the barrier anew. Those who wait get a BrokenBarrierError. */
   reset(): void {
-    this.#change(() => this.#endRound(true));
+    this.#change((state) => nextRound(state, true));
   }
 
   /** Breaks the barrier, until a {@link reset}. */
   abort(): void {
-    this.#change(() => this.#break());
+    this.#change((state) => (state.isBroken ? undefined : { ...state, isBroken: true }));
   }
 
   /** How many wait at this moment. */
   get nWaiting(): number {
-    return this.broken ? 0 : Atomics.load(this.#words, ARRIVED);
+    const { isBroken, arrived } = this.#state;
+    return isBroken ? 0 : arrived;
   }
 
   /** Whether everybody who comes gets a BrokenBarrierError. */
   get broken(): boolean {
-    return Atomics.load(this.#words, IS_BROKEN) !== 0;
+    return this.#state.isBroken;
   }
 
   toString(): string {
@@ -160,48 +169,52 @@ export class Barrier {
     return index === this.parties - 1;
   }
 
-  /** Makes a change, and tells those who wait. */
-  #change<T>(make: () => T): T {
-    const outcome = this.#lock.acquireSync(Infinity);
-    try {
-      begin(this.#bell);
-      // Whoever died in the middle of a change may have left half of it.
-      if (outcome === OWNER_DIED) this.#break();
-      // Before and after: whoever is told of a death in between sees that there was a change.
-      Atomics.add(this.#words, SIGNAL, isOdd(this.#words[SIGNAL]!) ? 2 : 1);
-      const result = make();
-      Atomics.add(this.#words, SIGNAL, 1);
-      native.wake(this.#seats.buffer, this.#offset(SIGNAL), EVERYBODY);
-      end();
-      return result;
-    } finally {
-      this.#lock.release();
+  get #state(): State {
+    return decode(Atomics.load(this.#word, 0));
+  }
+
+  /**
+   * Makes a change, and has all who wait look.
+   *
+   * @param next called again if somebody else was faster; undefined: no change
+   */
+  #change(next: (state: State) => State | undefined): { before: State; isMade: boolean } {
+    begin(this.#bell);
+    const change = this.#exchange(next);
+    native.wake(this.#seats.buffer, this.#offset(ARRIVED), EVERYBODY);
+    end();
+    return change;
+  }
+
+  #exchange(next: (state: State) => State | undefined): { before: State; isMade: boolean } {
+    for (;;) {
+      const word = Atomics.load(this.#word, 0);
+      const before = decode(word);
+      const after = next(before);
+      if (after === undefined) return { before, isMade: false };
+      const found = Atomics.compareExchange(this.#word, 0, word, encode(after));
+      if (found === word) return { before, isMade: true };
     }
   }
 
   #arrive(): Arrival {
     this.#sitDown();
-    try {
-      const arrival = this.#change(() => this.#takePlace());
-      if (arrival === undefined) throw new BrokenBarrierError();
-      return arrival;
-    } catch (error) {
+    const { before, isMade } = this.#change((state) => this.#withOneMore(state));
+    if (before.isBroken) {
       this.#getUp();
-      throw error;
+      throw new BrokenBarrierError();
     }
+    if (!isMade && this.#waitingHere === 1) this.#seats.store(this.#seats.own!, SEAT_ROUND, 0);
+    // If all have come, the last of them is calling the action.
+    const index = isMade ? before.arrived : undefined;
+    return { index, round: before.round, of: lockerId };
   }
 
-  /** @returns undefined if the barrier is broken */
-  #takePlace(): Arrival | undefined {
-    if (this.broken) return undefined;
-    const round = this.#words[ROUND]!;
-    // All have come, and the last of them is calling the action.
-    const of = lockerId;
-    if (this.#words[ARRIVED] === this.parties) return { index: undefined, round, of };
-    const index = this.#words[ARRIVED]!;
-    this.#seats.store(this.#seats.own!, SEAT_ROUND, (round + 1) | 0);
-    this.#words[ARRIVED] = index + 1;
-    return { index, round, of };
+  #withOneMore(state: State): State | undefined {
+    if (state.isBroken || state.arrived === this.parties) return undefined;
+    // Before it counts: the others would not see that it has died.
+    this.#seats.store(this.#seats.own!, SEAT_ROUND, state.round + 1);
+    return { ...state, arrived: state.arrived + 1 };
   }
 
   async #act(arrival: Arrival): Promise<void> {
@@ -224,33 +237,16 @@ export class Barrier {
 
   #open(arrival: Arrival): void {
     this.#assertOurs(arrival);
-    const { round } = arrival;
-    const isOpen = this.#change(() => {
-      if (this.broken || this.#words[ROUND] !== round) return false;
-      this.#endRound(false);
-      return true;
+    const { isMade } = this.#change((state) => {
+      const isRight = !state.isBroken && state.round === arrival.round;
+      return isRight ? nextRound(state, false) : undefined;
     });
-    if (!isOpen) throw new BrokenBarrierError();
-  }
-
-  #endRound(isReset: boolean): void {
-    const bit = 1 << (this.#words[ROUND]! % 32);
-    if (isReset) this.#words[RESETS]! |= bit;
-    else this.#words[RESETS]! &= ~bit;
-    this.#words[ARRIVED] = 0;
-    this.#words[IS_BROKEN] = 0;
-    Atomics.store(this.#words, ROUND, (this.#words[ROUND]! + 1) | 0);
-  }
-
-  #break(): void {
-    Atomics.store(this.#words, IS_BROKEN, 1);
-    this.#words[ARRIVED] = 0;
+    if (!isMade) throw new BrokenBarrierError();
   }
 
   async #stay(arrival: Arrival, timeout: number, signal: AbortSignal | undefined): Promise<void> {
-    const isOver = (): boolean => arrival.of === lockerId && this.#isOver(arrival.round);
     try {
-      await this.#onlookers.waitUntil(isOver, timeout, signal);
+      await this.#onlookers.waitUntil(arrival.round, timeout, signal);
       this.#finish(arrival);
     } catch (error) {
       this.#finish(arrival);
@@ -261,7 +257,7 @@ export class Barrier {
   }
 
   #staySync(arrival: Arrival, timeout: number): void {
-    this.#onlookers.waitUntilSync(() => this.#isOver(arrival.round), timeout);
+    this.#onlookers.waitUntilSync(arrival.round, timeout);
     this.#finish(arrival);
     this.#judge(arrival);
   }
@@ -269,47 +265,44 @@ export class Barrier {
   /** Whoever goes before the round is over breaks the barrier. */
   #finish(arrival: Arrival): void {
     if (arrival.of !== lockerId) return;
-    if (arrival.index !== undefined && !this.#isOver(arrival.round)) this.#giveUp(arrival);
+    const { index, round } = arrival;
+    if (index !== undefined && !this.#isOver(round)) this.#breakRound(round);
     this.#getUp();
   }
 
   #judge(arrival: Arrival): void {
     this.#assertOurs(arrival);
-    const { index, round } = arrival;
-    const isSameRound = Atomics.load(this.#words, ROUND) === round;
-    const wasReset = ((this.#words[RESETS]! >>> (round % 32)) & 1) !== 0;
-    if (isSameRound ? this.broken || index === undefined : wasReset) {
-      throw new BrokenBarrierError();
-    }
+    const state = this.#state;
+    const isOver = state.round !== arrival.round;
+    const isUnmet = state.isBroken || arrival.index === undefined;
+    if (isOver ? wasReset(state, arrival.round) : isUnmet) throw new BrokenBarrierError();
   }
 
   #hasPassed({ index, round, of }: Arrival): boolean {
-    return of === lockerId && index !== undefined && Atomics.load(this.#words, ROUND) !== round;
+    return of === lockerId && index !== undefined && this.#state.round !== round;
   }
 
   #assertOurs({ of }: Arrival): void {
     if (of !== lockerId) throw new BrokenBarrierError();
   }
 
-  #giveUp({ round, of }: Arrival): void {
-    if (of === lockerId) this.#breakRound(round);
-  }
-
   #breakRound(round: number): void {
-    this.#change(() => {
-      if (this.#words[ROUND] === round) this.#break();
+    this.#change((state) => {
+      const isRight = !state.isBroken && state.round === round;
+      return isRight ? { ...state, isBroken: true } : undefined;
     });
   }
 
   #isOver(round: number): boolean {
     if (this.#hasEnded(round)) return true;
-    if (!this.#lock.isLeft && !this.#hasSomebodyDied(round)) return false;
+    if (!this.#hasSomebodyDied(round)) return false;
     this.#breakRound(round);
     return this.#hasEnded(round);
   }
 
   #hasEnded(round: number): boolean {
-    return this.broken || Atomics.load(this.#words, ROUND) !== round;
+    const state = this.#state;
+    return state.isBroken || state.round !== round;
   }
 
   #hasSomebodyDied(round: number): boolean {
@@ -320,43 +313,36 @@ export class Barrier {
   }
 
   #isIn(seat: number, round: number): boolean {
-    return this.#seats.load(seat, SEAT_ROUND) === ((round + 1) | 0);
+    return this.#seats.load(seat, SEAT_ROUND) === round + 1;
   }
 
   #whatToWatch(): Words {
-    const words = [this.#offset(SIGNAL), this.#awaitChange(), this.#offset(BELL), 0];
+    const words: number[] = [ARRIVED, BELL, ROUND, SITTERS].flatMap((word) => this.#watch(word));
     // Also those who wait for the next round: one of them may be the only one who was told of a
     // death, and die.
     for (let seat = 0; seat < SEATS; seat++) {
       if (seat === this.#seats.own) continue;
-      words.push(...(this.#seats.watch(seat) ?? []));
+      for (const word of this.#seats.watch(seat) ?? []) words.push(word);
     }
     return words;
   }
 
-  /**
-   * Not in the middle of a change: whoever makes it may die there before this process sleeps on the bell.
-   *
-   * @returns the signal
-   */
-  #awaitChange(): number {
-    for (;;) {
-      const signal = Atomics.load(this.#words, SIGNAL);
-      if (!isOdd(signal)) return signal;
-      this.#change(() => {});
-    }
+  #watch(word: number): [offset: number, expected: number] {
+    return [this.#offset(word), Atomics.load(this.#words, word)];
   }
 
   #sitDown(): void {
     // In a forked child none of those waits who waited in its parent.
     if (this.#seats.own === undefined) this.#waitingHere = 0;
+    const isNew = this.#seats.own === undefined;
     this.#seats.take((seat) => this.#inherit(seat));
+    if (isNew) Atomics.add(this.#words, SITTERS, 1);
     this.#waitingHere++;
   }
 
   /** Nobody else can see any more that the one who sat there before has died. */
   #inherit(seat: number): void {
-    const round = Atomics.load(this.#words, ROUND);
+    const { round } = this.#state;
     if (this.#isIn(seat, round)) this.#breakRound(round);
   }
 
@@ -371,6 +357,7 @@ export class Barrier {
   }
 
   static {
+    checkReceivers(this, (object) => #parties in object);
     makeShareable<Barrier, BarrierParts>('Barrier', Barrier, {
       takeApart(barrier, luggage) {
         const { parties } = barrier;
@@ -380,13 +367,12 @@ export class Barrier {
             'a barrier with an action cannot be sent: functions cannot',
           );
         }
-        const blocks = [barrier.#lock.block, barrier.#seats.block];
-        return { places: sendObject(barrier, blocks, luggage), parties, timeout: barrier.#timeout };
+        const places = sendObject(barrier, [barrier.#seats.block], luggage);
+        return { places, parties, timeout: barrier.#timeout };
       },
       putTogether({ places, parties, timeout }, delivered) {
-        const lengths = [LOCK_SIZE, sizeOfSeats(WORDS)];
         const make = (): Barrier => new Barrier(parties, { timeout });
-        return receiveObject(Barrier, places, lengths, delivered, make);
+        return receiveObject(Barrier, places, [sizeOfSeats(WORDS)], delivered, make);
       },
     });
   }

@@ -1,6 +1,8 @@
-// Waiting until a word in shared memory is not what it was.
+// Waiting until something in shared memory has changed.
+import { queueMicrotask } from '../originals.js';
 import { native } from '../posix/native.js';
 import { Deadline, waitFor } from '../waiting.js';
+import { Wakers } from '../wakers.js';
 import { type Errand, send } from './agents.js';
 import { lockerId } from './robust-list.js';
 
@@ -10,76 +12,109 @@ import { lockerId } from './robust-list.js';
  */
 export type Words = readonly number[];
 
+/** A condition to wait for. `K` is what the waits that end together have in common. */
+export interface Watched<K> {
+  /** The words to sleep on: asked before each look. */
+  words(): Words;
+  /** Whether those who wait with this key need not wait any more. */
+  isOver(key: K): boolean;
+  /** Calls {@link Onlookers.wake} for those of whom that is true. Default: asks for each key. */
+  look?(): void;
+}
+
 /**
  * Those of this process who wait for something to become true without blocking the thread.
  * One agent waits for all of them.
  */
-export class Onlookers {
+export class Onlookers<K> {
   readonly #buffer: ArrayBuffer;
-  readonly #words: () => Words;
-  #wakes = new Set<() => void>();
+  readonly #watched: Watched<K>;
+  #waiting = new Map<K, Wakers>();
   #errand: Errand | undefined;
   /** The process whose they are: in a forked child nobody waits yet. */
   #owner = lockerId;
 
-  /** @param words whose change may make it true: asked before each wait */
-  constructor(buffer: ArrayBuffer, words: () => Words) {
+  constructor(buffer: ArrayBuffer, watched: Watched<K>) {
     this.#buffer = buffer;
-    this.#words = words;
+    this.#watched = watched;
   }
 
   /** Blocks the thread. @returns false after the timeout */
-  waitUntilSync(isOver: () => boolean, timeout: number): boolean {
+  waitUntilSync(key: K, timeout: number): boolean {
     this.#recallAgent();
     const deadline = new Deadline(timeout);
-    while (!isOver() && !deadline.isOver) {
-      const watched = this.#words(); // before the look, so that what changes after it ends the sleep
-      if (!isOver()) native.sleep(this.#buffer, watched, deadline.left);
+    while (!this.#watched.isOver(key) && !deadline.isOver) {
+      const words = this.#watched.words(); // before the look, so that what changes after it ends the sleep
+      if (!this.#watched.isOver(key)) native.sleep(this.#buffer, words, deadline.left);
     }
-    this.lookAgain();
-    return isOver();
+    this.#look();
+    return this.#watched.isOver(key);
   }
 
   /** @returns false after the timeout. @throws AbortError */
-  async waitUntil(
-    isOver: () => boolean,
-    timeout: number,
-    signal: AbortSignal | undefined,
-  ): Promise<boolean> {
+  async waitUntil(key: K, timeout: number, signal: AbortSignal | undefined): Promise<boolean> {
     this.#forgetParent();
     const deadline = new Deadline(timeout);
-    while (!isOver()) {
+    while (!this.#watched.isOver(key)) {
       if (deadline.isOver) return false;
-      await waitFor((wake) => this.#subscribe(wake, isOver), deadline.left, signal);
+      await waitFor((wake) => this.#subscribe(key, wake), deadline.left, signal);
     }
     return true;
   }
 
-  /** Has all who wait without blocking look again. */
-  lookAgain(): void {
-    const wakes = [...this.#wakes];
-    for (const wake of wakes) wake();
+  /** Has those who wait with this key look again. */
+  wake(key: K): void {
+    this.#waiting.get(key)?.wakeAll();
   }
 
-  #subscribe(wake: () => void, isOver: () => boolean): () => void {
-    const watched = this.#words(); // before the look, so that what changes after it ends the errand
-    if (isOver()) queueMicrotask(wake);
-    else this.#errand ??= this.#sendAgent(watched);
-    this.#wakes.add(wake);
-    return () => {
-      this.#wakes.delete(wake);
-      if (this.#wakes.size === 0) this.#errand?.cancel();
-    };
+  #subscribe(key: K, wake: () => void): () => void {
+    // An agent that is there already ends with what changes from now on.
+    if (this.#errand === undefined) {
+      const words = this.#watched.words(); // before the look, as above
+      if (this.#watched.isOver(key)) queueMicrotask(wake);
+      else this.#sendAgent(words);
+    }
+    return this.#wakersOf(key).subscribe(wake);
   }
 
-  #sendAgent(watched: Words): Errand {
-    return send(
-      (agent) => agent.awaitChange(this.#buffer, watched),
+  #wakersOf(key: K): Wakers {
+    const found = this.#waiting.get(key);
+    if (found !== undefined) return found;
+    const wakers: Wakers = new Wakers(() => {
+      // In a forked child the keys of its own may be those of its parent.
+      if (wakers.size > 0 || this.#waiting.get(key) !== wakers) return;
+      this.#waiting.delete(key);
+      if (this.#waiting.size === 0) this.#errand?.cancel();
+    });
+    this.#waiting.set(key, wakers);
+    return wakers;
+  }
+
+  #sendAgent(words: Words): void {
+    this.#errand = send(
+      (agent) => agent.awaitChange(this.#buffer, words),
       () => {
         this.#errand = undefined;
-        this.lookAgain();
+        this.#look();
       },
     );
+  }
+
+  /** Wakes those who need not wait any more, and has an agent wait for the others. */
+  #look(): void {
+    if (this.#waiting.size === 0) return;
+    const words = this.#watched.words(); // before the look, as above
+    if (this.#watched.look !== undefined) this.#watched.look();
+    else
+      for (const key of Array.from(this.#waiting.keys()))
+        if (this.#watched.isOver(key)) this.wake(key);
+    if (this.#waiting.size === 0 || this.#errand !== undefined) return;
+    try {
+      this.#sendAgent(words);
+    } catch {
+      // Each of them tries itself, and gets the error.
+      for (const key of Array.from(this.#waiting.keys())) this.wake(key);
+    }
   }
 
   /** Its news would be of no use as long as the thread is blocked. */
@@ -93,7 +128,7 @@ export class Onlookers {
   #forgetParent(): void {
     if (this.#owner === lockerId) return;
     this.#owner = lockerId;
-    this.#wakes = new Set();
+    this.#waiting = new Map();
     this.#errand = undefined;
   }
 }

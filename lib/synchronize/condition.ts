@@ -1,24 +1,27 @@
 // multiprocessing.Condition.
 import { inspect } from 'node:util';
 import { ProcessError } from '../errors.js';
+import { type Entry, Fifo } from '../fifo.js';
 import type { PlaceParts } from '../heap.js';
 import { native } from '../posix/native.js';
 import { makeShareable } from '../shareables.js';
 import { receiveObject, sendObject } from '../shared-objects.js';
-import { assertInteger, assertType } from '../validate.js';
+import { assertFunction, assertInteger, assertType } from '../validate.js';
 import {
   Deadline,
+  syncTimeout,
   type SyncWaitOptions,
   throwIfAborted,
   type WaitOptions,
   waitOptions,
 } from '../waiting.js';
 import { Onlookers, type Words } from './change.js';
-import type { Lock } from './lock.js';
+import { Lock } from './lock.js';
 import { RLock } from './rlock.js';
 import { begin, bell, end, lockerId } from './robust-list.js';
 import { SEATS, Seats, sizeOfSeats, tooManyWaiters } from './seats.js';
 import { withLock, withLockSync } from './with.js';
+import { checkReceivers, isMadeBy } from '../receivers.js';
 
 // The notes of a seat. Those of its process who wait, and how many of them were
 // notified and do not know it yet: 16 bits each. They sleep on that very word:
@@ -37,6 +40,7 @@ function notifiedOf(tally: number): number {
 
 interface Waiter {
   isNotified: boolean;
+  place?: Entry<Waiter>;
 }
 
 /**
@@ -57,15 +61,21 @@ interface Waiter {
 export class Condition {
   readonly #lock: Lock | RLock;
   readonly #seats = new Seats();
-  readonly #onlookers = new Onlookers(this.#seats.buffer, () => this.#announce());
+  readonly #onlookers = new Onlookers<Waiter>(this.#seats.buffer, {
+    words: () => this.#announce(),
+    isOver: (waiter) => this.#isNotified(waiter),
+    look: () => this.#passOnNotifications(),
+  });
   /** Of this process, in the order in which they came. */
-  #waiters: Waiter[] = [];
+  #waiters = new Fifo<Waiter>();
   #waitersOf = lockerId;
   /** Whom to notify first, so that it is not always the same. */
   #next = 0;
 
   /** @param lock default: an {@link RLock} of its own */
   constructor(lock: Lock | RLock = new RLock()) {
+    const isLock = isMadeBy(Lock, lock) || isMadeBy(RLock, lock);
+    assertType(isLock, 'lock', 'a Lock or an RLock', lock);
     this.#lock = lock;
   }
 
@@ -105,13 +115,13 @@ export class Condition {
    * @throws ProcessError `ERR_TRUEFORK_NOT_OWNED`, `ERR_TRUEFORK_TOO_MANY_WAITERS`
    * @throws AbortError unless it was notified before it could leave
    */
-  async wait(options: number | WaitOptions = {}): Promise<boolean> {
+  async wait(options: number | WaitOptions = Infinity): Promise<boolean> {
     const { timeout, signal } = waitOptions(options);
     throwIfAborted(signal);
     const waiter = this.#join();
     const state = this.#lock.releaseAll();
     try {
-      await this.#onlookers.waitUntil(() => this.#isNotified(waiter), timeout, signal);
+      await this.#onlookers.waitUntil(waiter, timeout, signal);
     } catch (error) {
       this.#leave(waiter);
       // Nobody else would get the notification.
@@ -124,11 +134,11 @@ export class Condition {
   }
 
   /** As {@link wait}, and blocks the thread. */
-  waitSync(options: number | SyncWaitOptions = {}): boolean {
-    const { timeout } = waitOptions(options);
+  waitSync(options: number | SyncWaitOptions = Infinity): boolean {
+    const timeout = syncTimeout(options);
     const waiter = this.#join();
     const state = this.#lock.releaseAllToWait();
-    this.#onlookers.waitUntilSync(() => this.#isNotified(waiter), timeout);
+    this.#onlookers.waitUntilSync(waiter, timeout);
     this.#leave(waiter);
     this.#lock.acquireAgainSync(state);
     return waiter.isNotified;
@@ -139,7 +149,8 @@ export class Condition {
    *
    * @returns what it returned last, be it after the timeout
    */
-  async waitFor<T>(predicate: () => T, options: number | WaitOptions = {}): Promise<T> {
+  async waitFor<T>(predicate: () => T, options: number | WaitOptions = Infinity): Promise<T> {
+    assertFunction(predicate, 'predicate');
     const { timeout, signal } = waitOptions(options);
     const deadline = new Deadline(timeout);
     let result = predicate();
@@ -151,8 +162,9 @@ export class Condition {
   }
 
   /** As {@link waitFor}, and blocks the thread. */
-  waitForSync<T>(predicate: () => T, options: number | SyncWaitOptions = {}): T {
-    const deadline = new Deadline(waitOptions(options).timeout);
+  waitForSync<T>(predicate: () => T, options: number | SyncWaitOptions = Infinity): T {
+    assertFunction(predicate, 'predicate');
+    const deadline = new Deadline(syncTimeout(options));
     let result = predicate();
     while (!result && !deadline.isOver) {
       this.waitSync(deadline.left);
@@ -229,27 +241,28 @@ export class Condition {
     if (this.#waiters.length === WAITING) throw tooManyWaiters();
     this.#seats.add(this.#seats.take(), TALLY, ONE_WAITS);
     const waiter: Waiter = { isNotified: false };
-    this.#waiters.push(waiter);
+    waiter.place = this.#waiters.push(waiter);
     return waiter;
   }
 
   #forgetParent(): void {
     if (this.#waitersOf === lockerId) return;
     this.#waitersOf = lockerId;
-    this.#waiters = [];
+    this.#waiters = new Fifo();
+  }
+
+  #isNotified(waiter: Waiter): boolean {
+    this.#passOnNotifications();
+    return waiter.isNotified;
   }
 
   /** Gives those who came first what notifications there are. */
-  #isNotified(waiter: Waiter): boolean {
-    let isAnothers = false;
+  #passOnNotifications(): void {
     while (this.#takeNotification()) {
       const first = this.#waiters.shift()!;
       first.isNotified = true;
-      isAnothers ||= first !== waiter;
+      this.#onlookers.wake(first);
     }
-    // Their agent may have been about to sleep, and the tally may be what it was again.
-    if (isAnothers) this.#onlookers.lookAgain();
-    return waiter.isNotified;
   }
 
   #takeNotification(): boolean {
@@ -264,18 +277,18 @@ export class Condition {
 
   #leave(waiter: Waiter): void {
     this.#forgetParent();
-    while (this.#waiters.includes(waiter) && !this.#isNotified(waiter) && !this.#withdraw(waiter));
+    const place = waiter.place!;
+    while (this.#waiters.has(place) && !this.#isNotified(waiter) && !this.#withdraw(place));
     if (this.#waiters.length === 0) this.#seats.leave();
   }
 
   /** @returns false if a notification has come meanwhile */
-  #withdraw(waiter: Waiter): boolean {
+  #withdraw(place: Entry<Waiter>): boolean {
     const seat = this.#seats.own!;
     const tally = this.#seats.load(seat, TALLY);
     if (notifiedOf(tally) > 0) return false;
     if (!this.#seats.replace(seat, TALLY, tally, tally - ONE_WAITS)) return false;
-    this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
-    return true;
+    return this.#waiters.remove(place);
   }
 
   #announce(): Words {
@@ -294,13 +307,13 @@ export class Condition {
   }
 
   static {
+    checkReceivers(this, (object) => #lock in object);
     makeShareable<Condition, { places: PlaceParts[]; lock: Lock | RLock }>('Condition', Condition, {
       takeApart(condition, luggage) {
         const places = sendObject(condition, [condition.#seats.block], luggage);
         return { places, lock: condition.#lock };
       },
       putTogether({ places, lock }, delivered) {
-        assertType(typeof lock.releaseAll === 'function', 'lock', 'a lock', lock);
         const make = (): Condition => new Condition(lock);
         return receiveObject(Condition, places, [sizeOfSeats(0)], delivered, make);
       },

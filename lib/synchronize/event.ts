@@ -4,9 +4,16 @@ import { allocate, type Block, type PlaceParts } from '../heap.js';
 import { native } from '../posix/native.js';
 import { makeShareable } from '../shareables.js';
 import { receiveObject, sendObject } from '../shared-objects.js';
-import { type SyncWaitOptions, throwIfAborted, type WaitOptions, waitOptions } from '../waiting.js';
+import {
+  syncTimeout,
+  type SyncWaitOptions,
+  throwIfAborted,
+  type WaitOptions,
+  waitOptions,
+} from '../waiting.js';
 import { Onlookers, type Words } from './change.js';
 import { begin, bell, end } from './robust-list.js';
+import { checkReceivers } from '../receivers.js';
 
 /** In bytes. */
 const SIZE = 8;
@@ -35,7 +42,7 @@ export class Event {
   readonly #byteOffset: number;
   readonly #word: Int32Array;
   readonly #bell: number;
-  readonly #onlookers: Onlookers;
+  readonly #onlookers: Onlookers<number>;
 
   constructor() {
     const block = allocate(SIZE);
@@ -44,7 +51,10 @@ export class Event {
     this.#byteOffset = block.byteOffset;
     this.#word = new Int32Array(block.buffer, block.byteOffset, 1);
     this.#bell = bell(block.buffer, block.byteOffset + BELL_OFFSET);
-    this.#onlookers = new Onlookers(block.buffer, () => this.#announce());
+    this.#onlookers = new Onlookers(block.buffer, {
+      words: () => this.#announce(),
+      isOver: (times) => this.#wasSetSince(times),
+    });
     dropped.register(this, block);
   }
 
@@ -73,30 +83,32 @@ export class Event {
    * @returns false after the timeout
    * @throws AbortError
    */
-  async wait(options: number | WaitOptions = {}): Promise<boolean> {
+  async wait(options: number | WaitOptions = Infinity): Promise<boolean> {
     const { timeout, signal } = waitOptions(options);
     throwIfAborted(signal);
     if (this.isSet()) return true;
-    return this.#onlookers.waitUntil(this.#wasSetSinceNow(), timeout, signal);
+    return this.#onlookers.waitUntil(this.#times, timeout, signal);
   }
 
   /** As {@link wait}, and blocks the thread. With a timeout of 0 it only looks. */
-  waitSync(options: number | SyncWaitOptions = {}): boolean {
-    const { timeout } = waitOptions(options);
+  waitSync(options: number | SyncWaitOptions = Infinity): boolean {
+    const timeout = syncTimeout(options);
     if (this.isSet()) return true;
-    return this.#onlookers.waitUntilSync(this.#wasSetSinceNow(), timeout);
+    return this.#onlookers.waitUntilSync(this.#times, timeout);
   }
 
   toString(): string {
     return `<Event ${this.isSet() ? 'set' : 'unset'}>`;
   }
 
-  #wasSetSinceNow(): () => boolean {
-    const times = Atomics.load(this.#word, 0) & TIMES;
-    return () => {
-      const value = Atomics.load(this.#word, 0);
-      return (value & IS_SET) !== 0 || (value & TIMES) !== times;
-    };
+  /** How often it was set, in the word's own units. */
+  get #times(): number {
+    return Atomics.load(this.#word, 0) & TIMES;
+  }
+
+  #wasSetSince(times: number): boolean {
+    const value = Atomics.load(this.#word, 0);
+    return (value & IS_SET) !== 0 || (value & TIMES) !== times;
   }
 
   /** Says that somebody waits, and returns what to wait for. */
@@ -115,6 +127,7 @@ export class Event {
   }
 
   static {
+    checkReceivers(this, (object) => #block in object);
     makeShareable<Event, PlaceParts[]>('Event', Event, {
       takeApart: (event, luggage) => sendObject(event, [event.#block], luggage),
       putTogether: (places, delivered) =>

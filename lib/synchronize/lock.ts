@@ -4,10 +4,11 @@ import { ProcessError } from '../errors.js';
 import type { PlaceParts } from '../heap.js';
 import { makeShareable } from '../shareables.js';
 import { receiveObject, sendObject } from '../shared-objects.js';
-import { type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
+import { syncTimeout, type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
 import { OWNER_DIED, TIMED_OUT } from './outcome.js';
 import { LOCK_SIZE, SharedLock } from './shared-lock.js';
 import { withLock, withLockSync } from './with.js';
+import { checkReceivers } from '../receivers.js';
 
 /**
  * A lock between processes, as Python's `multiprocessing.Lock`. Children that are forked
@@ -44,7 +45,7 @@ export class Lock {
    * @returns false after the timeout
    * @throws AbortError
    */
-  async acquire(options: number | WaitOptions = {}): Promise<boolean> {
+  async acquire(options: number | WaitOptions = Infinity): Promise<boolean> {
     const { timeout, signal } = waitOptions(options);
     const outcome = this.#lock.acquire(timeout, signal);
     return this.#note(typeof outcome === 'number' ? outcome : await outcome);
@@ -52,7 +53,7 @@ export class Lock {
 
   /** As {@link acquire}, and blocks the thread. With a timeout of 0 it only tries. */
   acquireSync(options: number | SyncWaitOptions = Infinity): boolean {
-    const timeout = options === Infinity ? Infinity : waitOptions(options).timeout;
+    const timeout = syncTimeout(options);
     return this.#note(this.#lock.acquireSync(timeout));
   }
 
@@ -134,6 +135,7 @@ export class Lock {
   }
 
   static {
+    checkReceivers(this, (object) => #lock in object);
     makeShareable<Lock, PlaceParts[]>('Lock', Lock, {
       takeApart: (lock, luggage) => sendObject(lock, [lock.#lock.block], luggage),
       putTogether: (places, delivered) =>

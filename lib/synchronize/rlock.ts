@@ -5,11 +5,13 @@ import { ProcessError } from '../errors.js';
 import type { PlaceParts } from '../heap.js';
 import { makeShareable } from '../shareables.js';
 import { receiveObject, sendObject } from '../shared-objects.js';
-import { type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
+import { syncTimeout, type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
 import { OWNER_DIED, TIMED_OUT } from './outcome.js';
 import { LOCK_SIZE, SharedLock } from './shared-lock.js';
 import { lockerId } from './robust-list.js';
 import { releaseBy, timedOut, withLockSync } from './with.js';
+import { assertFunction } from '../validate.js';
+import { checkReceivers } from '../receivers.js';
 
 /** One call of {@link RLock.with}, and those that it was called in. */
 interface Task {
@@ -46,17 +48,17 @@ export class RLock {
    * @returns false after the timeout
    * @throws AbortError
    */
-  async acquire(options: number | WaitOptions = {}): Promise<boolean> {
-    if (this.#acquireAgain()) return true;
+  async acquire(options: number | WaitOptions = Infinity): Promise<boolean> {
     const { timeout, signal } = waitOptions(options);
+    if (this.#acquireAgain()) return true;
     const outcome = this.#lock.acquire(timeout, signal);
     return this.#note(typeof outcome === 'number' ? outcome : await outcome, undefined);
   }
 
   /** As {@link acquire}, and blocks the thread. With a timeout of 0 it only tries. */
   acquireSync(options: number | SyncWaitOptions = Infinity): boolean {
+    const timeout = syncTimeout(options);
     if (this.#acquireAgain()) return true;
-    const timeout = options === Infinity ? Infinity : waitOptions(options).timeout;
     return this.#note(this.#lock.acquireSync(timeout), undefined);
   }
 
@@ -85,11 +87,12 @@ export class RLock {
    * Calls `fn` while it holds the lock, and until its promise is settled. Waits as
    * {@link acquire}, also for other tasks of this process.
    */
-  async with<T>(fn: () => T, options: number | WaitOptions = {}): Promise<Awaited<T>> {
+  async with<T>(fn: () => T, options: number | WaitOptions = Infinity): Promise<Awaited<T>> {
+    assertFunction(fn, 'fn');
+    const { timeout, signal } = waitOptions(options);
     const isOwned = this.#acquireAgain();
     const task: Task = { outer: tasks.getStore() };
     if (!isOwned) {
-      const { timeout, signal } = waitOptions(options);
       const isOurs = this.#note(await this.#lock.acquire(timeout, signal), task);
       if (!isOurs) throw timedOut();
     }
@@ -183,6 +186,7 @@ export class RLock {
   }
 
   static {
+    checkReceivers(this, (object) => #lock in object);
     makeShareable<RLock, PlaceParts[]>('RLock', RLock, {
       takeApart: (lock, luggage) => sendObject(lock, [lock.#lock.block], luggage),
       putTogether: (places, delivered) =>

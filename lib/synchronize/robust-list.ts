@@ -4,6 +4,7 @@
 //
 // Pointers are written as numbers, whole: the 64 bits of a pointer, read as a
 // double, are a tiny number, and a write of eight bytes cannot be torn by a kill.
+import { ProcessError } from '../errors.js';
 import { onForkedChild } from '../posix/fork.js';
 import { native } from '../posix/native.js';
 
@@ -25,6 +26,23 @@ export const WORD_OFFSET: number = native.robustWordOffset();
 
 /** What this thread is in the words of locks. */
 export let lockerId: number = native.lockerId();
+
+const isRefused = native.isRobustListRefused();
+
+/**
+ * To be called before anything is made that others wait for.
+ *
+ * @throws ProcessError `ERR_TRUEFORK_UNSUPPORTED`
+ */
+export function assertRobust(): void {
+  if (!isRefused) return;
+  throw new ProcessError(
+    'ERR_TRUEFORK_UNSUPPORTED',
+    'a sandbox or an emulator refuses set_robust_list(2), so that the kernel could not pass on the ' +
+      'locks of a process that dies: locks, queues, and what has a lock cannot be made. Allow ' +
+      'that call, or use pipes, pools and managers only.',
+  );
+}
 
 onForkedChild(() => {
   native.renewRobustList();
@@ -56,6 +74,7 @@ export function end(): void {
  * who made the change was killed before it woke them.
  */
 export function bell(buffer: ArrayBuffer, byteOffset: number): number {
+  assertRobust();
   return pointer(native.addressOf(buffer) + byteOffset - WORD_OFFSET);
 }
 

@@ -22,7 +22,26 @@ export function tooManyWaiters(): ProcessError {
   );
 }
 
-const dropped = new FinalizationRegistry<Block>((block) => block.free());
+/** The seat that a process has taken, if any. */
+interface Place {
+  taken: { index: number; lock: SharedLock; by: number } | undefined;
+}
+
+/** In this process, and not in the one that it was forked from. */
+function takenHere({ taken }: Place): Place['taken'] {
+  return taken?.by === lockerId ? taken : undefined;
+}
+
+function leave(place: Place): void {
+  const taken = takenHere(place);
+  place.taken = undefined;
+  taken?.lock.release();
+}
+
+const dropped = new FinalizationRegistry<{ block: Block; place: Place }>(({ block, place }) => {
+  leave(place); // what is in the list of locks that this process holds must not become something else
+  block.free();
+});
 
 /** In bytes, with so many words beside them. */
 export function sizeOfSeats(extra: number): number {
@@ -36,7 +55,7 @@ export class Seats {
   readonly extra: Int32Array;
   readonly #byteOffset: number;
   readonly #words: Int32Array;
-  #own: { index: number; lock: SharedLock; of: number } | undefined;
+  readonly #place: Place = { taken: undefined };
 
   /** @param extra how many words to have beside them, for the object's own use */
   constructor(extra = 0) {
@@ -46,12 +65,12 @@ export class Seats {
     this.#byteOffset = block.byteOffset;
     this.#words = new Int32Array(block.buffer, block.byteOffset, SEATS * WORDS_OF_SEAT);
     this.extra = new Int32Array(block.buffer, block.byteOffset + SEATS * LOCK_SIZE, extra);
-    dropped.register(this, block);
+    dropped.register(this, { block, place: this.#place });
   }
 
   /** The seat of this process, if it has one. */
   get own(): number | undefined {
-    return this.#own?.of === lockerId ? this.#own.index : undefined;
+    return takenHere(this.#place)?.index;
   }
 
   /**
@@ -68,7 +87,7 @@ export class Seats {
       const lock = new SharedLock({ buffer: this.buffer, byteOffset });
       const outcome = lock.acquireSync(0);
       if (outcome !== DONE && outcome !== OWNER_DIED) continue;
-      this.#own = { index, lock, of: lockerId };
+      this.#place.taken = { index, lock, by: lockerId };
       if (outcome === OWNER_DIED) inherit?.(index);
       for (const note of [0, 1, 2]) Atomics.store(this.#words, this.#note(index, note), 0);
       return index;
@@ -78,10 +97,7 @@ export class Seats {
 
   /** Gets up, if this process has a seat. */
   leave(): void {
-    if (this.own === undefined) return;
-    const { lock } = this.#own!;
-    this.#own = undefined;
-    lock.release();
+    leave(this.#place);
   }
 
   isTaken(index: number): boolean {

@@ -5,11 +5,12 @@ import type { Block, PlaceParts } from '../heap.js';
 import { makeShareable } from '../shareables.js';
 import { receiveObject, sendObject } from '../shared-objects.js';
 import { assertInteger } from '../validate.js';
-import { type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
+import { syncTimeout, type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
 import { DONE } from './outcome.js';
 import { LOCK_SIZE } from './shared-lock.js';
 import { SharedSemaphore } from './shared-semaphore.js';
 import { withLock, withLockSync } from './with.js';
+import { checkReceivers } from '../receivers.js';
 
 /** CPython's SEM_VALUE_MAX: the most permits that there can be. */
 const MAX_VALUE = 2 ** 31 - 1;
@@ -37,7 +38,7 @@ export class Semaphore {
    * @returns false after the timeout
    * @throws AbortError
    */
-  async acquire(options: number | WaitOptions = {}): Promise<boolean> {
+  async acquire(options: number | WaitOptions = Infinity): Promise<boolean> {
     const { timeout, signal } = waitOptions(options);
     const outcome = this.#semaphore.acquire(timeout, signal);
     return (typeof outcome === 'number' ? outcome : await outcome) === DONE;
@@ -45,7 +46,7 @@ export class Semaphore {
 
   /** As {@link acquire}, and blocks the thread. With a timeout of 0 it only tries. */
   acquireSync(options: number | SyncWaitOptions = Infinity): boolean {
-    const timeout = options === Infinity ? Infinity : waitOptions(options).timeout;
+    const timeout = syncTimeout(options);
     return this.#semaphore.acquireSync(timeout) === DONE;
   }
 
@@ -98,6 +99,7 @@ export class Semaphore {
   }
 
   static {
+    checkReceivers(this, (object) => #semaphore in object);
     makeShareable<Semaphore, PlaceParts[]>('Semaphore', Semaphore, {
       takeApart: (semaphore, luggage) =>
         sendObject(semaphore, [semaphore.#semaphore.block], luggage),
@@ -129,6 +131,7 @@ export class BoundedSemaphore extends Semaphore {
   }
 
   static {
+    checkReceivers(this, (object) => #maxValue in object);
     makeShareable<BoundedSemaphore, { places: PlaceParts[]; maxValue: number }>(
       'BoundedSemaphore',
       BoundedSemaphore,

@@ -1,11 +1,14 @@
 // A lock in shared memory: native/shared_lock.h. To take and to give back one that
 // nobody else wants takes two atomic operations here, and no call.
 import { allocate, type Block } from '../heap.js';
+import { queueMicrotask } from '../originals.js';
+import { onForkedChild } from '../posix/fork.js';
 import { native } from '../posix/native.js';
 import { throwIfAborted } from '../waiting.js';
 import { DONE, IS_LISTED, OWNER_DIED, TIMED_OUT } from './outcome.js';
 import {
   addOnly,
+  assertRobust,
   begin,
   end,
   isEmpty,
@@ -38,10 +41,21 @@ interface Listing {
   by: number;
 }
 
-/** What is in the list must not become something else when the lock is garbage. */
+/**
+ * The memory of locks that are garbage while this process holds them. They are in its list until it ends: then
+ * the kernel passes them on.
+ */
+let abandoned: Block[] = [];
+
+onForkedChild(() => {
+  for (const block of abandoned) block.free();
+  abandoned = [];
+});
+
 const dropped = new FinalizationRegistry<{ block: Block; listing: Listing }>(
   ({ block, listing }) => {
-    if (listing.by !== lockerId) block.free();
+    if (listing.by === lockerId) abandoned.push(block);
+    else block.free();
   },
 );
 
@@ -66,6 +80,7 @@ export class SharedLock {
 
   /** @param place its memory, all zeros at first; default: some of its own */
   constructor(place?: { buffer: ArrayBuffer; byteOffset: number }) {
+    assertRobust();
     const { buffer, byteOffset } = place ?? this.#allocate();
     this.#buffer = buffer;
     this.#byteOffset = byteOffset;

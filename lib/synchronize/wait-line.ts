@@ -1,6 +1,8 @@
 // Those of this process who wait for a lock or a semaphore without blocking the
 // thread. An agent waits for the first of them; what it brings is theirs in the
 // order in which they came.
+import { Fifo } from '../fifo.js';
+import { clearTimeout, queueMicrotask, setTimeout } from '../originals.js';
 import { type Agent } from '../posix/native.js';
 import { waitFor } from '../waiting.js';
 import { type Errand, send } from './agents.js';
@@ -31,7 +33,7 @@ export interface Prize {
 
 export class WaitLine {
   readonly #prize: Prize;
-  #waiters: Waiter[] = [];
+  #waiters = new Fifo<Waiter>();
   #errand: Errand | undefined;
   /** Until an agent is sent. */
   #delay: NodeJS.Timeout | undefined;
@@ -64,8 +66,13 @@ export class WaitLine {
     const waiter: Waiter = { wake: () => {}, outcome: TIMED_OUT, failure: undefined };
     const subscribe = (wake: () => void): (() => void) => {
       waiter.wake = wake;
-      this.#join(waiter, whenFirst);
-      return () => this.#leave(waiter);
+      const isFirst = this.isEmpty;
+      const place = this.#waiters.push(waiter);
+      if (isFirst) whenFirst();
+      return () => {
+        this.#waiters.remove(place);
+        this.#restIfEmpty();
+      };
     };
     await waitFor(subscribe, timeout, signal);
     if (waiter.failure !== undefined) throw waiter.failure;
@@ -81,7 +88,7 @@ export class WaitLine {
         (outcome, agent) => this.#receive(outcome, agent),
       );
     } catch (failure) {
-      for (const waiter of this.#waiters.splice(0)) {
+      for (const waiter of this.#waiters.takeAll()) {
         waiter.failure = failure;
         queueMicrotask(() => waiter.wake()); // one that is just joining cannot be woken yet
       }
@@ -136,18 +143,6 @@ export class WaitLine {
     }
   }
 
-  #join(waiter: Waiter, whenFirst: () => void): void {
-    const isFirst = this.isEmpty;
-    this.#waiters.push(waiter);
-    if (isFirst) whenFirst();
-  }
-
-  #leave(waiter: Waiter): void {
-    const index = this.#waiters.indexOf(waiter);
-    if (index >= 0) this.#waiters.splice(index, 1);
-    this.#restIfEmpty();
-  }
-
   /** Nobody here wants any more what the agent may have got: others must not wait for this loop. */
   #restIfEmpty(): void {
     if (this.#waiters.length > 0) return;
@@ -160,7 +155,7 @@ export class WaitLine {
   #forgetParent(): void {
     if (this.#owner === lockerId) return;
     this.#owner = lockerId;
-    this.#waiters = [];
+    this.#waiters = new Fifo();
     this.#errand = undefined;
     this.#delay = undefined;
   }

@@ -1,5 +1,6 @@
 // The scoped use of everything that is acquired and released.
 import { TimeoutError } from '../errors.js';
+import { assertFunction } from '../validate.js';
 import { lockerId } from './robust-list.js';
 import type { SyncWaitOptions, WaitOptions } from '../waiting.js';
 
@@ -24,6 +25,7 @@ export async function withLock<T>(
   fn: () => T,
   options?: number | WaitOptions,
 ): Promise<Awaited<T>> {
+  assertFunction(fn, 'fn');
   if (!(await lock.acquire(options))) throw timedOut();
   const holder = lockerId;
   try {
@@ -39,6 +41,7 @@ export function withLockSync<T>(
   fn: () => T,
   options?: number | SyncWaitOptions,
 ): T {
+  assertFunction(fn, 'fn');
   if (!lock.acquireSync(options)) throw timedOut();
   const holder = lockerId;
   try {

@@ -8,6 +8,11 @@ type Maker = new (reference: Reference) => object;
 
 /** A class for each shape. */
 const classes = new Map<string, Maker>();
+/** Shapes may be made up: the oldest are forgotten when there are more. */
+const MAX_CLASSES = 1000;
+
+/** Names that the language, or a promise, asks all objects for. */
+const RESERVED = new Set(['then', 'constructor', '__proto__']);
 
 function define(Class: typeof BaseProxy, name: string | symbol, member: PropertyDescriptor): void {
   Object.defineProperty(Class.prototype, name, { configurable: true, ...member });
@@ -16,6 +21,7 @@ function define(Class: typeof BaseProxy, name: string | symbol, member: Property
 function makeClass({ methods, properties, isIterable }: Shape): Maker {
   class AutoProxy extends BaseProxy {}
   for (const name of methods) {
+    if (RESERVED.has(name)) continue;
     define(AutoProxy, name, {
       value(this: object, ...args: unknown[]): unknown {
         return referenceOf(this).call(name, ...args);
@@ -23,6 +29,7 @@ function makeClass({ methods, properties, isIterable }: Shape): Maker {
     });
   }
   for (const [name, isWritable] of Object.entries(properties)) {
+    if (RESERVED.has(name)) continue;
     const get = function (this: object): unknown {
       return referenceOf(this).call(GET + name);
     };
@@ -41,13 +48,21 @@ function makeClass({ methods, properties, isIterable }: Shape): Maker {
   return AutoProxy;
 }
 
+function classFor(shape: Shape): Maker {
+  const name = JSON.stringify(shape);
+  const known = classes.get(name);
+  if (known !== undefined) return known;
+  const [oldest] = classes.keys();
+  if (classes.size === MAX_CLASSES) classes.delete(oldest!);
+  const Class = makeClass(shape);
+  classes.set(name, Class);
+  return Class;
+}
+
 function make(reference: Reference): object {
   const { shape } = reference;
   if (shape === undefined) throw badMessage();
-  const name = JSON.stringify(shape);
-  let Class = classes.get(name);
-  if (Class === undefined) classes.set(name, (Class = makeClass(shape)));
-  return new Class(reference);
+  return new (classFor(shape))(reference);
 }
 
 export const autoMakers: Makers = { object: make };

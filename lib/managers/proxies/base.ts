@@ -1,5 +1,6 @@
 // What all proxies have in common.
 import { inspect } from 'node:util';
+import { assertString } from '../../validate.js';
 import { bind, type Reference, referenceOf } from '../reference.js';
 import { makeProxiesSendable } from '../sending.js';
 
@@ -24,11 +25,13 @@ export class BaseProxy {
 
   /** Calls a method of the object in the server, and blocks the thread until it has returned. */
   protected callMethod(name: string, ...args: unknown[]): unknown {
+    assertString(name, 'name');
     return referenceOf(this).call(name, ...args);
   }
 
   /** As {@link callMethod}, and leaves the event loop free. */
-  protected callMethodAsync(name: string, ...args: unknown[]): Promise<unknown> {
+  protected async callMethodAsync(name: string, ...args: unknown[]): Promise<unknown> {
+    assertString(name, 'name');
     return referenceOf(this).callAsync(name, args);
   }
 
@@ -59,6 +62,7 @@ export function describe(proxy: object): string {
  * @throws ProcessError `ERR_TRUEFORK_NOT_EXPOSED`, `ERR_TRUEFORK_MANAGER_LOST`, and what the method throws
  */
 export function callMethod(proxy: object, name: string, ...args: unknown[]): unknown {
+  assertString(name, 'name');
   return referenceOf(proxy).call(name, ...args);
 }
 

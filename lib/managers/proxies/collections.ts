@@ -7,11 +7,27 @@ function call(proxy: object, method: string, ...args: unknown[]): unknown {
   return referenceOf(proxy).call(method, ...args);
 }
 
-/** Methods of `prototype` that a class does not have itself: on a copy. */
-function addMethodsOnCopies(Class: typeof BaseProxy, prototype: object): void {
-  for (const name of Object.getOwnPropertyNames(prototype)) {
-    const method: unknown = Object.getOwnPropertyDescriptor(prototype, name)!.value;
-    if (name in Class.prototype || typeof method !== 'function') continue;
+/** Methods that change nothing: on a copy. Where the language has them. */
+const ON_COPY_OF_MAP = ['entries', 'forEach', 'keys', 'values'];
+const ON_COPY_OF_SET = [
+  ...ON_COPY_OF_MAP,
+  'difference',
+  'intersection',
+  'isDisjointFrom',
+  'isSubsetOf',
+  'isSupersetOf',
+  'symmetricDifference',
+  'union',
+];
+
+function addMethodsOnCopies(
+  Class: typeof BaseProxy,
+  prototype: object,
+  names: readonly string[],
+): void {
+  for (const name of names) {
+    const method: unknown = Object.getOwnPropertyDescriptor(prototype, name)?.value;
+    if (typeof method !== 'function') continue;
     Object.defineProperty(Class.prototype, name, {
       value(this: object, ...args: unknown[]): unknown {
         return (method as (...args: unknown[]) => unknown).apply(call(this, 'getValue'), args);
@@ -52,6 +68,17 @@ class MapProxy extends BaseProxy {
 
   delete(key: unknown): boolean {
     return call(this, 'delete', key) as boolean;
+  }
+
+  /** The value, after it was set if it was not there: one step for all others. */
+  getOrInsert(key: unknown, value: unknown): unknown {
+    return call(this, 'getOrInsert', key, value);
+  }
+
+  /** As {@link getOrInsert}. `compute` is called here, and the first who sets the value has set it. */
+  getOrInsertComputed(key: unknown, compute: (key: unknown) => unknown): unknown {
+    const [isThere, value] = call(this, 'lookUp', key) as [boolean, unknown];
+    return isThere ? value : this.getOrInsert(key, compute(key));
   }
 
   clear(): void {
@@ -102,8 +129,8 @@ class SetProxy extends BaseProxy {
   }
 }
 
-addMethodsOnCopies(MapProxy, Map.prototype);
-addMethodsOnCopies(SetProxy, Set.prototype);
+addMethodsOnCopies(MapProxy, Map.prototype, ON_COPY_OF_MAP);
+addMethodsOnCopies(SetProxy, Set.prototype, ON_COPY_OF_SET);
 
 /** As Value: each is one call. */
 class ValueProxy extends BaseProxy {

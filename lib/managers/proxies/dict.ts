@@ -1,5 +1,6 @@
 // Dicts and namespaces, which read like objects.
 import { inspect } from 'node:util';
+import { invalidType } from '../../validate.js';
 import { bind, type Makers, type Reference } from '../reference.js';
 import { makeProxiesSendable } from '../sending.js';
 
@@ -34,7 +35,7 @@ function ownSymbols(reference: Reference): Map<symbol, unknown> {
 }
 
 function refuseSymbol(key: symbol): never {
-  throw new TypeError(`the keys of a dict are strings, not ${String(key)}`);
+  throw invalidType('key', 'of type string', key);
 }
 
 /** Whether a name belongs to the proxy and not to the object, as in Python. */
@@ -104,11 +105,15 @@ class DictHandler implements ProxyHandler<Record<PropertyKey, unknown>> {
     return false;
   }
 
-  /** A key like any other, but each promise that has the proxy for its value asks for it, where nobody expects an error. */
+  /**
+   * A key like any other, but each promise that has the proxy for its value asks for it, where nobody expects an error,
+   * and where nothing may wait: whoever receives a proxy by a promise has not used it yet.
+   */
   #then(): unknown {
-    if (this.#reference.target.mustNotBlock) return undefined;
+    const reference = this.#reference;
     try {
-      return this.#reference.call('get', 'then');
+      if (reference.isFresh || reference.target.mustNotBlock) return undefined;
+      return reference.call('get', 'then');
     } catch {
       return undefined;
     }

@@ -1,10 +1,12 @@
 // Lists and arrays, which read like arrays.
 import { inspect } from 'node:util';
-import { assertInteger } from '../../validate.js';
+import { ProcessError } from '../../errors.js';
+import { assertFunction, assertInteger } from '../../validate.js';
 import { bind, type Makers, type Reference } from '../reference.js';
 import { makeProxiesSendable } from '../sending.js';
 
 type Method = (...args: unknown[]) => unknown;
+type Compare = (a: unknown, b: unknown) => number;
 
 const INDEX = /^(0|[1-9]\d*)$/;
 
@@ -27,6 +29,33 @@ const REMOTE = [
   'splice',
   'unshift',
 ];
+/** Methods that work on a copy: whatever else arrays have may change one, and would change nothing. */
+const ON_COPY = new Set([
+  'entries',
+  'every',
+  'filter',
+  'find',
+  'findIndex',
+  'findLast',
+  'findLastIndex',
+  'flat',
+  'flatMap',
+  'forEach',
+  'keys',
+  'map',
+  'reduce',
+  'reduceRight',
+  'some',
+  'toLocaleString',
+  'toReversed',
+  'toSorted',
+  'toSpliced',
+  'with',
+]);
+/** The methods among them that arrays of a fixed length have, too. */
+const ON_COPY_OF_ARRAY = new Set(['at', 'concat', 'includes', 'indexOf', 'join', 'lastIndexOf']);
+/** How often to sort anew when others have changed the list meanwhile. */
+const MAX_SORTS = 100;
 /** Those that return the list itself. */
 const RETURNS_ITSELF = ['copyWithin', 'fill', 'reverse'];
 
@@ -72,13 +101,36 @@ function listMembers(reference: Reference, itself: () => unknown): Members {
       return itself();
     });
   }
-  members.set('sort', (compare?: (a: unknown, b: unknown) => number) => {
-    // Functions stay where they are: as the language does, with a copy.
+  members.set('sort', (compare?: Compare) => {
     if (compare === undefined) reference.call('sort');
-    else reference.call('replace', copyOf(reference).toSorted(compare));
+    else sortBy(reference, compare);
     return itself();
   });
   return members;
+}
+
+/** The indices of the elements in their order. Those that are undefined are the last, as in the language. */
+function orderOf(elements: readonly unknown[], compare: Compare): Uint32Array {
+  const all = elements.map((_, index) => index);
+  const order = all
+    .filter((index) => elements[index] !== undefined)
+    .toSorted((a, b) => compare(elements[a], elements[b]));
+  for (const index of all) if (elements[index] === undefined) order.push(index);
+  return Uint32Array.from(order);
+}
+
+/** Functions stay where they are. So the order is found here, and counts if nobody has changed the list meanwhile. */
+function sortBy(reference: Reference, compare: Compare): void {
+  assertFunction(compare, 'compare');
+  for (let i = 0; i < MAX_SORTS; i++) {
+    const [version, elements] = reference.call('readVersion') as [number, unknown[]];
+    if (reference.call('permute', version, orderOf(elements, compare)) as boolean) return;
+  }
+  throw new ProcessError(
+    'ERR_TRUEFORK_CONFLICT',
+    `the list was changed each of the ${MAX_SORTS} times that it was sorted: hold a lock while you sort it, and where ` +
+      'others change it',
+  );
 }
 
 function arrayMembers(reference: Reference, itself: () => unknown): Members {
@@ -98,10 +150,9 @@ function arrayMembers(reference: Reference, itself: () => unknown): Members {
   return members;
 }
 
-/** Methods of arrays for which nothing else is said: they work on a copy. */
-function onCopy(reference: Reference, prototype: object, name: string | symbol): unknown {
-  const method = Reflect.get(prototype, name) as unknown;
-  if (typeof method !== 'function' || name === 'constructor') return method;
+function onCopy(reference: Reference, name: string): unknown {
+  const method = Reflect.get(Array.prototype, name) as unknown;
+  if (typeof method !== 'function') return undefined;
   return (...args: unknown[]) => (method as Method).apply(copyOf(reference), args);
 }
 
@@ -123,8 +174,9 @@ class ListHandler implements ProxyHandler<unknown[]> {
     if (typeof key === 'symbol') return Reflect.get(Array.prototype, key);
     const index = indexOf(key);
     if (index !== undefined) return this.#reference.call('get', index);
-    if (this.#isFixed && MUTATORS.has(key)) return undefined;
-    return onCopy(this.#reference, Array.prototype, key);
+    const isOnCopy = ON_COPY.has(key) || (this.#isFixed && ON_COPY_OF_ARRAY.has(key));
+    if (isOnCopy) return onCopy(this.#reference, key);
+    return key in Object.prototype ? Reflect.get(Array.prototype, key) : undefined;
   }
 
   set(_target: unknown[], key: string | symbol, value: unknown): boolean {
@@ -182,18 +234,6 @@ class ListHandler implements ProxyHandler<unknown[]> {
     return false;
   }
 }
-
-/** What an array of a fixed length does not have. */
-const MUTATORS = new Set([
-  'copyWithin',
-  'pop',
-  'push',
-  'reverse',
-  'shift',
-  'sort',
-  'splice',
-  'unshift',
-]);
 
 /** By which proxies are known when they are sent. */
 const PROTOTYPE = Object.create(Array.prototype) as object;

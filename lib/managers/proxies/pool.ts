@@ -1,19 +1,43 @@
 // Pools: `name()` leaves the event loop free and `nameSync()` blocks the thread.
-import { type SyncWaitOptions, type WaitOptions, waitOptions } from '../../waiting.js';
-import { type AnyFunction, nameOf } from '../functions.js';
+import { syncTimeout, type SyncWaitOptions, type WaitOptions, waitOptions } from '../../waiting.js';
+import { type Checks, optionsReader } from '../../options.js';
+import { itemsOption, MAP, orChunksize, TASK } from '../../pool/options.js';
+import { assertIterable } from '../../validate.js';
+import { type AnyFunction, assertRegistered, nameOf } from '../functions.js';
 import { type Makers, referenceOf } from '../reference.js';
-import type { RemoteMapOptions, RemoteTaskOptions } from '../referents/pool.js';
+import type { RemoteImapOptions, RemoteMapOptions, RemoteTaskOptions } from '../referents/pool.js';
 import { BaseProxy } from './base.js';
 
 /** A function that was registered, or its name. */
 type Known = AnyFunction | string;
-type Cancellable = { signal?: AbortSignal | undefined };
+interface Cancellable {
+  signal?: AbortSignal | undefined;
+}
 
 /** What must live as long as something else: the pool of a result. */
 const pools = new WeakMap<object, object>();
 
-function mapOptions<T extends RemoteMapOptions>(options: number | 'auto' | T): T {
-  return typeof options === 'object' ? options : ({ chunksize: options } as T);
+const { signal: signalCheck, ...TASK_THERE } = TASK;
+const { chunksize, failFast, settle } = MAP;
+const MAP_THERE: Checks<RemoteMapOptions> = { ...TASK_THERE, chunksize, failFast, settle };
+const ADVICE = { hints: { signal: 'only the methods that return a promise can be aborted' } };
+
+const readTask = optionsReader<RemoteTaskOptions & Cancellable>('a task', {
+  ...TASK_THERE,
+  signal: signalCheck,
+});
+const readTaskSync = optionsReader<RemoteTaskOptions>('a task', TASK_THERE, ADVICE);
+const readMap = orChunksize(
+  optionsReader<RemoteMapOptions & Cancellable>('a map', { ...MAP_THERE, signal: signalCheck }),
+);
+const readMapSync = orChunksize(optionsReader<RemoteMapOptions>('a map', MAP_THERE, ADVICE));
+const readImap = orChunksize(
+  optionsReader<RemoteImapOptions>('an imap', { ...TASK_THERE, chunksize: itemsOption }, ADVICE),
+);
+
+function listOf(iterable: unknown): unknown[] {
+  assertIterable(iterable, 'iterable');
+  return [...iterable];
 }
 
 /** What will become of a task in the server. As `AsyncResult`. */
@@ -24,7 +48,7 @@ class AsyncResultProxy extends BaseProxy {
   }
 
   getSync(options: number | SyncWaitOptions = {}): any {
-    return referenceOf(this).call('get', waitOptions(options).timeout);
+    return referenceOf(this).call('get', syncTimeout(options));
   }
 
   async wait(options: number | WaitOptions = {}): Promise<boolean> {
@@ -33,7 +57,7 @@ class AsyncResultProxy extends BaseProxy {
   }
 
   waitSync(options: number | SyncWaitOptions = {}): boolean {
-    return referenceOf(this).call('wait', waitOptions(options).timeout) as boolean;
+    return referenceOf(this).call('wait', syncTimeout(options)) as boolean;
   }
 
   ready(): boolean {
@@ -54,7 +78,7 @@ class PoolResultsProxy extends BaseProxy {
   }
 
   nextSync(options: number | SyncWaitOptions = {}): IteratorResult<any, undefined> {
-    const next = referenceOf(this).call('next', waitOptions(options).timeout);
+    const next = referenceOf(this).call('next', syncTimeout(options));
     return next as IteratorResult<unknown, undefined>;
   }
 
@@ -74,17 +98,17 @@ class PoolProxy extends BaseProxy {
   apply(
     fn: Known,
     args: unknown[] = [],
-    { signal, ...options }: RemoteTaskOptions & Cancellable = {},
+    options: RemoteTaskOptions & Cancellable = {},
   ): Promise<any> {
-    return this.#run('apply', [nameOf(fn), args, options], signal);
+    return this.#run('apply', fn, args, readTask(options));
   }
 
   applySync(fn: Known, args: unknown[] = [], options: RemoteTaskOptions = {}): any {
-    return this.callMethod('apply', nameOf(fn), args, options);
+    return this.callMethod('apply', this.#nameOf(fn), args, readTaskSync(options));
   }
 
   applyAsync(fn: Known, args: unknown[] = [], options: RemoteTaskOptions = {}): AsyncResultProxy {
-    return this.#begin('applyAsync', nameOf(fn), args, options);
+    return this.#begin('applyAsync', this.#nameOf(fn), args, readTaskSync(options));
   }
 
   map(
@@ -92,8 +116,7 @@ class PoolProxy extends BaseProxy {
     iterable: Iterable<unknown>,
     options: number | 'auto' | (RemoteMapOptions & Cancellable) = {},
   ): Promise<any[]> {
-    const { signal, ...rest } = mapOptions<RemoteMapOptions & Cancellable>(options);
-    return this.#run('map', [nameOf(fn), [...iterable], rest], signal);
+    return this.#run('map', fn, listOf(iterable), readMap(options));
   }
 
   mapSync(
@@ -101,7 +124,12 @@ class PoolProxy extends BaseProxy {
     iterable: Iterable<unknown>,
     options: number | 'auto' | RemoteMapOptions = {},
   ): any[] {
-    return this.callMethod('map', nameOf(fn), [...iterable], mapOptions(options)) as unknown[];
+    return this.callMethod(
+      'map',
+      this.#nameOf(fn),
+      listOf(iterable),
+      readMapSync(options),
+    ) as unknown[];
   }
 
   mapAsync(
@@ -109,7 +137,7 @@ class PoolProxy extends BaseProxy {
     iterable: Iterable<unknown>,
     options: number | 'auto' | RemoteMapOptions = {},
   ): AsyncResultProxy {
-    return this.#begin('mapAsync', nameOf(fn), [...iterable], mapOptions(options));
+    return this.#begin('mapAsync', this.#nameOf(fn), listOf(iterable), readMapSync(options));
   }
 
   starmap(
@@ -117,8 +145,7 @@ class PoolProxy extends BaseProxy {
     iterable: Iterable<unknown[]>,
     options: number | 'auto' | (RemoteMapOptions & Cancellable) = {},
   ): Promise<any[]> {
-    const { signal, ...rest } = mapOptions<RemoteMapOptions & Cancellable>(options);
-    return this.#run('starmap', [nameOf(fn), [...iterable], rest], signal);
+    return this.#run('starmap', fn, listOf(iterable), readMap(options));
   }
 
   starmapSync(
@@ -126,7 +153,12 @@ class PoolProxy extends BaseProxy {
     iterable: Iterable<unknown[]>,
     options: number | 'auto' | RemoteMapOptions = {},
   ): any[] {
-    return this.callMethod('starmap', nameOf(fn), [...iterable], mapOptions(options)) as unknown[];
+    return this.callMethod(
+      'starmap',
+      this.#nameOf(fn),
+      listOf(iterable),
+      readMapSync(options),
+    ) as unknown[];
   }
 
   starmapAsync(
@@ -134,24 +166,24 @@ class PoolProxy extends BaseProxy {
     iterable: Iterable<unknown[]>,
     options: number | 'auto' | RemoteMapOptions = {},
   ): AsyncResultProxy {
-    return this.#begin('starmapAsync', nameOf(fn), [...iterable], mapOptions(options));
+    return this.#begin('starmapAsync', this.#nameOf(fn), listOf(iterable), readMapSync(options));
   }
 
   /** The whole input is sent at once. */
   imap(
     fn: Known,
     iterable: Iterable<unknown>,
-    options: number | RemoteMapOptions = {},
+    options: number | RemoteImapOptions = {},
   ): PoolResultsProxy {
-    return this.#begin('imap', nameOf(fn), [...iterable], mapOptions(options));
+    return this.#begin('imap', this.#nameOf(fn), listOf(iterable), readImap(options));
   }
 
   imapUnordered(
     fn: Known,
     iterable: Iterable<unknown>,
-    options: number | RemoteMapOptions = {},
+    options: number | RemoteImapOptions = {},
   ): PoolResultsProxy {
-    return this.#begin('imapUnordered', nameOf(fn), [...iterable], mapOptions(options));
+    return this.#begin('imapUnordered', this.#nameOf(fn), listOf(iterable), readImap(options));
   }
 
   close(): void {
@@ -168,7 +200,7 @@ class PoolProxy extends BaseProxy {
   }
 
   joinSync(options: number | SyncWaitOptions = {}): boolean {
-    return this.callMethod('join', waitOptions(options).timeout) as boolean;
+    return this.callMethod('join', syncTimeout(options)) as boolean;
   }
 
   /** For `using`: {@link terminate}, then {@link joinSync}. */
@@ -183,8 +215,18 @@ class PoolProxy extends BaseProxy {
     await this.join();
   }
 
-  async #run(method: string, args: unknown[], signal: AbortSignal | undefined): Promise<any> {
-    return referenceOf(this).callAsync(method, args, signal);
+  #nameOf(fn: Known): string {
+    return typeof fn === 'string' ? fn : nameOf(fn, referenceOf(this).target.managerClass);
+  }
+
+  #run(method: string, fn: Known, input: unknown[], options: Cancellable): Promise<any> {
+    assertRegistered(fn);
+    return this.#runKnown(method, fn, input, options);
+  }
+
+  async #runKnown(method: string, fn: Known, input: unknown[], options: Cancellable): Promise<any> {
+    const { signal, ...rest } = options;
+    return referenceOf(this).callAsync(method, [this.#nameOf(fn), input, rest], signal);
   }
 
   #begin(method: string, ...args: unknown[]): any {

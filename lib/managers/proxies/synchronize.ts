@@ -1,10 +1,19 @@
 // Locks, semaphores, conditions, events, barriers and queues: as those in shared memory, where `name()` leaves
 // the event loop free and `nameSync()` blocks the thread.
-import { withLock, withLockSync } from '../../synchronize/with.js';
-import { assertInteger } from '../../validate.js';
-import { Deadline, type SyncWaitOptions, type WaitOptions, waitOptions } from '../../waiting.js';
+import { checkReceivers } from '../../receivers.js';
+import { lockerId } from '../../synchronize/robust-list.js';
+import { timedOut, withLockSync } from '../../synchronize/with.js';
+import { assertFunction, assertInteger } from '../../validate.js';
+import {
+  Deadline,
+  syncTimeout,
+  type SyncWaitOptions,
+  type WaitOptions,
+  waitOptions,
+} from '../../waiting.js';
 import { type Makers, referenceOf } from '../reference.js';
 import { Outcome } from '../outcome.js';
+import { inNewTask } from '../tasks.js';
 import { BaseProxy } from './base.js';
 
 function call(proxy: object, method: string, ...args: unknown[]): unknown {
@@ -28,8 +37,11 @@ function waitThereSync(
   options: number | SyncWaitOptions,
   ...args: unknown[]
 ): unknown {
-  return call(proxy, method, ...args, waitOptions(options).timeout);
+  return call(proxy, method, ...args, syncTimeout(options));
 }
+
+/** Kinds that tasks have, and not only processes. */
+const OF_TASKS = new Set(['RLock', 'Condition']);
 
 /** What can be acquired and released. As Python's AcquirerProxy. */
 class AcquirerProxy extends BaseProxy {
@@ -47,8 +59,10 @@ class AcquirerProxy extends BaseProxy {
     call(this, 'release');
   }
 
-  with<T>(fn: () => T, options?: number | WaitOptions): Promise<Awaited<T>> {
-    return withLock(this, fn, options);
+  /** Within `fn`, and all that it awaits, an RLock is this call's, and not that of other tasks of the process. */
+  with<T>(fn: () => T, options: number | WaitOptions = {}): Promise<Awaited<T>> {
+    const isForTask = OF_TASKS.has(referenceOf(this).kind);
+    return isForTask ? inNewTask(() => this.#with(fn, options, true)) : this.#with(fn, options);
   }
 
   withSync<T>(fn: () => T, options?: number | SyncWaitOptions): T {
@@ -63,9 +77,29 @@ class AcquirerProxy extends BaseProxy {
     this.release();
   }
 
+  async #with<T>(fn: () => T, options: number | WaitOptions, forTask = false): Promise<Awaited<T>> {
+    assertFunction(fn, 'fn');
+    const { timeout, signal } = waitOptions(options);
+    const reference = referenceOf(this);
+    if (!this.#note(await reference.callAsync('acquire', [timeout, forTask], signal))) {
+      throw timedOut();
+    }
+    const holder = lockerId;
+    try {
+      return await fn();
+    } finally {
+      // The child leaves the scope as well, and does not own what was acquired before the fork.
+      if (holder === lockerId) await reference.callAsync('release');
+    }
+  }
+
   #note(outcome: unknown): boolean {
     this.#recovered = outcome === Outcome.recovered;
     return outcome !== Outcome.timedOut;
+  }
+
+  static {
+    checkReceivers(this, (object) => #recovered in object);
   }
 }
 
@@ -92,6 +126,7 @@ class ConditionProxy extends LockProxy {
 
   /** The predicate is called here, with the lock held. */
   async waitFor<T>(predicate: () => T, options: number | WaitOptions = {}): Promise<T> {
+    assertFunction(predicate, 'predicate');
     const { timeout, signal } = waitOptions(options);
     const deadline = new Deadline(timeout);
     let result = predicate();
@@ -103,7 +138,8 @@ class ConditionProxy extends LockProxy {
   }
 
   waitForSync<T>(predicate: () => T, options: number | SyncWaitOptions = {}): T {
-    const deadline = new Deadline(waitOptions(options).timeout);
+    assertFunction(predicate, 'predicate');
+    const deadline = new Deadline(syncTimeout(options));
     let result = predicate();
     while (!result && !deadline.isOver) {
       this.waitSync(deadline.left);

@@ -1,6 +1,13 @@
 // Dicts, namespaces, lists, maps and sets in a server: what the language has.
-import { assertInteger, assertType } from '../../validate.js';
+import { assertInteger, assertIterable, assertType } from '../../validate.js';
 import { behaviourOf, type Operations, setBehaviour } from '../types.js';
+
+function entriesOf<Key>(init: unknown): [Key, unknown][] {
+  assertIterable(init, 'init');
+  const entries = [...init];
+  for (const entry of entries) assertType(Array.isArray(entry), 'init', 'of [key, value]', entry);
+  return entries as [Key, unknown][];
+}
 
 /** A container without a method that clients could reach by mistake. */
 export class Dict {
@@ -8,9 +15,8 @@ export class Dict {
 
   constructor(init: object = {}) {
     assertType(typeof init === 'object' && init !== null, 'init', 'an object', init);
-    const entries =
-      Symbol.iterator in init ? (init as Iterable<[string, unknown]>) : Object.entries(init);
-    this.map = new Map(entries);
+    const isIterable = Symbol.iterator in init;
+    this.map = new Map(isIterable ? entriesOf<string>(init) : Object.entries(init));
     for (const key of this.map.keys()) assertType(typeof key === 'string', 'key', 'a string', key);
   }
 }
@@ -53,8 +59,12 @@ const dictOperations: Operations<Dict> = {
   getValue: ({ map }: Dict) => Object.fromEntries(map),
 };
 
-function assertIndex(index: unknown): asserts index is number {
-  assertInteger(index, 'index', 0, 2 ** 32 - 2);
+/** A list is lengthened by so much at a time: one message must not make one that takes minutes to go through. */
+const MAX_GAP = 1_000_000;
+const MAX_LENGTH = 2 ** 32 - 1;
+
+function longestFrom({ length }: readonly unknown[]): number {
+  return Math.min(length + MAX_GAP, MAX_LENGTH);
 }
 
 /** Methods of arrays that change one, or say something of it, and call nothing. */
@@ -94,7 +104,7 @@ function methodsOf<T>(
 /** They return the array itself: a client has it. */
 const RETURNS_ITSELF = ['copyWithin', 'fill', 'reverse', 'sort'];
 
-const listOperations: Operations<unknown[]> = {
+const elementOperations: Operations<unknown[]> = {
   ...methodsOf<unknown[]>(Array.prototype, ARRAY_METHODS),
   ...Object.fromEntries(
     RETURNS_ITSELF.map((name) => {
@@ -104,7 +114,7 @@ const listOperations: Operations<unknown[]> = {
   ),
   get: (list: unknown[], [index]: [number]) => list[index],
   set(list: unknown[], [index, value]: [number, unknown]): void {
-    assertIndex(index);
+    assertInteger(index, 'index', 0, longestFrom(list) - 1);
     list[index] = value;
   },
   has: (list: unknown[], [index]: [number]) => Object.hasOwn(list, index),
@@ -112,13 +122,12 @@ const listOperations: Operations<unknown[]> = {
   delete: (list: unknown[], [index]: [number]) => Reflect.deleteProperty(list, index),
   keys: (list: unknown[]) => Object.keys(list),
   length: (list: unknown[]) => list.length,
-  setLength: (list: unknown[], [length]: [number]) => void (list.length = length),
+  setLength(list: unknown[], [length]: [number]): void {
+    assertInteger(length, 'length', 0, longestFrom(list));
+    list.length = length;
+  },
   extend(list: unknown[], [values]: [unknown[]]): void {
     // A spread would be as many arguments.
-    for (const value of values) list.push(value);
-  },
-  replace(list: unknown[], [values]: [unknown[]]): void {
-    list.length = 0;
     for (const value of values) list.push(value);
   },
   getValue: (list: unknown[]) => [...list],
@@ -127,6 +136,11 @@ const listOperations: Operations<unknown[]> = {
 const mapOperations: Operations<Map<unknown, unknown>> = {
   ...methodsOf<Map<unknown, unknown>>(Map.prototype, ['get', 'has', 'delete', 'clear']),
   set: (map: Map<unknown, unknown>, [key, value]: [unknown, unknown]) => void map.set(key, value),
+  lookUp: (map: Map<unknown, unknown>, [key]: [unknown]) => [map.has(key), map.get(key)],
+  getOrInsert(map: Map<unknown, unknown>, [key, value]: [unknown, unknown]): unknown {
+    if (!map.has(key)) map.set(key, value);
+    return map.get(key);
+  },
   size: (map: Map<unknown, unknown>) => map.size,
   getValue: (map: Map<unknown, unknown>) => new Map(map),
 };
@@ -151,13 +165,42 @@ const iteratorOperations: Operations<Iterator<unknown>> = {
 /** Not an array itself, so that arrays are values. */
 export class List {
   readonly elements: unknown[];
+  /** Goes up with each change of what was there before: with all that do more than append. */
+  version = 0;
 
   constructor(elements: Iterable<unknown> = []) {
     this.elements = [...elements];
   }
+
+  /**
+   * Brings the elements that were there in a certain version into another order. Those that were appended
+   * meanwhile stay behind them.
+   *
+   * @returns whether it was still that version
+   */
+  permute(version: number, order: unknown): boolean {
+    const { elements } = this;
+    if (version !== this.version) return false;
+    assertPermutation(order, elements.length);
+    const before = elements.slice(0, order.length);
+    for (const [i, from] of order.entries()) elements[i] = before[from];
+    return true;
+  }
 }
 
-export class ManagedMap extends Map<unknown, unknown> {}
+/** @throws TypeError `ERR_INVALID_ARG_TYPE` */
+function assertPermutation(order: unknown, most: number): asserts order is Uint32Array {
+  const isOrder = order instanceof Uint32Array && order.length <= most;
+  const isRight = isOrder && new Set(order).size === order.length;
+  const isInside = isRight && order.every((from) => from < order.length);
+  assertType(isInside, 'order', 'each index once', order);
+}
+
+export class ManagedMap extends Map<unknown, unknown> {
+  constructor(init: unknown = []) {
+    super(entriesOf(init));
+  }
+}
 
 export class ManagedSet extends Set<unknown> {}
 
@@ -184,16 +227,47 @@ function inside<T, Inner>(
   );
 }
 
+/** Methods that leave the existing elements as they are. */
+const KEEPS_VERSION = new Set([
+  'at',
+  'concat',
+  'extend',
+  'get',
+  'getValue',
+  'has',
+  'includes',
+  'indexOf',
+  'join',
+  'keys',
+  'lastIndexOf',
+  'length',
+  'lookUp',
+  'push',
+  'slice',
+]);
+
+function listOperations(): Operations<List> {
+  const operations = inside(elementOperations, ({ elements }: List) => elements);
+  for (const [name, operation] of Object.entries(operations)) {
+    if (KEEPS_VERSION.has(name)) continue;
+    operations[name] = (list, args, caller) => {
+      list.version++;
+      return operation(list, args, caller);
+    };
+  }
+  operations['readVersion'] = ({ version, elements }) => [version, [...elements]];
+  operations['permute'] = (list, [version, order]) => {
+    const isDone = list.permute(version, order);
+    if (isDone) list.version++;
+    return isDone;
+  };
+  return operations;
+}
+
 // The first that fits counts.
 setBehaviour(Namespace, behaviourOf('Namespace', dictOperations));
 setBehaviour(Dict, behaviourOf('dict', dictOperations));
-setBehaviour(
-  List,
-  behaviourOf(
-    'list',
-    inside(listOperations, ({ elements }: List) => elements),
-  ),
-);
+setBehaviour(List, behaviourOf('list', listOperations()));
 setBehaviour(ManagedMap, behaviourOf('map', mapOperations));
 setBehaviour(ManagedSet, behaviourOf('set', setOperations));
 setBehaviour(

@@ -1,25 +1,25 @@
 // Lines of those who wait in a server, in the order in which they came. All is done in one thread, and what
 // somebody waits for is given to him: nobody who comes later can be faster.
+import { Fifo } from '../../fifo.js';
 import { waitFor } from '../../waiting.js';
-import type { Caller, Session } from '../session.js';
+import type { Caller } from '../session.js';
 
 interface Place<T> {
-  session: Session;
+  caller: Caller;
   wake: () => void;
   given?: { value: T };
 }
 
 export class Line<T = void> {
-  readonly #places = new Set<Place<T>>();
+  readonly #places = new Fifo<Place<T>>();
 
   get length(): number {
-    return this.#places.size;
+    return this.#places.length;
   }
 
-  /** The client that is next. */
-  get first(): Session | undefined {
-    const [first] = this.#places;
-    return first?.session;
+  /** The one who is next. */
+  get first(): Caller | undefined {
+    return this.#places.first?.caller;
   }
 
   /**
@@ -29,23 +29,23 @@ export class Line<T = void> {
    * @throws AbortError if the client does not wait any more
    */
   async wait(caller: Caller, timeout: number): Promise<{ value: T } | undefined> {
-    const place: Place<T> = { session: caller.session, wake: () => {} };
-    this.#places.add(place);
+    const place: Place<T> = { caller, wake: () => {} };
+    const entry = this.#places.push(place);
     const subscribe = (wake: () => void): (() => void) => {
       place.wake = wake;
-      return () => this.#places.delete(place);
+      return () => void this.#places.remove(entry);
     };
     try {
       await waitFor(subscribe, timeout, caller.signal);
     } finally {
-      this.#places.delete(place);
+      this.#places.remove(entry);
     }
     return place.given;
   }
 
   /** Lets the first go on. @returns false if nobody waits */
   give(value: T): boolean {
-    const [first] = this.#places;
+    const { first } = this.#places;
     if (first === undefined) return false;
     first.given = { value };
     first.wake();

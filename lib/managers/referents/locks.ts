@@ -1,63 +1,86 @@
 // Locks of a server. Their owners are client processes, and who dies with one leaves it to the next.
 import { ProcessError } from '../../errors.js';
+import { queueMicrotask } from '../../originals.js';
 import { Outcome } from '../outcome.js';
 import type { Caller, Holding, Session } from '../session.js';
 import { behaviourOf, setBehaviour } from '../types.js';
 import { Line } from './line.js';
 
+/** The owner of a lock: a client process, or, of an RLock, one task of it. */
+interface Owner {
+  session: Session;
+  task: number | undefined;
+}
+
+/** A lock that was given up for a while, as {@link OwnedLock.acquireAgain} takes it. */
+export interface Given {
+  owner: Owner | undefined;
+  count: number;
+}
+
+/** Whether it is that task, or one that was begun in it. */
+function isWithin({ session, task }: Owner, caller: Caller): boolean {
+  return session === caller.session && (task === undefined || caller.tasks.includes(task));
+}
+
 /** A lock that one client has at a time, as often as it likes. */
 abstract class OwnedLock implements Holding {
-  owner: Session | undefined;
-  count = 0;
+  #owner: Owner | undefined;
+  protected count = 0;
   readonly #line = new Line<number>();
+  /** Callers that wait for it on behalf of a single task. */
+  readonly #forTasks = new WeakSet<Caller>();
   /** Whether its last owner has died with it, and nobody has had it since. */
   #isLeft = false;
 
-  abstract canEnterAgain(session: Session): boolean;
+  abstract canEnterAgain(caller: Caller): boolean;
 
-  acquire(caller: Caller, timeout: number): number | Promise<number> {
-    const { session } = caller;
-    if (this.owner === undefined) return this.#give(session, 1);
-    if (this.canEnterAgain(session)) {
+  /** @param forTask whether only the innermost of the caller's tasks is to have it, and those begun in that */
+  acquire(caller: Caller, timeout: number, forTask: boolean): number | Promise<number> {
+    if (forTask) this.#forTasks.add(caller);
+    if (this.#owner === undefined) return this.#give(caller);
+    if (this.canEnterAgain(caller)) {
       this.count++;
       return Outcome.acquired;
     }
     return timeout > 0 ? this.#wait(caller, timeout) : Outcome.timedOut;
   }
 
-  isOwnedBy(session: Session): boolean {
-    return this.owner === session;
+  isOwnedBy(caller: Caller): boolean {
+    return this.#owner !== undefined && isWithin(this.#owner, caller);
   }
 
   get isHeld(): boolean {
-    return this.owner !== undefined;
+    return this.#owner !== undefined;
   }
 
-  /** @returns what {@link acquireAgain} needs */
-  releaseAll(): number {
-    const { count } = this;
+  releaseAll(): Given {
+    const given = { owner: this.#owner, count: this.count };
     this.passOn();
-    return count;
+    return given;
   }
 
-  async acquireAgain(caller: Caller, count: number): Promise<void> {
-    if (this.owner === undefined) this.#give(caller.session, count);
+  async acquireAgain(caller: Caller, { owner, count }: Given): Promise<void> {
+    if (this.#owner === undefined) this.#give(caller);
     else await this.#wait(caller, Infinity);
+    // Unless it is somebody else's again, who has been given it by the death of this one.
+    if (this.#owner?.session !== caller.session) return;
+    this.#owner = owner;
     this.count = count;
   }
 
   onHolderGone(session: Session): void {
-    if (this.owner !== session) return;
+    if (this.#owner?.session !== session) return;
     this.#isLeft = true;
     this.passOn();
   }
 
   protected passOn(): void {
-    this.owner?.holdings.delete(this);
-    this.owner = undefined;
+    this.#owner?.session.holdings.delete(this);
+    this.#owner = undefined;
     this.count = 0;
     const next = this.#line.first;
-    if (next !== undefined) this.#line.give(this.#give(next, 1));
+    if (next !== undefined) this.#line.give(this.#give(next));
   }
 
   async #wait(caller: Caller, timeout: number): Promise<number> {
@@ -65,9 +88,10 @@ abstract class OwnedLock implements Holding {
     return given?.value ?? Outcome.timedOut;
   }
 
-  #give(session: Session, count: number): number {
-    this.owner = session;
-    this.count = count;
+  #give(caller: Caller): number {
+    const { session, tasks } = caller;
+    this.#owner = { session, task: this.#forTasks.has(caller) ? tasks.at(-1) : undefined };
+    this.count = 1;
     session.holdings.add(this);
     const outcome = this.#isLeft ? Outcome.recovered : Outcome.acquired;
     this.#isLeft = false;
@@ -78,24 +102,29 @@ abstract class OwnedLock implements Holding {
 }
 
 export class ManagedLock extends OwnedLock {
+  /** Tasks exclude each other anyway, and anybody may release it. */
+  override acquire(caller: Caller, timeout: number): number | Promise<number> {
+    return super.acquire(caller, timeout, false);
+  }
+
   override canEnterAgain(): boolean {
     return false;
   }
 
   /** Anybody may. */
   release(): void {
-    if (this.owner !== undefined) return this.passOn();
+    if (this.isHeld) return this.passOn();
     throw new ProcessError('ERR_TRUEFORK_NOT_LOCKED', 'semaphore or lock released too many times');
   }
 }
 
 export class ManagedRLock extends OwnedLock {
-  override canEnterAgain(session: Session): boolean {
-    return this.owner === session;
+  override canEnterAgain(caller: Caller): boolean {
+    return this.isOwnedBy(caller);
   }
 
   release(caller: Caller): void {
-    if (this.owner !== caller.session) {
+    if (!this.isOwnedBy(caller)) {
       throw new ProcessError(
         'ERR_TRUEFORK_NOT_OWNED',
         'attempt to release recursive lock not owned by thread',
@@ -106,8 +135,11 @@ export class ManagedRLock extends OwnedLock {
 }
 
 const lockOperations = {
-  acquire: (lock: ManagedLock | ManagedRLock, [timeout = Infinity]: [number?], caller: Caller) =>
-    lock.acquire(caller, timeout),
+  acquire: (
+    lock: ManagedLock | ManagedRLock,
+    [timeout = Infinity, forTask = false]: [number?, boolean?],
+    caller: Caller,
+  ) => lock.acquire(caller, timeout, forTask),
   release: (lock: ManagedLock | ManagedRLock, _args: [], caller: Caller) => lock.release(caller),
   locked: (lock: ManagedLock | ManagedRLock) => lock.isHeld,
 };

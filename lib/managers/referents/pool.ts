@@ -11,6 +11,10 @@ export interface RemoteTaskOptions {
   retries?: number | undefined;
 }
 
+export interface RemoteImapOptions extends RemoteTaskOptions {
+  chunksize?: number | undefined;
+}
+
 export interface RemoteMapOptions extends RemoteTaskOptions {
   chunksize?: number | 'auto' | undefined;
   failFast?: boolean | undefined;
@@ -18,7 +22,7 @@ export interface RemoteMapOptions extends RemoteTaskOptions {
 }
 
 /** Anything else is not passed on. */
-function chosen(options: RemoteMapOptions, caller?: Caller): RemoteMapOptions {
+function chosen(options: RemoteMapOptions = {}, caller?: Caller): RemoteMapOptions {
   const { timeout, retries, chunksize, failFast, settle } = options;
   const signal = caller?.signal;
   return { timeout, retries, chunksize, failFast, settle, signal } as RemoteMapOptions;

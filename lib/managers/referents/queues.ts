@@ -1,5 +1,6 @@
 // Queues of a server.
 import { Empty, Full, ProcessError } from '../../errors.js';
+import { Fifo } from '../../fifo.js';
 import { JoinableQueue, Queue } from '../../queues.js';
 import { assertInteger } from '../../validate.js';
 import type { Caller, Holding, Session } from '../session.js';
@@ -8,7 +9,7 @@ import { Line } from './line.js';
 
 export class ManagedQueue {
   readonly #maxsize: number;
-  readonly #items: unknown[] = [];
+  readonly #items = new Fifo<unknown>();
   readonly #getters = new Line<unknown>();
   /** They are given room. */
   readonly #putters = new Line();

@@ -64,12 +64,12 @@ export class ManagedCondition {
 
   async wait(caller: Caller, timeout: number): Promise<boolean> {
     this.#assertOwned(caller, 'must acquire() condition before using wait()');
-    const count = this.lock.releaseAll();
+    const given = this.lock.releaseAll();
     try {
       return timeout > 0 && (await this.#line.wait(caller, timeout)) !== undefined;
     } finally {
       // Not for somebody who is gone. Who has given up has it again, as in Python.
-      if (!caller.session.isOver) await this.lock.acquireAgain(caller.withoutAbort(), count);
+      if (!caller.session.isOver) await this.lock.acquireAgain(caller.withoutAbort(), given);
     }
   }
 
@@ -78,8 +78,8 @@ export class ManagedCondition {
     for (let i = 0; i < n && this.#line.give(); i++);
   }
 
-  #assertOwned({ session }: Caller, message: string): void {
-    if (!this.lock.isOwnedBy(session)) throw new ProcessError('ERR_TRUEFORK_NOT_OWNED', message);
+  #assertOwned(caller: Caller, message: string): void {
+    if (!this.lock.isOwnedBy(caller)) throw new ProcessError('ERR_TRUEFORK_NOT_OWNED', message);
   }
 }
 
@@ -174,7 +174,8 @@ setBehaviour(
 setBehaviour(
   ManagedCondition,
   behaviourOf<ManagedCondition>('Condition', {
-    acquire: ({ lock }, [timeout = Infinity], caller) => lock.acquire(caller, timeout),
+    acquire: ({ lock }, [timeout = Infinity, forTask = false], caller) =>
+      lock.acquire(caller, timeout, forTask),
     release: ({ lock }, _args, caller) => lock.release(caller),
     locked: ({ lock }) => lock.isHeld,
     wait: (condition, [timeout = Infinity], caller) => condition.wait(caller, timeout),

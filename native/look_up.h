@@ -1,0 +1,10 @@
+#pragma once
+
+#include <napi.h>
+
+namespace truefork {
+
+// Addresses of hosts, for those who block the thread.
+void RegisterLookUp(Napi::Env env, Napi::Object exports);
+
+}  // namespace truefork

@@ -1,0 +1,9 @@
+#pragma once
+
+#include <napi.h>
+
+namespace truefork {
+
+void RegisterSpawn(Napi::Env env, Napi::Object exports);
+
+}  // namespace truefork
