@@ -245,12 +245,17 @@ export const scenarios: Scenarios = {
       4,
       null,
     );
-    // It waits for what can never come.
-    await assertLost(
-      inChild(() => new Promise(() => {})),
-      13,
-      null,
-    );
+  },
+
+  'a child that waits for what can never come': {
+    async run() {
+      await assertLost(
+        inChild(() => new Promise(() => {})),
+        13,
+        null,
+      );
+    },
+    stderr: /^Process InChild-1 ends with exit code 13: .*\n$/,
   },
 
   async 'a child that is killed'() {

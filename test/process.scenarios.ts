@@ -117,6 +117,7 @@ export const scenarios: Scenarios = {
         21,
       );
     },
+    stderr: /^Process Process-\d+ ends with exit code 13: .*\n$/,
   },
 
   async 'exit codes of those that were killed'() {

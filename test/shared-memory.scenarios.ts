@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import crypto, { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
@@ -8,7 +8,13 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { type Connection, inChild, Pipe, Process, SharedMemory } from 'truefork';
 import { _exit, fork, kill, waitpid } from 'truefork/posix';
-import { countDescriptors, countSharedMappings, sleep, until } from './support/observe.js';
+import {
+  children,
+  countDescriptors,
+  countSharedMappings,
+  sleep,
+  until,
+} from './support/observe.js';
 import { startProgram } from './support/programs.js';
 import type { Scenarios } from './support/scenarios.js';
 
@@ -45,10 +51,22 @@ function shells(pid: number): number[] {
     .map(Number);
 }
 
-/** As a shell does a moment after it was started. */
-function ignoresHangup(pid: number): boolean {
-  const [, ignored] = /^SigIgn:\s+(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))!;
-  return (Number.parseInt(ignored!, 16) & 1) !== 0;
+const NOBODY = 65_534;
+
+/** Gives up the privileges with which the kernel would not count. */
+function mayHaveNoMoreProcesses(): void {
+  if (process.getuid!() === 0) {
+    process.setgid!(NOBODY);
+    process.setuid!(NOBODY);
+  }
+  const { status } = spawnSync('prlimit', ['--pid', String(process.pid), '--nproc=1:']);
+  assert.equal(status, 0);
+}
+
+async function succeeds(target: () => unknown): Promise<void> {
+  const child = new Process({ target });
+  child.start();
+  assert.equal(await child.join(), 0);
 }
 
 /** Python as of 3.11 removes what it has attached to, unless told not to. */
@@ -394,7 +412,6 @@ except FileNotFoundError:
     if (waiting === 0) _exit(shells(process.pid).length);
     assert.equal(waitpid(waiting)!.exitcode, 0);
     // It outlives what people press, and another one takes over when it is killed.
-    await until(() => ignoresHangup(shell!));
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) kill(shell!, signal);
     await sleep(20);
     assert.deepEqual(shells(pid), [shell]);
@@ -404,6 +421,30 @@ except FileNotFoundError:
     await until(() => shells(pid).length === 1);
     ours.unlink();
     more.unlink();
+  },
+
+  async 'a shell that gets signals as soon as it is there'() {
+    for (let i = 0; i < 10; i++) {
+      await succeeds(() => {
+        const shm = new SharedMemory({ create: true, size: 1 });
+        const [shell] = children().keys();
+        for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) kill(shell!, signal);
+        // It is there to be told.
+        const other = new SharedMemory({ create: true, size: 1 });
+        assert.deepEqual([...children().keys()], [shell]);
+        shm.unlink();
+        other.unlink();
+      });
+    }
+  },
+
+  'where there can be no shell': {
+    run() {
+      mayHaveNoMoreProcesses();
+      for (let i = 0; i < 2; i++) new SharedMemory({ create: true, size: 1 }).unlink();
+    },
+    stderr:
+      /^\(node:\d+\) \[TRUEFORK_NO_CLEANUP\] TrueforkWarning: .*spawn \/bin\/sh EAGAIN.*\n.*\n$/,
   },
 
   'what a child makes goes with the child': {

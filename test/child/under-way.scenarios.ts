@@ -152,11 +152,15 @@ export const scenarios: Scenarios = {
     }
   },
 
-  async 'a target that waits for what only the parent can settle'() {
-    const later = sleep(50);
-    const child = started(() => later);
-    assert.equal(await child.join(), 13);
-    await later;
+  'a target that waits for what only the parent can settle': {
+    async run() {
+      const later = sleep(50);
+      const child = started(() => later);
+      assert.equal(await child.join(), 13);
+      await later;
+    },
+    stderr:
+      /^Process Process-1 ends with exit code 13: its target waits for a promise .* parent alone\.\n$/,
   },
 
   async "the parent's timers are stopped, and can be started again"() {

@@ -50,8 +50,8 @@ export const scenarios: Scenarios = {
   async 'a send that takes too long, when a part is out'() {
     for (const [receiver, sender] of pairs()) {
       const big = pattern(5 * MB);
-      await assert.rejects(sender.sendBytes(big, 5), TIMEOUT);
-      assert.throws(() => sender.sendBytesSync(big, 5), TIMEOUT);
+      await assert.rejects(sender.sendBytes(big, { timeout: 5 }), TIMEOUT);
+      assert.throws(() => sender.sendBytesSync(big, { timeout: 5 }), TIMEOUT);
       // The rest follows, for the next message to have a beginning.
       const next = sender.send('next');
       assert.ok(isPattern(await receiver.recvBytes(), big.length));

@@ -75,7 +75,7 @@ function int(value: number): Buffer {
   return bytes;
 }
 
-const HELLO = request(0, 0, 'hello', int(1), text('me'), int(1));
+const HELLO = request(0, 0, 'hello', int(2), text('me'), int(1));
 
 /** A value as a clone, which no client of ours would send. */
 function cloned(bytes: Buffer): Buffer {
@@ -125,7 +125,7 @@ export const scenarios: Scenarios = {
         [randomBytes(1000)],
         [request(0, 0, 'numberOfObjects')],
         [request(0, 0, 'hello', int(99), text('me'), int(1))],
-        [request(0, 0, 'hello', int(1), int(1))],
+        [request(0, 0, 'hello', int(2), int(1))],
         [HELLO, randomBytes(40)],
         [HELLO, request(1, 0, 'create', text('dict').subarray(0, 4))],
         [HELLO, request(1, 0, 'create', Buffer.from([200]))],
@@ -207,7 +207,7 @@ export const scenarios: Scenarios = {
       const client = await authenticated(manager);
       await client.sendBytes(HELLO);
       for (let i = 0; i < 200; i++) {
-        await client.sendBytes(request(1, id, 'getValue'), 200).catch(() => {});
+        await client.sendBytes(request(1, id, 'getValue'), { timeout: 200 }).catch(() => {});
       }
       assert.equal(list.length, 1);
       client.close();

@@ -116,7 +116,7 @@ export const scenarios: Scenarios = {
 
   async 'an initializer'() {
     await withManager(async (manager) => {
-      const pool = manager.Pool(1, { initializer: prepare, initargs: [7] });
+      const pool = manager.Pool(1, { initializer: prepare, initArgs: [7] });
       assert.equal(await pool.apply(whatIsPrepared), 7);
     });
   },

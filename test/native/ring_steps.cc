@@ -346,7 +346,10 @@ const Scenario kScenarios[] = {
          // Another takes it, or skips what is left of it.
          int taken = -1;
          const bool is_put = Until([&] {
-           taken = std::max(taken, Take(block, {Moment::In(1), nullptr}));
+           // As an agent, which may begin although it cannot know how long it
+           // takes.
+           truefork::Word nobody{0};
+           taken = std::max(taken, Take(block, {Moment::In(1), &nobody}));
            return HasEnded(putter);
          });
          Expect(is_put, "the one who puts waits on");

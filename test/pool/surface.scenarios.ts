@@ -230,7 +230,7 @@ export const scenarios: Scenarios = {
     }
     assert.throws(() => new Pool({ initializer: 'no function' as never }), TypeError);
     assert.throws(() => new Pool(1, 3 as never), TypeError);
-    assert.throws(() => new Pool({ initargs: 3 as never }), TypeError);
+    assert.throws(() => new Pool({ initArgs: 3 as never }), TypeError);
     for (const options of [
       { concurrency: 0 },
       { idleTimeout: 0 },

@@ -1,0 +1,2 @@
+// A program for child_process.fork(): lives as long as its channel.
+process.on('message', () => {});
