@@ -13,6 +13,7 @@
 #include "foreground_tasks.h"
 #include "heap_pages.h"
 #include "leave.h"
+#include "node_internals.h"
 #include "signals.h"
 #include "sleeping_threads.h"
 #include "thread_pool.h"
@@ -49,6 +50,7 @@ void GetReady(Napi::Env env, uv_loop_t* loop, const ForkOptions& options) {
 
 pid_t ForkWithThreadPoolPaused(uv_loop_t* loop) {
   const PausedThreadPool paused(loop);
+  if (loop->active_reqs.count > 0) AwaitSleep();
   const pid_t pid = fork();
   return pid >= 0 ? pid : -errno;
 }
@@ -73,6 +75,9 @@ void Discard(pid_t child) {
 pid_t Fork(Napi::Env env, uv_loop_t* loop, const ForkOptions& options) {
   constexpr int kSliceMs = 1;
   if (!LocateThreadIds()) return -ENOTSUP;
+  // A Worker may be doing it, and the child would wait for its end.
+  if (options.js_workers > 0) NodeInternals::Get().MeasureClock();
+  if (!MayAllSleep(options.js_workers)) return TryAgainLater();
   const CollectorLock collector_lock;
   int error = ParkWorkers(kSliceMs);
   if (error != 0) return error;

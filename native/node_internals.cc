@@ -130,6 +130,8 @@ const char* NodeInternals::Load() {
                &it.lock_collectors_);
   symbols.Find("_ZN5cppgc8internal20PersistentRegionLockD1Ev",
                &it.unlock_collectors_);
+  it.measure_clock_ = reinterpret_cast<double (*)()>(
+      dlsym(RTLD_DEFAULT, "_ZN4absl13base_internal19NominalCPUFrequencyEv"));
   symbols.Find("_ZN4node12NodePlatform21NumberOfWorkerThreadsEv",
                &it.worker_count_);
   symbols.Find(

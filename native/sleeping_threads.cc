@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <iterator>
 
 #include "v8_workers.h"
@@ -130,6 +131,22 @@ int restless = 0;
 
 }  // namespace
 
+bool MayAllSleep(int workers) {
+  if (workers == 0) return true;
+  const std::vector<int> threads = OtherThreads();
+  return std::count_if(threads.begin(), threads.end(), AwaitsEvents) >= workers;
+}
+
+void AwaitSleep() {
+  constexpr int kTries = 30;
+  constexpr timespec kMoment{0, 100'000};
+  const std::vector<int> threads = OtherThreads();
+  for (int tries = 0; tries < kTries; tries++) {
+    if (std::all_of(threads.begin(), threads.end(), Sleeps)) return;
+    nanosleep(&kMoment, nullptr);
+  }
+}
+
 SleepingThreads::SleepingThreads(int workers) {
   restless = 0;
   const int scheduler = Scheduler();
@@ -161,6 +178,8 @@ bool SleepingThreads::SleptOn() const {
 #else
 
 // Elsewhere a process cannot see what its threads do.
+bool MayAllSleep(int) { return true; }
+void AwaitSleep() {}
 SleepingThreads::SleepingThreads(int) {}
 bool SleepingThreads::SleptOn() const { return true; }
 int RestlessThread() { return 0; }

@@ -9,6 +9,15 @@
 
 namespace truefork {
 
+// Whether it is worth while to park V8's workers, which Workers need to come to
+// rest: no if fewer threads than those Workers sleep.
+bool MayAllSleep(int workers);
+
+// Waits 3 ms at most for a moment at which every other thread sleeps. A thread
+// of libuv's pool holds a lock of the resolver, or of another library, for
+// microseconds of its job: while it sleeps it hardly ever does.
+void AwaitSleep();
+
 class SleepingThreads {
  public:
   // Looks for Node's scheduler and so many Workers, while V8's workers are

@@ -120,7 +120,7 @@ int ReviveWorkers() {
   // hold one frame.
   constexpr size_t kStackSize = size_t{256} * 1024;
   for (const Place& place : current->places) KeepStack(place.stack_owner);
-  KeepClaimants();
+  KeepOtherStacks();
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, kStackSize);

@@ -2,6 +2,7 @@
 
 #if defined(__GLIBC__)
 #include <pthread.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,6 +28,9 @@ struct Stack {
 // Workers come here one by one, before they park; at a fork all have left.
 std::mutex stacks_lock;
 std::vector<Stack> stacks;
+
+// No thread ever has this id, and none can: it is above the kernel's limit.
+constexpr pid_t kNobody = 0x7ffffff;
 
 // Of threads that run on the stacks of others.
 std::vector<pid_t*> claimants;
@@ -74,6 +78,73 @@ Claim* FindClaim(const StackRange& stack) {
   return nullptr;
 }
 
+// What is in a descriptor right before the tid: its place in glibc's list of
+// the stacks that are in use. In a forked child that list has become the one of
+// the stacks that are free.
+struct Links {
+  Links* next;
+  Links* previous;
+};
+
+Links* LinksOf(pid_t* owner) { return reinterpret_cast<Links*>(owner) - 1; }
+pid_t* OwnerOf(Links* links) { return reinterpret_cast<pid_t*>(links + 1); }
+
+// A thread whose descriptor is in the list, and how far its Claim is from its
+// tid; nullptr until there is one.
+pid_t* listed = nullptr;
+uintptr_t claim_distance = 0;
+
+void MeasureClaim(const Stack& stack) {
+  const Claim* claim = FindClaim(stack.range);
+  if (claim == nullptr || stack.owner == nullptr) return;
+  listed = stack.owner;
+  claim_distance = reinterpret_cast<uintptr_t>(claim) -
+                   reinterpret_cast<uintptr_t>(stack.owner);
+}
+
+bool IsMapped(const void* address, size_t size) {
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto start = reinterpret_cast<uintptr_t>(address);
+  const uintptr_t low = start & ~(page - 1);
+  return msync(reinterpret_cast<void*>(low), start + size - low, MS_ASYNC) == 0;
+}
+
+bool IsListed(const Links* links) {
+  const auto is_whole = [](const Links* neighbour) {
+    constexpr uintptr_t kMisaligned = alignof(Links) - 1;
+    return (reinterpret_cast<uintptr_t>(neighbour) & kMisaligned) == 0 &&
+           IsMapped(neighbour, sizeof *neighbour);
+  };
+  return is_whole(links->next) && is_whole(links->previous) &&
+         links->next->previous == links && links->previous->next == links;
+}
+
+// The head of the list is no descriptor, and lies on no stack.
+bool LiesOnItsStack(pid_t* owner) {
+  const auto here = reinterpret_cast<uintptr_t>(owner);
+  const auto* claim = reinterpret_cast<Claim*>(here + claim_distance);
+  return IsMapped(claim, sizeof *claim) && here >= claim->block &&
+         here - claim->block < claim->size;
+}
+
+// In a circle of its own it is no longer in the list, and can be taken out of
+// it once more, which pthread_join() does.
+void Unlist(Links* links) {
+  links->next->previous = links->previous;
+  links->previous->next = links->next;
+  links->next = links->previous = links;
+}
+
+void KeepListedStacks(Links* first) {
+  for (Links* links = first->next; links != first;) {
+    if (!IsListed(links)) return;
+    Links* const next = links->next;
+    if (*OwnerOf(links) != kNobody && LiesOnItsStack(OwnerOf(links)))
+      Unlist(links);
+    links = next;
+  }
+}
+
 }  // namespace
 
 bool LocateThreadIds() {
@@ -89,12 +160,11 @@ pid_t* StackOwner() {
   for (const Stack& stack : stacks)
     if (stack.range.Contains(here)) return stack.owner;
   stacks.push_back(ThisStack());
+  if (listed == nullptr) MeasureClaim(stacks.back());
   return stacks.back().owner;
 }
 
 void KeepStack(pid_t* owner) {
-  // No thread ever has this id, and none can: it is above the kernel's limit.
-  constexpr pid_t kNobody = 0x7ffffff;
   if (owner != nullptr) *owner = kNobody;
 }
 
@@ -113,8 +183,10 @@ void ClaimStack(const pid_t* owner) {
   }
 }
 
-void KeepClaimants() {
+void KeepOtherStacks() {
   for (pid_t* owner : claimants) KeepStack(owner);
+  if (listed != nullptr && IsListed(LinksOf(listed)))
+    KeepListedStacks(LinksOf(listed));
 }
 
 #else
@@ -123,7 +195,7 @@ bool LocateThreadIds() { return true; }
 pid_t* StackOwner() { return nullptr; }
 void KeepStack(pid_t*) {}
 void ClaimStack(const pid_t*) {}
-void KeepClaimants() {}
+void KeepOtherStacks() {}
 
 #endif
 

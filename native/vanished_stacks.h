@@ -1,9 +1,10 @@
-// A forked child has one thread; what ran on the stacks of the others goes on
-// there (v8_workers.h). But glibc takes the stacks of vanished threads for free
-// and would give them to the next pthread_create(). It believes a stack to be
-// in use while the `tid` in the descriptor of its thread is not zero, and
-// resets the `tid`s in every forked child. musl and macOS never reuse those
-// stacks.
+// A forked child has one thread. But the stacks of the others are still used
+// there: V8's workers go on on theirs (v8_workers.h), and what lived on
+// another, like the event loop of a worker_threads Worker, may be reached from
+// the heap. glibc takes the stacks of vanished threads for free and would give
+// them to the next pthread_create(). It believes a stack to be in use while the
+// `tid` in the descriptor of its thread is not zero, and resets the `tid`s in
+// every forked child. musl and macOS never reuse those stacks.
 #pragma once
 
 #include <sys/types.h>
@@ -28,8 +29,10 @@ void KeepStack(pid_t* owner);
 // begins, and looks for pointers from there to where the thread is.
 void ClaimStack(const pid_t* owner);
 
-// KeepStack() for those whose threads have claimed others: they are taken for
-// what was claimed. Call it in a forked child, too.
-void KeepClaimants();
+// Keeps the stacks of those threads, too, that have claimed others, as they are
+// taken for what was claimed, and of all those whose descriptors glibc lists as
+// its versions do since 2.3: they are taken out of the list, and can be joined.
+// Call it in a forked child after KeepStack().
+void KeepOtherStacks();
 
 }  // namespace truefork
