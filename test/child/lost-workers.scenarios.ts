@@ -1,6 +1,7 @@
 // Workers of the parent are seen as ended in a child.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { inChild, Pool } from 'truefork';
 import { fork, waitpid } from 'truefork/posix';
@@ -14,9 +15,22 @@ const ECHO = `
 
 async function echoing(options: WorkerOptions = {}): Promise<Worker> {
   const worker = new Worker(ECHO, { ...options, eval: true });
-  await once(worker, 'online');
+  await answers(worker);
   return worker;
 }
+
+/** By thread, where its stack is. Of threads that wait, as Linux tells: the last but one of the words. */
+function stackPointers(): Map<string, number> {
+  return new Map(
+    readdirSync('/proc/self/task').map((id) => [
+      id,
+      Number(readFileSync(`/proc/self/task/${id}/syscall`, 'utf8').split(' ').at(-2)),
+    ]),
+  );
+}
+
+/** Less than a stack, more than what two threads that wait have on theirs. */
+const FAR = 2 ** 20;
 
 async function answers(worker: Worker): Promise<void> {
   const answered = once(worker, 'message');
@@ -91,6 +105,22 @@ export const scenarios: Scenarios = {
     const child = started(liveOn);
     await answered;
     assert.equal(await child.join(), 0);
+    await isUnharmed(worker);
+  }),
+
+  'new ones in the child leave their stacks alone': warning(async () => {
+    const worker = await echoing();
+    const inParent = [...stackPointers().values()];
+    await succeeds(async () => {
+      const before = stackPointers();
+      const own = await Promise.all(Array.from({ length: 8 }, () => echoing()));
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      const added = [...stackPointers()].filter(([id]) => !before.has(id));
+      assert.ok(added.length >= own.length);
+      for (const [, pointer] of added)
+        assert.ok(inParent.every((other) => Math.abs(other - pointer) > FAR));
+      await Promise.all(own.map((one) => one.terminate()));
+    });
     await isUnharmed(worker);
   }),
 

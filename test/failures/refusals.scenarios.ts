@@ -6,7 +6,7 @@ import inspector from 'node:inspector';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createContext, runInContext, runInNewContext, runInThisContext, Script } from 'node:vm';
-import { isMainThread, Worker } from 'node:worker_threads';
+import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 import { inChild, Process } from 'truefork';
 import { _exit, fork, registerAtFork, waitpid } from 'truefork/posix';
 import { useEverything } from '../support/capabilities.js';
@@ -87,6 +87,8 @@ const programs: Scenarios = {
   },
 
   async 'a Worker that waits'() {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- that is for windows
+    parentPort!.postMessage('loaded');
     await sleep(20_000);
   },
 
@@ -151,7 +153,7 @@ export const tests: Scenarios = {
   'while Workers are alive there is one warning': {
     async run() {
       const workers = [startWorker('a Worker that waits'), startWorker('a Worker that waits')];
-      await Promise.all(workers.map((worker) => once(worker, 'online')));
+      await Promise.all(workers.map((worker) => once(worker, 'message')));
       const warnings: Error[] = [];
       process.on('warning', (warning) => warnings.push(warning));
       for (let i = 0; i < 5; i++) assert.equal(await started(useEverything).join(), 0);
