@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { inChild, Pool } from 'truefork';
 import { fork, waitpid } from 'truefork/posix';
+import { until } from '../support/observe.js';
 import type { Scenario, Scenarios } from '../support/scenarios.js';
 import { liveOn, parent, started, succeeds } from './support.js';
 
@@ -114,11 +115,12 @@ export const scenarios: Scenarios = {
     await succeeds(async () => {
       const before = stackPointers();
       const own = await Promise.all(Array.from({ length: 8 }, () => echoing()));
-      await new Promise((resolve) => setTimeout(resolve, 200));
-      const added = [...stackPointers()].filter(([id]) => !before.has(id));
-      assert.ok(added.length >= own.length);
-      for (const [, pointer] of added)
-        assert.ok(inParent.every((other) => Math.abs(other - pointer) > FAR));
+      const added = (): number[] =>
+        [...stackPointers()].filter(([id]) => !before.has(id)).map(([, pointer]) => pointer);
+      await until(() => !added().some((pointer) => Number.isNaN(pointer)));
+      assert.ok(added().length >= own.length);
+      for (const pointer of added())
+        assert.ok(!inParent.some((other) => Math.abs(other - pointer) < FAR));
       await Promise.all(own.map((one) => one.terminate()));
     });
     await isUnharmed(worker);

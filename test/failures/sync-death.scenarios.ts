@@ -13,11 +13,11 @@ import {
 } from 'truefork';
 import { _exit, fork, kill, waitpid } from 'truefork/posix';
 import { until } from '../support/observe.js';
-import { rounds } from '../support/rounds.js';
+import { eachRound } from '../support/rounds.js';
 import type { Scenarios } from '../support/scenarios.js';
 import { hang, sharedNumbers, untilWaiting } from '../synchronize/support.js';
 
-const VICTIMS = rounds(500);
+const VICTIMS = 500;
 const BATCH = 20;
 /** For waits that must not take long. Nobody in here waits without a limit, but for the victims. */
 const BOUND = 20_000;
@@ -61,7 +61,7 @@ type Exclusive = Pick<Lock, 'acquire' | 'acquireSync' | 'release' | 'recovered'>
 
 async function holdersDie(lock: Exclusive): Promise<void> {
   const numbers = sharedNumbers(1);
-  for (let i = 0; i < VICTIMS; i++) {
+  for (const i of eachRound(VICTIMS)) {
     numbers[0] = 0;
     const pid = await forked(async () => {
       if (i % 3 === 0) await lock.acquire();
@@ -96,7 +96,7 @@ interface Waiting {
 
 /** Of those who wait all but two are killed; these get what they wait for. */
 async function waitersDie(waiting: Waiting): Promise<void> {
-  for (let batch = 0; batch < VICTIMS / BATCH; batch++) {
+  for (const batch of eachRound(VICTIMS / BATCH)) {
     waiting.prepare();
     const pids: number[] = [];
     for (let i = 0; i < BATCH + 2; i++) {
