@@ -26,7 +26,7 @@ function started(options: ProcessOptions | (() => unknown)): Process {
 
 /** Until it is killed, and not longer than the test. */
 function hang(): Promise<void> {
-  return sleep(20_000);
+  return sleep(100_000);
 }
 
 async function exitcodeOf(target: () => unknown): Promise<number | null | undefined> {

@@ -26,7 +26,7 @@ export async function succeeds(target: () => unknown, options?: Options): Promis
 
 /** Until it is killed, and not longer than the test. */
 export function hang(): Promise<void> {
-  return sleep(20_000);
+  return sleep(100_000);
 }
 
 /** Long enough for everything that the parent had under way. */

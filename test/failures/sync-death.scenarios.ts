@@ -185,7 +185,7 @@ function waitersOfEvent(event: Event): Waiting {
 async function partiesDie(): Promise<void> {
   const barrier = new Barrier(BATCH + 10);
   const broken = { name: 'BrokenBarrierError' };
-  for (let killed = 0; killed < VICTIMS; killed += BATCH) {
+  for (const batch of eachRound(VICTIMS / BATCH)) {
     barrier.reset();
     const pids: number[] = [];
     for (let i = 0; i < BATCH; i++) {
@@ -201,18 +201,18 @@ async function partiesDie(): Promise<void> {
       await forked(() => assert.throws(() => barrier.waitSync(), broken)),
       await forked(() => assert.rejects(barrier.wait(), broken)),
     ];
-    if (killed % 40 === 0) await until(() => barrier.nWaiting === BATCH + 2, BOUND);
+    if (batch % 2 === 0) await until(() => barrier.nWaiting === BATCH + 2, BOUND);
     // Before the first dies one at least must have come.
     else await until(() => barrier.nWaiting > 0, BOUND);
-    const own = killed % 3 === 0 ? assert.rejects(barrier.wait(), broken) : undefined;
+    const own = batch % 3 === 0 ? assert.rejects(barrier.wait(), broken) : undefined;
     // All at once, or the others see the first one go.
     for (const pid of pids) {
       kill(pid, 'SIGKILL');
-      if (killed % 80 === 0) spin(0.1);
+      if (batch % 4 === 0) spin(0.1);
     }
     for (const pid of pids) waitpid(pid);
     // Who had not come yet did not break it.
-    if (killed % 40 !== 0) barrier.abort();
+    if (batch % 2 !== 0) barrier.abort();
     await own;
     allSucceed(patient);
     assert.equal(barrier.broken, true);

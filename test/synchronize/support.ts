@@ -18,7 +18,7 @@ export async function succeeds(target: () => unknown): Promise<void> {
 
 /** Until it is killed, and not longer than the test. */
 export function hang(): Promise<void> {
-  return sleep(20_000);
+  return sleep(100_000);
 }
 
 /** Numbers that all processes share. */
