@@ -78,9 +78,9 @@ Claim* FindClaim(const StackRange& stack) {
   return nullptr;
 }
 
-// What is in a descriptor right before the tid: its place in glibc's list of
-// the stacks that are in use. In a forked child that list has become the one of
-// the stacks that are free.
+// The place of a descriptor in glibc's list of the stacks that are in use,
+// right before the tid. In a forked child that list has become the one of the
+// stacks that are free.
 struct Links {
   Links* next;
   Links* previous;

@@ -13,11 +13,11 @@ import {
 } from 'truefork';
 import { _exit, fork, kill, waitpid } from 'truefork/posix';
 import { until } from '../support/observe.js';
-import { eachRound } from '../support/rounds.js';
+import { rounds } from '../support/rounds.js';
 import type { Scenarios } from '../support/scenarios.js';
 import { hang, sharedNumbers, untilWaiting } from '../synchronize/support.js';
 
-const VICTIMS = 500;
+const VICTIMS = rounds(500);
 const BATCH = 20;
 /** For waits that must not take long. Nobody in here waits without a limit, but for the victims. */
 const BOUND = 20_000;
@@ -61,7 +61,7 @@ type Exclusive = Pick<Lock, 'acquire' | 'acquireSync' | 'release' | 'recovered'>
 
 async function holdersDie(lock: Exclusive): Promise<void> {
   const numbers = sharedNumbers(1);
-  for (const i of eachRound(VICTIMS)) {
+  for (let i = 0; i < VICTIMS; i++) {
     numbers[0] = 0;
     const pid = await forked(async () => {
       if (i % 3 === 0) await lock.acquire();
@@ -96,7 +96,7 @@ interface Waiting {
 
 /** Of those who wait all but two are killed; these get what they wait for. */
 async function waitersDie(waiting: Waiting): Promise<void> {
-  for (const batch of eachRound(VICTIMS / BATCH)) {
+  for (let batch = 0; batch < VICTIMS / BATCH; batch++) {
     waiting.prepare();
     const pids: number[] = [];
     for (let i = 0; i < BATCH + 2; i++) {
@@ -185,7 +185,7 @@ function waitersOfEvent(event: Event): Waiting {
 async function partiesDie(): Promise<void> {
   const barrier = new Barrier(BATCH + 10);
   const broken = { name: 'BrokenBarrierError' };
-  for (const batch of eachRound(VICTIMS / BATCH)) {
+  for (let killed = 0; killed < VICTIMS; killed += BATCH) {
     barrier.reset();
     const pids: number[] = [];
     for (let i = 0; i < BATCH; i++) {
@@ -201,18 +201,18 @@ async function partiesDie(): Promise<void> {
       await forked(() => assert.throws(() => barrier.waitSync(), broken)),
       await forked(() => assert.rejects(barrier.wait(), broken)),
     ];
-    if (batch % 2 === 0) await until(() => barrier.nWaiting === BATCH + 2, BOUND);
+    if (killed % 40 === 0) await until(() => barrier.nWaiting === BATCH + 2, BOUND);
     // Before the first dies one at least must have come.
     else await until(() => barrier.nWaiting > 0, BOUND);
-    const own = batch % 3 === 0 ? assert.rejects(barrier.wait(), broken) : undefined;
+    const own = killed % 3 === 0 ? assert.rejects(barrier.wait(), broken) : undefined;
     // All at once, or the others see the first one go.
     for (const pid of pids) {
       kill(pid, 'SIGKILL');
-      if (batch % 4 === 0) spin(0.1);
+      if (killed % 80 === 0) spin(0.1);
     }
     for (const pid of pids) waitpid(pid);
     // Who had not come yet did not break it.
-    if (batch % 2 !== 0) barrier.abort();
+    if (killed % 40 !== 0) barrier.abort();
     await own;
     allSucceed(patient);
     assert.equal(barrier.broken, true);

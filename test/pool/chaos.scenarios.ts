@@ -129,7 +129,7 @@ async function round(dice: Dice): Promise<void> {
   if (dice.oneIn(4)) pool.terminate();
   await Promise.all(jobs);
   pool.close();
-  assert.equal(await pool.join(60_000), true, 'the pool has not ended');
+  assert.equal(await pool.join(20_000), true, 'the pool has not ended');
 }
 
 async function bounded(promise: Promise<void>, seed: number): Promise<void> {
