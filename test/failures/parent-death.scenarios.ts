@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { once, setMaxListeners } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { inChild, Process, type ProcessOptions } from 'truefork';
+import { Event, inChild, Process, type ProcessOptions } from 'truefork';
 import { registerAtFork } from 'truefork/posix';
 import { children, countDescriptors, isRunning, sleep, until } from '../support/observe.js';
 import { haveTerminals, type Program, startOnTerminal, startProgram } from '../support/programs.js';
@@ -139,7 +139,14 @@ const programs: Scenarios = {
   },
 
   'a parent of a child that takes a moment'() {
-    tell({ pids: [started(() => sleep(200).then(() => console.log('finished'))).pid] });
+    const hasToldAll = new Event();
+    const child = started(async () => {
+      await hasToldAll.wait();
+      await sleep(200);
+      console.log('finished');
+    });
+    tell({ pids: [child.pid] });
+    hasToldAll.set();
     endAsTold();
   },
 

@@ -7,7 +7,7 @@ const STEPS = fileURLToPath(new URL('../../../build/Release/ring_steps', import.
 
 // All of them, 1 instead of 29, take some minutes.
 const SOME = '29';
-const TIMEOUT = process.env['RING_STRIDE'] === undefined ? 120_000 : undefined;
+const TIMEOUT = process.env['RING_STRIDE'] === undefined ? 300_000 : undefined;
 
 test('killed after so many instructions, it leaves a ring that others can use', () => {
   const stride = process.env['RING_STRIDE'] ?? SOME;

@@ -69,7 +69,7 @@ async function startGraceful(): Promise<Process> {
 }
 
 function long(run: () => unknown): Scenario {
-  return { run, options: { timeout: 150_000 } };
+  return { run, options: { timeout: 300_000 } };
 }
 
 export const scenarios: Scenarios = {

@@ -112,7 +112,7 @@ async function serveWhileChildrenComeAndGo(
   assert.ok(!existsSync(socketPath()));
 }
 
-const options = { timeout: 150_000 };
+const options = { timeout: 300_000 };
 
 export const scenarios: Scenarios = {
   'no connection is lost and no request answered by a child': {

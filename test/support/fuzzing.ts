@@ -97,4 +97,4 @@ export async function forSeeds(
   }
 }
 
-export const fuzzOptions = { timeout: 120_000 + Number(process.env['TRUEFORK_FUZZ'] ?? 0) * 1000 };
+export const fuzzOptions = { timeout: 600_000 + Number(process.env['TRUEFORK_FUZZ'] ?? 0) * 1000 };

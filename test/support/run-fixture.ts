@@ -41,7 +41,7 @@ export interface FixtureResult {
 export function runFixture(
   from: string,
   path: string,
-  { args = [], nodeArgs = [], env = {}, input = '', timeout = 120_000 }: FixtureOptions = {},
+  { args = [], nodeArgs = [], env = {}, input = '', timeout = 300_000 }: FixtureOptions = {},
 ): Promise<FixtureResult> {
   const program = fileURLToPath(new URL(path, from));
   const child = spawn(process.execPath, [...nodeArgs, program, ...args], {

@@ -187,4 +187,4 @@ export async function play(plan: Plan): Promise<void> {
 }
 
 /** So long that who plays them is not taken for stuck, in milliseconds. */
-export const PLAY_TIMEOUT = 120_000 + ROUNDS * 200;
+export const PLAY_TIMEOUT = 300_000 + ROUNDS * 200;

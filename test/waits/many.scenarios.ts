@@ -41,7 +41,7 @@ async function heldLock(): Promise<Lock> {
 }
 
 function program(run: () => Promise<unknown>): Scenario {
-  return { run, options: { timeout: 120_000 } };
+  return { run, options: { timeout: 300_000 } };
 }
 
 /** Some waits of each kind with one signal, which end with AbortErrors. */
