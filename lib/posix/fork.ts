@@ -300,8 +300,9 @@ interface Beginnings {
 /** Here and not inside of another function: it is compiled in the parent. */
 function getReady({ setUp, slowJobs, hooks }: Beginnings): void {
   becomeChild();
-  setUp();
+  // Before the set-up, which may start the thread pool.
   outgrowSlowJobs(slowJobs);
+  setUp();
   leaveOnNaturalEnd();
   hooks.after('afterInChild');
 }

@@ -1,17 +1,12 @@
 // To connect to a host whose name nobody can say anything of, for a long time.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import dns from 'node:dns/promises';
 import { syncBuiltinESMExports } from 'node:module';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { BaseManager, Client, ClientSync, Listener } from 'truefork';
 import type { Scenarios } from '../support/scenarios.js';
+import { HAVE_SLOW_RESOLVER, runWithSlowResolver } from '../support/slow-resolver.js';
 import { TIMEOUT } from './support.js';
 
-const SOURCE = fileURLToPath(new URL('../../../test/connection/slow-resolver.c', import.meta.url));
 const NOWHERE = ['nowhere.example', 1] as const;
 
 /** A look-up under way keeps the event loop alive. */
@@ -69,30 +64,17 @@ export const scenarios: Scenarios = {
   'by a thread that is blocked': {
     options: { timeout: 50_000 },
     run() {
-      if (process.platform !== 'linux') return;
-      const directory = mkdtempSync(join(tmpdir(), 'truefork-test-'));
-      try {
-        const library = join(directory, 'slow-resolver.so');
-        const built = spawnSync('cc', ['-shared', '-fPIC', '-o', library, SOURCE, '-ldl']);
-        assert.equal(built.status, 0, String(built.stderr));
-        const program = `
-          import assert from 'node:assert/strict';
-          import { ClientSync, inChild } from 'truefork';
-          const address = ['nowhere.example', 1];
-          const late = { code: 'ERR_TRUEFORK_TIMEOUT' };
-          for (const timeout of [0, 50]) assert.throws(() => ClientSync(address, { timeout }), late);
-          await assert.rejects(inChild(() => ClientSync(address, { timeout: 50 })), late);
-          process.exit(7);
-        `;
-        const { status, stderr } = spawnSync(
-          process.execPath,
-          ['--input-type=module', '-e', program],
-          { env: { ...process.env, LD_PRELOAD: library }, encoding: 'utf8' },
-        );
-        assert.deepEqual([stderr, status], ['', 7]);
-      } finally {
-        rmSync(directory, { recursive: true });
-      }
+      if (!HAVE_SLOW_RESOLVER) return;
+      const program = `
+        import assert from 'node:assert/strict';
+        import { ClientSync, inChild } from 'truefork';
+        const address = ['nowhere.example', 1];
+        const late = { code: 'ERR_TRUEFORK_TIMEOUT' };
+        for (const timeout of [0, 50]) assert.throws(() => ClientSync(address, { timeout }), late);
+        await assert.rejects(inChild(() => ClientSync(address, { timeout: 50 })), late);
+        process.exit(7);
+      `;
+      assert.deepEqual(runWithSlowResolver(program), { status: 7, stderr: '' });
     },
   },
 
