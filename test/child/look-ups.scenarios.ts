@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { Scenarios } from '../support/scenarios.js';
 import { HAVE_SLOW_RESOLVER, runWithSlowResolver } from '../support/slow-resolver.js';
 
-/** Three generations; each occupies what it has, and is forked by `forkAndRun`. */
+/** Three generations, each forked by `forkAndRun`; each has all its threads for look-ups at work. */
 function program(forkAndRun: string): string {
   return `
     import assert from 'node:assert/strict';
@@ -57,15 +57,56 @@ const FORKS: Record<string, string> = {
     }`,
 };
 
-export const scenarios: Scenarios = Object.fromEntries(
-  Object.entries(FORKS).map(([name, forkAndRun]) => [
-    `children of ${name}`,
-    () => {
-      if (!HAVE_SLOW_RESOLVER) return;
-      for (const size of ['', '1', '3']) {
-        const end = runWithSlowResolver(program(forkAndRun), { UV_THREADPOOL_SIZE: size });
-        assert.deepEqual(end, { status: 7, stderr: '' }, `UV_THREADPOOL_SIZE=${size}`);
-      }
-    },
-  ]),
-);
+/** Children whose caller waits for them; they begin no look-up of their own that would hold them up. */
+const OTHERS = `
+  import assert from 'node:assert/strict';
+  import { lookup } from 'node:dns';
+  import { lookup as find } from 'node:dns/promises';
+  import { setTimeout as sleep } from 'node:timers/promises';
+  import { asyncProxy, inChild, Pool, SyncManager } from 'truefork';
+  import { _exit } from 'truefork/posix';
+
+  async function findHost() {
+    return (await find('localhost', { family: 4 })).address;
+  }
+
+  class Finder {
+    find() {
+      return findHost();
+    }
+  }
+  class Finders extends SyncManager {}
+  Finders.register('Finder', Finder);
+
+  for (let i = 0; i < 5; i++) lookup('nowhere.example', () => {});
+  await sleep(50); // they are under way
+  assert.equal(await inChild(findHost), '127.0.0.1');
+  const pool = new Pool(1);
+  assert.equal(await pool.apply(findHost), '127.0.0.1');
+  const manager = new Finders();
+  manager.start();
+  assert.equal(await asyncProxy(manager.Finder()).find(), '127.0.0.1');
+  pool.terminate();
+  await pool.join();
+  manager.shutdown();
+  _exit(7);
+`;
+
+function runWithAllSizes(text: string): void {
+  if (!HAVE_SLOW_RESOLVER) return;
+  for (const size of ['', '1', '3']) {
+    const end = runWithSlowResolver(text, { UV_THREADPOOL_SIZE: size });
+    assert.deepEqual(end, { status: 7, stderr: '' }, `UV_THREADPOOL_SIZE=${size}`);
+  }
+}
+
+export const scenarios: Scenarios = {
+  ...Object.fromEntries(
+    Object.entries(FORKS).map(([name, forkAndRun]) => [
+      `children of ${name}`,
+      () => runWithAllSizes(program(forkAndRun)),
+    ]),
+  ),
+
+  'inChild(), a worker and a server': () => runWithAllSizes(OTHERS),
+};

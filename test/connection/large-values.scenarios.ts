@@ -41,7 +41,6 @@ function nested(depth: number): unknown[] {
 
 export const scenarios: Scenarios = {
   'through pipes and queues': {
-    options: { timeout: 300_000 },
     async run() {
       for (const make of Object.values(MAKERS)) assertSize(await throughPipe(make(MANY)), MANY);
       for (const queue of [new Queue(), new Queue(1), new SimpleQueue()]) {
@@ -54,7 +53,6 @@ export const scenarios: Scenarios = {
   },
 
   'as results and arguments': {
-    options: { timeout: 300_000 },
     async run() {
       await using pool = new Pool(1);
       for (const make of [MAKERS.array, MAKERS.map]) {
@@ -69,7 +67,6 @@ export const scenarios: Scenarios = {
   },
 
   'in a manager': {
-    options: { timeout: 300_000 },
     async run() {
       const manager = Manager();
       const dict = manager.dict<Record<string, unknown>>({});
@@ -82,7 +79,7 @@ export const scenarios: Scenarios = {
   },
 
   'of two million elements': {
-    options: { timeout: 300_000, nodeArgs: ['--max-old-space-size=4096'] },
+    options: { nodeArgs: ['--max-old-space-size=4096'] },
     async run() {
       assertSize(await inChild(() => MAKERS.array(VERY_MANY)), VERY_MANY);
       const queue = new Queue();
@@ -92,7 +89,6 @@ export const scenarios: Scenarios = {
   },
 
   'with objects in them that are more than data': {
-    options: { timeout: 300_000 },
     async run() {
       const before = countDescriptors();
       const handles = Array.from({ length: 600 }, () => new DupFd(0));
@@ -108,7 +104,6 @@ export const scenarios: Scenarios = {
   },
 
   'errors with very many properties, and reasons': {
-    options: { timeout: 300_000 },
     async run() {
       const error = Object.assign(new Error('here'), MAKERS.object(MANY));
       assertSize(await inChild(() => error), MANY);

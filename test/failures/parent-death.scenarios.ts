@@ -141,7 +141,7 @@ const programs: Scenarios = {
   'a parent of a child that takes a moment'() {
     const hasToldAll = new Event();
     const child = started(async () => {
-      await hasToldAll.wait();
+      await hasToldAll.wait(20_000);
       await sleep(200);
       console.log('finished');
     });

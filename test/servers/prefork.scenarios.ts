@@ -5,7 +5,7 @@ import { Server as NetServer } from 'node:net';
 import { type Connection, Pipe, Process } from 'truefork';
 import { close, dup2 } from 'truefork/posix';
 import { sleep, until } from '../support/observe.js';
-import type { Scenario, Scenarios } from '../support/scenarios.js';
+import type { Scenarios } from '../support/scenarios.js';
 import { Asking, askWho, type Report } from './asking.js';
 import { ClientProcess } from './client-process.js';
 import { portOf, sayWho, serveHttp } from './serving.js';
@@ -68,12 +68,8 @@ async function startGraceful(): Promise<Process> {
   return worker;
 }
 
-function long(run: () => unknown): Scenario {
-  return { run, options: { timeout: 300_000 } };
-}
-
 export const scenarios: Scenarios = {
-  'four children share a port, with their parent and without': long(async () => {
+  async 'four children share a port, with their parent and without'() {
     const server = await serveHttp();
     const port = portOf(server);
     const workers = Array.from({ length: WORKERS }, () => inheriting(server));
@@ -85,9 +81,9 @@ export const scenarios: Scenarios = {
     assert.equal(alone.answers[process.pid], undefined);
     await endAll(workers);
     await assert.rejects(askWho({ port, agent: false }), { code: 'ECONNREFUSED' });
-  }),
+  },
 
-  'with each that is killed the others go on': long(async () => {
+  async 'with each that is killed the others go on'() {
     const server = await serveHttp();
     const port = portOf(server);
     const workers = Array.from({ length: WORKERS }, () => inheriting(server));
@@ -100,9 +96,9 @@ export const scenarios: Scenarios = {
       assert.equal(await worker.join(), -9);
     }
     await assert.rejects(askWho({ port, agent: false }), { code: 'ECONNREFUSED' });
-  }),
+  },
 
-  'a killed worker takes with it only the requests in its hands': long(async () => {
+  async 'a killed worker takes with it only the requests in its hands'() {
     const server = await serveHttp();
     const workers = Array.from({ length: WORKERS }, () => inheriting(server));
     const client = new ClientProcess({ port: portOf(server), fresh: CLIENTS });
@@ -121,32 +117,30 @@ export const scenarios: Scenarios = {
     assert.deepEqual(last.failures, []);
     await endAll(workers);
     server.close();
-  }),
+  },
 
-  'a supervisor replaces its workers, and no request on a fresh connection fails': long(
-    async () => {
-      const server = await serveHttp();
-      const port = portOf(server);
-      // Without this the supervisor would have to accept connections itself.
-      dup2((server as unknown as { _handle: { fd: number } })._handle.fd, SHARED_SOCKET);
-      const workers = [await startGraceful(), await startGraceful()];
-      server.close();
-      const client = new ClientProcess({ port, fresh: CLIENTS });
-      for (let i = 0; i < REPLACEMENTS; i++) {
-        workers.push(await startGraceful());
-        const old = workers.shift()!;
-        await sleep(20);
-        old.terminate();
-        assert.equal(await old.join(), 0);
-      }
-      const { failures, answers } = await client.stop();
-      assert.deepEqual(failures, []);
-      assert.ok(Object.keys(answers).length > 2);
-      assert.equal(answers[process.pid], undefined);
-      for (const worker of workers) worker.terminate();
-      for (const worker of workers) assert.equal(await worker.join(), 0);
-      close(SHARED_SOCKET);
-      await assert.rejects(askWho({ port, agent: false }), { code: 'ECONNREFUSED' });
-    },
-  ),
+  async 'a supervisor replaces its workers, and no request on a fresh connection fails'() {
+    const server = await serveHttp();
+    const port = portOf(server);
+    // Without this the supervisor would have to accept connections itself.
+    dup2((server as unknown as { _handle: { fd: number } })._handle.fd, SHARED_SOCKET);
+    const workers = [await startGraceful(), await startGraceful()];
+    server.close();
+    const client = new ClientProcess({ port, fresh: CLIENTS });
+    for (let i = 0; i < REPLACEMENTS; i++) {
+      workers.push(await startGraceful());
+      const old = workers.shift()!;
+      await sleep(20);
+      old.terminate();
+      assert.equal(await old.join(), 0);
+    }
+    const { failures, answers } = await client.stop();
+    assert.deepEqual(failures, []);
+    assert.ok(Object.keys(answers).length > 2);
+    assert.equal(answers[process.pid], undefined);
+    for (const worker of workers) worker.terminate();
+    for (const worker of workers) assert.equal(await worker.join(), 0);
+    close(SHARED_SOCKET);
+    await assert.rejects(askWho({ port, agent: false }), { code: 'ECONNREFUSED' });
+  },
 };

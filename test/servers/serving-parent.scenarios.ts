@@ -112,17 +112,13 @@ async function serveWhileChildrenComeAndGo(
   assert.ok(!existsSync(socketPath()));
 }
 
-const options = { timeout: 300_000 };
-
 export const scenarios: Scenarios = {
   'no connection is lost and no request answered by a child': {
     run: () => serveWhileChildrenComeAndGo((asking) => new ClientProcess(asking), [80, 1500]),
-    options,
   },
 
   'nor where the clients are in the same process': {
     run: () => serveWhileChildrenComeAndGo((asking) => new Asking(asking), [60, 500]),
-    options,
   },
 
   async 'a child that is started by a request leaves the answer to its parent'() {

@@ -20,7 +20,7 @@ const WARM_UP_FORKS = 20;
 declare const gc: () => void;
 
 function withGc(run: () => unknown): Scenario {
-  return { run, options: { nodeArgs: ['--expose-gc'], timeout: 300_000 } };
+  return { run, options: { nodeArgs: ['--expose-gc'] } };
 }
 
 async function warmUp(): Promise<void> {

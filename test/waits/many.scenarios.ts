@@ -15,7 +15,7 @@ import {
   Semaphore,
   wait,
 } from 'truefork';
-import type { Scenario, Scenarios } from '../support/scenarios.js';
+import type { Scenarios } from '../support/scenarios.js';
 
 const MANY = 100_000;
 /** As many tasks of one process can wait at a Condition, with some to spare. */
@@ -40,10 +40,6 @@ async function heldLock(): Promise<Lock> {
   return lock;
 }
 
-function program(run: () => Promise<unknown>): Scenario {
-  return { run, options: { timeout: 300_000 } };
-}
-
 /** Some waits of each kind with one signal, which end with AbortErrors. */
 async function abortsAll(start: (signal: AbortSignal) => unknown): Promise<void> {
   const controller = new AbortController();
@@ -58,20 +54,20 @@ async function abortsAll(start: (signal: AbortSignal) => unknown): Promise<void>
 }
 
 export const scenarios: Scenarios = {
-  'for a lock': program(async () => {
+  async 'for a lock'() {
     const lock = new Lock();
     let count = 0;
     await Promise.all(times(MANY, () => lock.with(() => count++)));
     assert.equal(count, MANY);
-  }),
+  },
 
-  'for a semaphore': program(async () => {
+  async 'for a semaphore'() {
     const semaphore = new Semaphore();
     await Promise.all(times(MANY, () => semaphore.with(() => {})));
     assert.equal(semaphore.getValue(), 1);
-  }),
+  },
 
-  'for room in a queue, and for items': program(async () => {
+  async 'for room in a queue, and for items'() {
     const queue = new Queue<number>(1);
     const puts = times(MANY, (i) => queue.put(i));
     const gets = times(MANY, () => queue.get());
@@ -80,9 +76,9 @@ export const scenarios: Scenarios = {
       times(MANY, (i) => i),
     );
     await Promise.all(puts);
-  }),
+  },
 
-  'for messages': program(async () => {
+  async 'for messages'() {
     const [receiver, sender] = Pipe();
     const receives = times(MANY, () => receiver.recv());
     for (let i = 0; i < MANY; i++) await sender.send(i);
@@ -90,9 +86,9 @@ export const scenarios: Scenarios = {
       await Promise.all(receives),
       times(MANY, (i) => i),
     );
-  }),
+  },
 
-  'for a notification each': program(async () => {
+  async 'for a notification each'() {
     const condition = new Condition(new Lock());
     let left = MANY_AT_CONDITION;
     const waits = times(MANY_AT_CONDITION, () =>
@@ -107,9 +103,9 @@ export const scenarios: Scenarios = {
       await nextTurn();
     }
     await Promise.all(waits);
-  }),
+  },
 
-  'for an event, and at a barrier': program(async () => {
+  async 'for an event, and at a barrier'() {
     const event = new Event();
     const barrier = new Barrier(MANY);
     const waits = times(MANY, async () => {
@@ -118,18 +114,18 @@ export const scenarios: Scenarios = {
     });
     setTimeout(() => event.set(), 10);
     assert.equal(new Set(await Promise.all(waits)).size, MANY);
-  }),
+  },
 
-  'for a pool': program(async () => {
+  async 'for a pool'() {
     const pool = new Pool(1);
     const double = (i: number): number => i * 2;
     const values = await Promise.all(times(MANY, (i) => pool.apply(double, [i])));
     assert.equal(values[MANY - 1], (MANY - 1) * 2);
     pool.close();
     await pool.join();
-  }),
+  },
 
-  'that time out': program(async () => {
+  async 'that time out'() {
     const lock = await heldLock();
     const full = new Queue<number>(1);
     await full.put(0);
@@ -145,15 +141,15 @@ export const scenarios: Scenarios = {
     ]) {
       await areInVain(times(MANY, start));
     }
-  }),
+  },
 
-  'that are aborted by one signal': program(async () => {
+  async 'that are aborted by one signal'() {
     const lock = await heldLock();
     const controller = new AbortController();
     const waits = times(MANY, () => lock.acquire({ signal: controller.signal }));
     setTimeout(() => controller.abort(), 50);
     await areInVain(waits);
-  }),
+  },
 
   async 'all kinds with one signal: one listener, which goes with the last of them'() {
     const lock = await heldLock();
