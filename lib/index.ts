@@ -3,7 +3,15 @@
  *
  * @module
  */
-export { Client, ClientSync, Connection, Listener, Pipe, wait, waitSync } from './connection.js';
+export {
+  Client,
+  ClientSync,
+  Connection,
+  Listener,
+  Pipe,
+  wait,
+  waitSync,
+} from './connection/index.js';
 export type {
   Address,
   ClientOptions,
@@ -12,8 +20,8 @@ export type {
   ListenerOptions,
   SyncClientOptions,
   Waitable,
-} from './connection.js';
-export { cpuCount } from './cpu-count.js';
+} from './connection/index.js';
+export { cpuCount } from './process/cpu-count.js';
 export {
   AbortError,
   AuthenticationError,
@@ -26,10 +34,10 @@ export {
   ProcessError,
   TimeoutError,
   WorkerLostError,
-} from './errors.js';
-export type { ErrorCode, SystemError } from './errors.js';
-export { DupFd } from './handles.js';
-export { inChild } from './in-child.js';
+} from './common/errors.js';
+export type { ErrorCode, SystemError } from './common/errors.js';
+export { DupFd } from './serialize/handles.js';
+export { inChild } from './in-child/in-child.js';
 export {
   asyncProxy,
   BaseManager,
@@ -39,7 +47,7 @@ export {
   Manager,
   SharedMemoryManager,
   SyncManager,
-} from './managers.js';
+} from './managers/index.js';
 export type {
   Async,
   AsyncDict,
@@ -48,10 +56,10 @@ export type {
   ManagerOptions,
   ManagerServer,
   RegisterOptions,
-} from './managers.js';
-export { ParentProcess } from './parent-process.js';
+} from './managers/index.js';
+export { ParentProcess } from './process/parent-process.js';
 export type { ResourceUsage } from './posix/wait.js';
-export { AsyncResult, Pool, ResultIterator } from './pool.js';
+export { AsyncResult, Pool, ResultIterator } from './pool/pool.js';
 export type {
   Callbacks,
   ImapOptions,
@@ -61,25 +69,25 @@ export type {
   PoolStatistics,
   Progress,
   TaskOptions,
-} from './pool.js';
-export { activeChildren, currentProcess, parentProcess, Process, reap } from './process.js';
-export type { Inheritable, ProcessOptions } from './process.js';
-export { JoinableQueue, Queue, SimpleQueue } from './queues.js';
-export type { QueueOptions } from './queues.js';
-export { RawArray, SharedArray } from './shared-array.js';
+} from './pool/pool.js';
+export { activeChildren, currentProcess, parentProcess, Process, reap } from './process/process.js';
+export type { Inheritable, ProcessOptions } from './process/process.js';
+export { JoinableQueue, Queue, SimpleQueue } from './queues/index.js';
+export type { QueueOptions } from './queues/index.js';
+export { RawArray, SharedArray } from './sharedctypes/array.js';
 export type {
   ArrayInit,
   RawArrayConstructor,
   SharedArrayConstructor,
   SharedArrayMethods,
-} from './shared-array.js';
-export { ShareableList } from './shareable-list.js';
-export type { Shareable, ShareableListOptions } from './shareable-list.js';
-export { SharedMemory } from './shared-memory.js';
-export type { SharedMemoryOptions } from './shared-memory.js';
-export { RawValue, Value } from './sharedctypes.js';
-export type { DataLock, LockOptions } from './data-lock.js';
-export type { ArrayTypes, ElementOf, TypeCode, ValueOf } from './type-codes.js';
+} from './sharedctypes/array.js';
+export { ShareableList } from './memory/shareable-list.js';
+export type { Shareable, ShareableListOptions } from './memory/shareable-list.js';
+export { SharedMemory } from './memory/shared-memory.js';
+export type { SharedMemoryOptions } from './memory/shared-memory.js';
+export { RawValue, Value } from './sharedctypes/value.js';
+export type { DataLock, LockOptions } from './sharedctypes/data-lock.js';
+export type { ArrayTypes, ElementOf, TypeCode, ValueOf } from './sharedctypes/type-codes.js';
 export {
   Barrier,
   BoundedSemaphore,
@@ -88,6 +96,6 @@ export {
   Lock,
   RLock,
   Semaphore,
-} from './synchronize.js';
-export type { BarrierOptions } from './synchronize.js';
-export type { SyncWaitOptions, WaitOptions } from './waiting.js';
+} from './synchronize/index.js';
+export type { BarrierOptions } from './synchronize/index.js';
+export type { SyncWaitOptions, WaitOptions } from './common/waiting.js';

@@ -6,12 +6,12 @@
  * @module
  */
 // oxlint-disable-next-line import/no-unassigned-import -- it has something to do in each child
-import './child/lost-workers.js';
-export type { SystemError } from './errors.js';
+import './fork/child/lost-workers.js';
+export type { SystemError } from './common/errors.js';
 export { _exit, getppid } from './posix/attributes.js';
 export { close, dup, dup2, pipe, read, socketpair, write } from './posix/descriptors.js';
-export { fork, registerAtFork } from './posix/fork.js';
-export type { AtForkHooks, ForkMessage } from './posix/fork.js';
+export { fork, registerAtFork } from './fork/fork.js';
+export type { AtForkHooks, ForkMessage } from './fork/fork.js';
 export {
   ftruncate,
   MAP_ANONYMOUS,

@@ -15,15 +15,15 @@ done
 if [ "$1" = --fix ]; then
   oxfmt .
   oxlint --type-aware --fix
-  clang-format -i native/*.cc native/*.h
+  clang-format -i native/*.cc native/*/*.cc native/*/*.h
 fi
 
 oxfmt --check .
 oxlint --type-aware
-clang-format --dry-run --Werror native/*.cc native/*.h
+clang-format --dry-run --Werror native/*.cc native/*/*.cc native/*/*.h
 prefix=$(node -p 'require("path").resolve(process.execPath, "../..")')
 # On stderr it counts what it does not show.
-printf '%s\n' native/*.cc | xargs -P 4 -I FILE clang-tidy --quiet FILE -- \
+printf '%s\n' native/*.cc native/*/*.cc | xargs -P 4 -I FILE clang-tidy --quiet FILE -- \
   -std=c++20 -Wall -Wextra -DNAPI_VERSION=9 -DNODE_ADDON_API_DISABLE_CPP_EXCEPTIONS \
-  -DNODE_ADDON_API_DISABLE_DEPRECATED -isystem node_modules/node-addon-api \
+  -DNODE_ADDON_API_DISABLE_DEPRECATED -I native -isystem node_modules/node-addon-api \
   -isystem "$prefix/include/node" 2>/dev/null

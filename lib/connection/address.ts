@@ -4,10 +4,10 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { process } from '../originals.js';
+import { process } from '../common/originals.js';
 import { lookUpSync, type SocketName } from '../posix/sockets.js';
-import { assertInteger, assertType } from '../validate.js';
-import { waitFor } from '../waiting.js';
+import { assertInteger, assertType } from '../common/validate.js';
+import { waitFor } from '../common/waiting.js';
 
 /** As Python names them. */
 export type Family = 'AF_INET' | 'AF_UNIX';

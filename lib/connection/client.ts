@@ -1,5 +1,5 @@
 // multiprocessing.connection.Client.
-import { TimeoutError } from '../errors.js';
+import { TimeoutError } from '../common/errors.js';
 import {
   anyOption,
   bytesOption,
@@ -7,13 +7,13 @@ import {
   optionsReader,
   signalOption,
   timeoutOption,
-} from '../options.js';
-import { clearTimeout, setTimeout } from '../originals.js';
-import { originWithKey, setSource, Source } from '../origin.js';
-import { OwnDescriptor } from '../posix/own-descriptor.js';
+} from '../common/options.js';
+import { clearTimeout, setTimeout } from '../common/originals.js';
+import { originWithKey, setSource, Source } from '../serialize/origin.js';
+import { OwnDescriptor } from '../fork/own-descriptor.js';
 import { waitUntilReady, WRITABLE } from '../posix/poller.js';
 import { Connecting, type SocketName } from '../posix/sockets.js';
-import { assertType } from '../validate.js';
+import { assertType } from '../common/validate.js';
 import {
   Deadline,
   type SyncWaitOptions,
@@ -21,7 +21,7 @@ import {
   waitFor,
   type WaitOptions,
   sleepSync,
-} from '../waiting.js';
+} from '../common/waiting.js';
 import { type Address, type Family, familyOf, resolve, resolveSync } from './address.js';
 import { Connection } from './connection.js';
 import { type Binding, BINDING, type BoundOptions, Handshake } from './handshake.js';

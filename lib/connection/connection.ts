@@ -1,14 +1,14 @@
 // One end of a pipe or a socket: messages in, messages out.
-import { bytesFrom } from '../bytes.js';
-import { Channel, closedError } from '../channel.js';
-import { assertSendable } from '../clone.js';
-import { BufferTooShort, EOFError, ProcessError } from '../errors.js';
-import { closeFds, type Frame } from '../frames.js';
-import { booleanOption, optionsReader, refuseSurplus } from '../options.js';
-import { currentOrigin, setSource, Source, sourceOf, within } from '../origin.js';
-import { decode, encode, type Encoded } from '../serialize.js';
-import { makeShareable } from '../shareables.js';
-import { assertDescriptor, assertInteger } from '../validate.js';
+import { bytesFrom } from '../common/bytes.js';
+import { Channel, closedError } from './channel.js';
+import { assertSendable } from '../serialize/clone.js';
+import { BufferTooShort, EOFError, ProcessError } from '../common/errors.js';
+import { closeFds, type Frame } from '../serialize/frames.js';
+import { booleanOption, optionsReader, refuseSurplus } from '../common/options.js';
+import { currentOrigin, setSource, Source, sourceOf, within } from '../serialize/origin.js';
+import { decode, encode, type Encoded } from '../serialize/serialize.js';
+import { makeShareable } from '../serialize/shareables.js';
+import { assertDescriptor, assertInteger } from '../common/validate.js';
 import {
   Deadline,
   syncTimeout,
@@ -17,8 +17,8 @@ import {
   waitOptions,
   type SyncWaitOptions,
   type WaitOptions,
-} from '../waiting.js';
-import { checkReceivers } from '../receivers.js';
+} from '../common/waiting.js';
+import { checkReceivers } from '../common/receivers.js';
 
 function copyInto(buffer: Uint8Array, offset: number, bytes: Buffer): number {
   if (bytes.length > buffer.length - offset) throw new BufferTooShort(bytes);

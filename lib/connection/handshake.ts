@@ -5,8 +5,8 @@
 // which digest is meant; before, a challenge had 20 bytes and the answer was an HMAC-MD5. As
 // there, a peer that knows only that is served, too.
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { AuthenticationError } from '../errors.js';
-import { FrameReader, OutgoingFrame } from '../frames.js';
+import { AuthenticationError } from '../common/errors.js';
+import { FrameReader, OutgoingFrame } from '../serialize/frames.js';
 import { READABLE, WRITABLE } from '../posix/poller.js';
 
 const CHALLENGE = Buffer.from('#CHALLENGE#');

@@ -1,13 +1,18 @@
 // multiprocessing.connection.Listener.
 import { unlinkSync } from 'node:fs';
 import { inspect } from 'node:util';
-import { AuthenticationError, ProcessError, type SystemError, TimeoutError } from '../errors.js';
-import { type Entry, Fifo } from '../fifo.js';
-import { anyOption, bytesOption, integerOption, optionsReader } from '../options.js';
-import { type Origin, originWithKey, setSource, Source, STRANGERS } from '../origin.js';
-import { process } from '../originals.js';
+import {
+  AuthenticationError,
+  ProcessError,
+  type SystemError,
+  TimeoutError,
+} from '../common/errors.js';
+import { type Entry, Fifo } from '../common/fifo.js';
+import { anyOption, bytesOption, integerOption, optionsReader } from '../common/options.js';
+import { type Origin, originWithKey, setSource, Source, STRANGERS } from '../serialize/origin.js';
+import { process } from '../common/originals.js';
 import { close } from '../posix/descriptors.js';
-import { OwnDescriptor } from '../posix/own-descriptor.js';
+import { OwnDescriptor } from '../fork/own-descriptor.js';
 import { makePoller, type Poller, READABLE, startPoller, waitForAny } from '../posix/poller.js';
 import { getpeername, getsockname, listenOn, tryAccept } from '../posix/sockets.js';
 import {
@@ -18,12 +23,12 @@ import {
   waitFor,
   type WaitOptions,
   waitOptions,
-} from '../waiting.js';
-import { Wakers } from '../wakers.js';
+} from '../common/waiting.js';
+import { Wakers } from '../common/wakers.js';
 import { type Address, type Family, familyOf, PrivateDirectory, resolveSync } from './address.js';
 import { Candidates } from './candidates.js';
 import { Connection } from './connection.js';
-import { checkReceivers } from '../receivers.js';
+import { checkReceivers } from '../common/receivers.js';
 import { BINDING, type BoundOptions } from './handshake.js';
 
 /** How to listen. */

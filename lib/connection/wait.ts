@@ -1,7 +1,7 @@
 // multiprocessing.connection.wait: many that may have something to say.
-import { watchAll } from '../posix/own-descriptor.js';
+import { watchAll } from '../fork/own-descriptor.js';
 import { READABLE, waitForAny } from '../posix/poller.js';
-import { assertDescriptor, assertIterable, assertType } from '../validate.js';
+import { assertDescriptor, assertIterable, assertType } from '../common/validate.js';
 import {
   Deadline,
   syncTimeout,
@@ -10,7 +10,7 @@ import {
   waitFor,
   type WaitOptions,
   waitOptions,
-} from '../waiting.js';
+} from '../common/waiting.js';
 
 /**
  * What {@link wait} can wait for: a Connection or a Listener, and whatever else has a descriptor; a

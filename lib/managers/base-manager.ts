@@ -1,26 +1,26 @@
 // multiprocessing.managers.BaseManager.
 import { randomBytes } from 'node:crypto';
 import { type Address, familyOf } from '../connection/address.js';
-import { ProcessError } from '../errors.js';
-import { bytesOption, optionsReader, timeoutOption } from '../options.js';
-import { process } from '../originals.js';
-import { currentProcess } from '../process.js';
-import { assertFunction, invalidThis } from '../validate.js';
-import type { SyncWaitOptions, WaitOptions } from '../waiting.js';
+import { ProcessError } from '../common/errors.js';
+import { bytesOption, optionsReader, timeoutOption } from '../common/options.js';
+import { process } from '../common/originals.js';
+import { currentProcess } from '../process/process.js';
+import { assertFunction, invalidThis } from '../common/validate.js';
+import type { SyncWaitOptions, WaitOptions } from '../common/waiting.js';
 import { type AnyFunction, registerFunction } from './functions.js';
-import { forgetLinks, linkTo, linkToOwn, type Whereabouts } from './links.js';
-import { Request, SERVER_ITSELF } from './protocol.js';
-import { registerProxies } from './proxies/kinds.js';
+import { forgetLinks, linkTo, linkToOwn, type Whereabouts } from './client/links.js';
+import { Request, SERVER_ITSELF } from './protocol/protocol.js';
+import { registerProxies } from './client/proxies/kinds.js';
 import { registerType, registryOf } from './registrations.js';
-import type { ServerLink } from './server-link.js';
-import { makeServer, type ServerProcess, startServer } from './server-process.js';
+import type { ServerLink } from './client/server-link.js';
+import { makeServer, type ServerProcess, startServer } from './server/server-process.js';
 import {
   type Callable,
   readRegisterOptions,
   RegisteredType,
   type RegisterOptions,
-} from './types.js';
-import { checkReceivers } from '../receivers.js';
+} from './server/types.js';
+import { checkReceivers } from '../common/receivers.js';
 
 registerProxies();
 

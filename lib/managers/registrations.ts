@@ -1,7 +1,7 @@
 // Registrations with classes of managers. Each class has its own, and those of the classes that it extends.
 import { functionsOf } from './functions.js';
-import type { ProxyClass } from './reference.js';
-import type { RegisteredType, Registry } from './types.js';
+import type { ProxyClass } from './protocol/reference.js';
+import type { RegisteredType, Registry } from './server/types.js';
 
 const types = new WeakMap<object, Map<string, RegisteredType>>();
 

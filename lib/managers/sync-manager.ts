@@ -1,6 +1,6 @@
 // multiprocessing.Manager, and what it can make.
-import type { SharedArray, ArrayInit } from '../shared-array.js';
-import type { RawValue } from '../sharedctypes.js';
+import type { SharedArray, ArrayInit } from '../sharedctypes/array.js';
+import type { RawValue } from '../sharedctypes/value.js';
 import {
   anyOption,
   arrayOption,
@@ -9,14 +9,17 @@ import {
   optionsReader,
   refuseSurplus,
   timeoutOption,
-} from '../options.js';
-import { checkReceivers, isMadeBy } from '../receivers.js';
-import { assertIterable } from '../validate.js';
-import type { SyncWaitOptions } from '../waiting.js';
-import type { TypeCode, ValueOf } from '../type-codes.js';
+} from '../common/options.js';
+import { checkReceivers, isMadeBy } from '../common/receivers.js';
+import { assertIterable } from '../common/validate.js';
+import type { SyncWaitOptions } from '../common/waiting.js';
+import type { TypeCode, ValueOf } from '../sharedctypes/type-codes.js';
 import { BaseManager } from './base-manager.js';
 import { type AnyFunction, nameOf, servedFunction } from './functions.js';
-import { RawValue as CellInServer, SharedArray as ArrayInServer } from './referents/cells.js';
+import {
+  RawValue as CellInServer,
+  SharedArray as ArrayInServer,
+} from './server/referents/cells.js';
 import {
   Dict,
   List,
@@ -24,7 +27,7 @@ import {
   ManagedSet,
   Namespace,
   RemoteIterator,
-} from './referents/containers.js';
+} from './server/referents/containers.js';
 import type {
   BarrierProxy,
   ConditionProxy,
@@ -33,17 +36,17 @@ import type {
   LockProxy,
   QueueProxy,
   SemaphoreProxy,
-} from './proxies/synchronize.js';
-import type { PoolProxy } from './proxies/pool.js';
-import { ManagedLock, ManagedRLock } from './referents/locks.js';
-import { Pool as PoolInServer } from './referents/pool.js';
-import { ManagedJoinableQueue, ManagedQueue } from './referents/queues.js';
+} from './client/proxies/synchronize.js';
+import type { PoolProxy } from './client/proxies/pool.js';
+import { ManagedLock, ManagedRLock } from './server/referents/locks.js';
+import { Pool as PoolInServer } from './server/referents/pool.js';
+import { ManagedJoinableQueue, ManagedQueue } from './server/referents/queues.js';
 import {
   ManagedBarrier,
   ManagedCondition,
   ManagedEvent,
   ManagedSemaphore,
-} from './referents/signals.js';
+} from './server/referents/signals.js';
 
 /** What a pool of a server is made of. */
 export interface RemotePoolOptions {

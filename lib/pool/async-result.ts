@@ -1,7 +1,7 @@
-import { AbortError, ProcessError, TimeoutError } from '../errors.js';
-import { emitWarning, process } from '../originals.js';
+import { AbortError, ProcessError, TimeoutError } from '../common/errors.js';
+import { emitWarning, process } from '../common/originals.js';
 import type { Callbacks } from './options.js';
-import { shown } from '../validate.js';
+import { shown } from '../common/validate.js';
 import {
   Deadline,
   syncTimeout,
@@ -9,8 +9,8 @@ import {
   waitOptions,
   type SyncWaitOptions,
   type WaitOptions,
-} from '../waiting.js';
-import { checkReceivers } from '../receivers.js';
+} from '../common/waiting.js';
+import { checkReceivers } from '../common/receivers.js';
 
 /** Where a result comes from. */
 export interface Origin {

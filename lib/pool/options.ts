@@ -11,8 +11,8 @@ import {
   refuseSurplus,
   signalOption,
   timeoutOption,
-} from '../options.js';
-import { assertInteger, outOfRange } from '../validate.js';
+} from '../common/options.js';
+import { assertInteger, outOfRange } from '../common/validate.js';
 
 // oxlint-disable-next-line typescript/no-explicit-any -- whatever its arguments are
 export type AnyFunction = (...args: any[]) => unknown;

@@ -1,6 +1,6 @@
 // How far a job has come, for programs and for people.
 import { createRequire } from 'node:module';
-import { performance, process } from '../originals.js';
+import { performance, process } from '../common/originals.js';
 import type { Progress } from './options.js';
 
 /** How often a line is printed where there is no terminal, in milliseconds. */

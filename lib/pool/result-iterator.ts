@@ -1,4 +1,4 @@
-import { TimeoutError } from '../errors.js';
+import { TimeoutError } from '../common/errors.js';
 import {
   Deadline,
   syncTimeout,
@@ -6,11 +6,11 @@ import {
   waitOptions,
   type SyncWaitOptions,
   type WaitOptions,
-} from '../waiting.js';
-import type { Crew } from './crew.js';
-import type { ImapJob, Outcome } from './imap-job.js';
+} from '../common/waiting.js';
+import type { Crew } from './crew/crew.js';
+import type { ImapJob, Outcome } from './jobs/imap-job.js';
 import { holdLoop } from './keep-alive.js';
-import { checkReceivers } from '../receivers.js';
+import { checkReceivers } from '../common/receivers.js';
 
 /** Iterators that were dropped before they were at their end. */
 const dropped = new FinalizationRegistry<{ job: ImapJob; crew: Crew }>(({ job, crew }) => {

@@ -1,5 +1,5 @@
-import { performance } from '../originals.js';
-import type { Crew, State } from './crew.js';
+import { performance } from '../common/originals.js';
+import type { Crew, State } from './crew/crew.js';
 
 /** A worker, as {@link PoolStatistics} has it. */
 export interface WorkerStatistics {

@@ -1,5 +1,5 @@
 // What a process is to the kernel, and its last act.
-import { assertInt } from '../validate.js';
+import { assertInt } from '../common/validate.js';
 import { native } from './native.js';
 
 /** getppid(2) — the pid of the parent; 1, or a subreaper's, when that has died. */

@@ -1,8 +1,8 @@
 // Descriptors, and bytes in and out of them.
 import { constants } from 'node:os';
-import { bytesFrom } from '../bytes.js';
-import { check } from '../errors.js';
-import { assertDescriptor, assertInteger } from '../validate.js';
+import { bytesFrom } from '../common/bytes.js';
+import { check } from '../common/errors.js';
+import { assertDescriptor, assertInteger } from '../common/validate.js';
 import { native } from './native.js';
 
 function pair(syscall: 'pipe' | 'socketpair'): [number, number] {

@@ -2,8 +2,8 @@
 import { constants as bufferLimits } from 'node:buffer';
 import { constants as files } from 'node:fs';
 import { types } from 'node:util';
-import { check } from '../errors.js';
-import { clearInterval, process, setInterval } from '../originals.js';
+import { check } from '../common/errors.js';
+import { clearInterval, process, setInterval } from '../common/originals.js';
 import {
   assertCString,
   assertDescriptor,
@@ -11,10 +11,10 @@ import {
   assertInt,
   assertInteger,
   assertType,
-} from '../validate.js';
-import { onForkedChild } from './fork.js';
+} from '../common/validate.js';
+import { onForkedChild } from '../fork/fork.js';
 import { native } from './native.js';
-import { precompileForChildren } from './precompile.js';
+import { precompileForChildren } from '../fork/precompile.js';
 
 /** The pages of a mapping cannot be used. Combine the protections of {@link mmap} with `|`. */
 export const PROT_NONE = 0;

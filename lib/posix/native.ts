@@ -2,8 +2,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { ProcessError } from '../errors.js';
-import { process } from '../originals.js';
+import { ProcessError } from '../common/errors.js';
+import { process } from '../common/originals.js';
 
 /** Watches a descriptor from the event loop: libuv's uv_poll_t. */
 export interface Poller {
@@ -17,7 +17,7 @@ export interface Poller {
   close(): void;
 }
 
-/** Waits in a thread of its own: native/agent.h. One errand at a time. */
+/** Waits in a thread of its own: native/agent/agent.h. One errand at a time. */
 export interface Agent {
   onend: (outcome: number) => void;
   // Each returns 0 or a negative errno.
@@ -50,7 +50,7 @@ export interface Agent {
   close(): void;
 }
 
-/** Records in shared memory: native/ring.h. Call map() or attach() first. */
+/** Records in shared memory: native/queue/ring.h. Call map() or attach() first. */
 export interface Ring {
   /** Returns 0 or a negative errno. */
   map(size: number, mostRecords: number): number;
@@ -61,7 +61,7 @@ export interface Ring {
   /** How many records there can be. */
   most(): number;
   /**
-   * An outcome (lib/synchronize/outcome.ts). Blocks the thread; with a negative timeout for a moment only,
+   * An outcome (lib/futex/outcome.ts). Blocks the thread; with a negative timeout for a moment only,
    * whatever other processes do.
    */
   put(kind: number, bytes: Uint8Array, timeout: number): number;
@@ -89,7 +89,7 @@ export interface Ring {
   forgetBacklog(): void;
   /** How many records there are, with those that processes have in their backlogs. */
   count(): number;
-  /** Says that what is taken here is a task (native/tasks.h). */
+  /** Says that what is taken here is a task (native/queue/tasks.h). */
   countTasks(): void;
   /** Returns false if there was no task that was not done. */
   setTaskDone(): boolean;
@@ -193,7 +193,7 @@ export interface Native {
   sendFrame(fd: number, kind: number, bytes: Uint8Array): number;
   /**
    * The length of a message of up to `most` bytes, which are behind the header in `bytes`. -EAGAIN: none
-   * came. -EPROTO: `out` says what was read: see native/frames.cc.
+   * came. -EPROTO: `out` says what was read: see native/io/frames.cc.
    *
    * @param spin microseconds
    * @param timeout milliseconds; -1: without a limit
@@ -280,7 +280,7 @@ export interface Native {
   renewRobustList(): void;
   robustWordOffset(): number;
   addressOf(buffer: ArrayBuffer): number;
-  /** An outcome (lib/synchronize/outcome.ts). Blocks the thread. */
+  /** An outcome (lib/futex/outcome.ts). Blocks the thread. */
   acquireLock(buffer: ArrayBuffer, offset: number, timeout: number): number;
   /** `isLeft`: the next one learns that its owner has died. */
   releaseLock(buffer: ArrayBuffer, offset: number, isListed: boolean, isLeft: boolean): void;

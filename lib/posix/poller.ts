@@ -1,6 +1,6 @@
 // Waiting for one descriptor, with and without blocking.
 import { constants } from 'node:os';
-import { check, systemError } from '../errors.js';
+import { check, systemError } from '../common/errors.js';
 import { native, type Poller } from './native.js';
 
 export type { Poller };

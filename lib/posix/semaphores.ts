@@ -1,8 +1,14 @@
 // POSIX named semaphores: what truefork shares with programs that are not its own.
 import { constants as files } from 'node:fs';
 import { constants } from 'node:os';
-import { check } from '../errors.js';
-import { assertCString, assertFlags, assertInt, assertInteger, assertType } from '../validate.js';
+import { check } from '../common/errors.js';
+import {
+  assertCString,
+  assertFlags,
+  assertInt,
+  assertInteger,
+  assertType,
+} from '../common/validate.js';
 import { native } from './native.js';
 
 const MAX_UNSIGNED = 2 ** 32 - 1;

@@ -1,8 +1,8 @@
 // Stream sockets, and descriptors that go through Unix sockets.
 import { constants } from 'node:os';
-import { bytesFrom } from '../bytes.js';
-import { check, systemError } from '../errors.js';
-import { assertDescriptor, assertInteger, assertType, outOfRange } from '../validate.js';
+import { bytesFrom } from '../common/bytes.js';
+import { check, systemError } from '../common/errors.js';
+import { assertDescriptor, assertInteger, assertType, outOfRange } from '../common/validate.js';
 import { close } from './descriptors.js';
 import { native, type SocketName } from './native.js';
 import { waitUntilReady, WRITABLE } from './poller.js';

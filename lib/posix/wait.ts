@@ -1,8 +1,8 @@
 // Waiting for children, and signals to them.
 import { constants } from 'node:os';
-import { check } from '../errors.js';
-import { process } from '../originals.js';
-import { assertInt, assertString, assertType } from '../validate.js';
+import { check } from '../common/errors.js';
+import { process } from '../common/originals.js';
+import { assertInt, assertString, assertType } from '../common/validate.js';
 import { native } from './native.js';
 
 /** Options of {@link waitpid} and {@link wait4}; combine them with `|`. */

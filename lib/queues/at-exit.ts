@@ -1,8 +1,8 @@
 // What a process does about its queues before it ends.
-import { keepInChildren } from '../kept-listeners.js';
-import { process } from '../originals.js';
-import { onForkedChild } from '../posix/fork.js';
-import { precompileForChildren } from '../posix/precompile.js';
+import { keepInChildren } from '../fork/kept-listeners.js';
+import { process } from '../common/originals.js';
+import { onForkedChild } from '../fork/fork.js';
+import { precompileForChildren } from '../fork/precompile.js';
 
 export interface Leaver {
   /** Called when the process ends by itself. */

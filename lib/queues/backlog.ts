@@ -1,12 +1,12 @@
 // What this process has put into a queue without a limit, and there is no room for yet:
-// native/backlog.h. An agent puts it, whatever the thread does meanwhile.
-import { process } from '../originals.js';
-import { say } from '../posix/say.js';
-import { discard } from '../serialize.js';
-import { type Errand, send } from '../synchronize/agents.js';
-import { lockerId } from '../synchronize/robust-list.js';
-import { throwIfAborted, waitFor } from '../waiting.js';
-import { Wakers } from '../wakers.js';
+// native/queue/backlog.h. An agent puts it, whatever the thread does meanwhile.
+import { process } from '../common/originals.js';
+import { say } from '../fork/say.js';
+import { discard } from '../serialize/serialize.js';
+import { type Errand, send } from '../futex/agents.js';
+import { lockerId } from '../futex/robust-list.js';
+import { throwIfAborted, waitFor } from '../common/waiting.js';
+import { Wakers } from '../common/wakers.js';
 import { addLeaver, type Leaver, removeLeaver } from './at-exit.js';
 import type { SharedRing } from './ring.js';
 

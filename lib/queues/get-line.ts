@@ -4,13 +4,13 @@
 // A value that the agent has taken is somebody's: whoever gives up last asks the agent first, and
 // has not given up if it has one. A long value that it has begun to take, and waits for the rest of, is for
 // whoever comes next.
-import { ProcessError } from '../errors.js';
-import { type Entry, Fifo } from '../fifo.js';
+import { ProcessError } from '../common/errors.js';
+import { type Entry, Fifo } from '../common/fifo.js';
 import type { Agent } from '../posix/native.js';
-import { type Errand, send } from '../synchronize/agents.js';
-import { DONE, TIMED_OUT } from '../synchronize/outcome.js';
-import { lockerId } from '../synchronize/robust-list.js';
-import { Deadline, throwIfAborted, waitFor } from '../waiting.js';
+import { type Errand, send } from '../futex/agents.js';
+import { DONE, TIMED_OUT } from '../futex/outcome.js';
+import { lockerId } from '../futex/robust-list.js';
+import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
 import { addLeaver, type Leaver, removeLeaver } from './at-exit.js';
 import {
   AT_ONCE,

@@ -3,13 +3,13 @@
 //
 // A value is put or it is not: whoever gives up asks the agent first, and has not given up if it
 // was put.
-import type { ProcessError } from '../errors.js';
-import { type Entry, Fifo } from '../fifo.js';
-import { discard, type Encoded } from '../serialize.js';
-import { type Errand, send } from '../synchronize/agents.js';
-import { DONE, TIMED_OUT } from '../synchronize/outcome.js';
-import { lockerId } from '../synchronize/robust-list.js';
-import { Deadline, throwIfAborted, waitFor } from '../waiting.js';
+import type { ProcessError } from '../common/errors.js';
+import { type Entry, Fifo } from '../common/fifo.js';
+import { discard, type Encoded } from '../serialize/serialize.js';
+import { type Errand, send } from '../futex/agents.js';
+import { DONE, TIMED_OUT } from '../futex/outcome.js';
+import { lockerId } from '../futex/robust-list.js';
+import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
 import { AT_ONCE, BUSY, COPY_MS, type SharedRing } from './ring.js';
 import { takesTurn } from './turns.js';
 

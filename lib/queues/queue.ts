@@ -1,21 +1,21 @@
 // multiprocessing.Queue.
 import { inspect } from 'node:util';
-import { Empty, Full, ProcessError } from '../errors.js';
-import { integerOption, optionsReader } from '../options.js';
-import { assertInteger } from '../validate.js';
+import { Empty, Full, ProcessError } from '../common/errors.js';
+import { integerOption, optionsReader } from '../common/options.js';
+import { assertInteger } from '../common/validate.js';
 import {
   syncTimeout,
   type SyncWaitOptions,
   throwIfAborted,
   type WaitOptions,
   waitOptions,
-} from '../waiting.js';
+} from '../common/waiting.js';
 import { Backlog } from './backlog.js';
 import { GetLine } from './get-line.js';
 import { PutLine } from './put-line.js';
 import { AT_ONCE, NOTHING, SharedRing } from './ring.js';
 import { makeQueueShareable, note } from './sending.js';
-import { checkReceivers } from '../receivers.js';
+import { checkReceivers } from '../common/receivers.js';
 
 /** How a queue is made. */
 export interface QueueOptions {

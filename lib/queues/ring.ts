@@ -1,12 +1,12 @@
-// Values in a queue that processes share: records of native/ring.h. What is short goes
+// Values in a queue that processes share: records of native/queue/ring.h. What is short goes
 // through memory that native code and this file have in common, without a Buffer.
 import { Buffer } from 'node:buffer'; // the global is a getter, which costs each message
 import { constants } from 'node:os';
-import { systemError, type SystemError } from '../errors.js';
+import { systemError, type SystemError } from '../common/errors.js';
 import { native, type Ring } from '../posix/native.js';
-import { decodeBody, encode, type Encoded, Kind } from '../serialize.js';
-import { DONE } from '../synchronize/outcome.js';
-import { assertRobust } from '../synchronize/robust-list.js';
+import { decodeBody, encode, type Encoded, Kind } from '../serialize/serialize.js';
+import { DONE } from '../futex/outcome.js';
+import { assertRobust } from '../futex/robust-list.js';
 import { Untaken } from './untaken.js';
 
 /** What a take() gives that found nothing. */
@@ -18,15 +18,15 @@ export const LATER: unique symbol = Symbol('later');
 /** The timeout of a thread that has other things to do: a moment, whatever other processes do. */
 export const AT_ONCE = -1;
 
-/** How long others may take to copy, although there is no time to wait, in milliseconds: kCopyMs of native/ring.h. */
+/** How long others may take to copy, although there is no time to wait, in milliseconds: kCopyMs of native/queue/ring.h. */
 export const COPY_MS = 100;
 
-/** How a put() ends that cannot tell in time: kBusy of native/ring.h. */
+/** How a put() ends that cannot tell in time: kBusy of native/queue/ring.h. */
 export const BUSY = 6;
 /** The return value of the native take() in that case. */
 const TAKE_LATER = 2;
 
-/** How take() ends where there is no memory for the record: kNoMemory of native/ring.h. */
+/** How take() ends where there is no memory for the record: kNoMemory of native/queue/ring.h. */
 export const NO_MEMORY = 4;
 
 /** Address space, of which what is used takes memory. */

@@ -1,12 +1,12 @@
 // Queues that are sent: what arrives is over the same memory, and where this process has that already it
 // is the queue that it has.
 import { fstatSync } from 'node:fs';
-import { check } from '../errors.js';
-import { noDescriptor } from '../luggage.js';
-import { noteSharedQueue } from '../origin.js';
+import { check } from '../common/errors.js';
+import { noDescriptor } from '../serialize/luggage.js';
+import { noteSharedQueue } from '../serialize/origin.js';
 import { close } from '../posix/descriptors.js';
 import { native, type Ring } from '../posix/native.js';
-import { type Delivered, type Luggage, makeShareable } from '../shareables.js';
+import { type Delivered, type Luggage, makeShareable } from '../serialize/shareables.js';
 import { makeOver, type SharedRing } from './ring.js';
 
 /** The queues of this process, by the identity of their memory. */

@@ -1,13 +1,18 @@
 // multiprocessing.SimpleQueue.
 import { inspect } from 'node:util';
-import { Empty, Full, ProcessError } from '../errors.js';
-import { syncTimeout, type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
+import { Empty, Full, ProcessError } from '../common/errors.js';
+import {
+  syncTimeout,
+  type SyncWaitOptions,
+  type WaitOptions,
+  waitOptions,
+} from '../common/waiting.js';
 import { GetLine } from './get-line.js';
 import { PutLine } from './put-line.js';
 import { type QueueOptions, sizeOf } from './queue.js';
 import { NOTHING, SharedRing } from './ring.js';
 import { makeQueueShareable, note } from './sending.js';
-import { checkReceivers } from '../receivers.js';
+import { checkReceivers } from '../common/receivers.js';
 
 /**
  * A {@link Queue} with less to it, as Python's `multiprocessing.SimpleQueue`: its only limit

@@ -1,5 +1,5 @@
 // Giving way to the event loop. A promise that is resolved at once does not.
-import { nextTurn } from '../originals.js';
+import { nextTurn } from '../common/originals.js';
 
 /** How many operations in a row may find what they want at once. */
 const MOST_IN_A_ROW = 100;

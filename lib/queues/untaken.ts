@@ -6,10 +6,10 @@
 // gone, however that ends; a witness, another open file over the same memory, can get the exclusive one
 // only then.
 import { closeSync, openSync } from 'node:fs';
-import { clearTimeout, setTimeout } from '../originals.js';
-import { onForkedChild } from '../posix/fork.js';
+import { clearTimeout, setTimeout } from '../common/originals.js';
+import { onForkedChild } from '../fork/fork.js';
 import { native } from '../posix/native.js';
-import { type Ticket, TicketGroup } from '../sharer.js';
+import { type Ticket, TicketGroup } from '../serialize/sharer.js';
 
 /** How long to wait before looking again whether others still have the queue, in milliseconds. */
 const FIRST_WAIT_MS = 10;

@@ -1,24 +1,29 @@
 // multiprocessing.Barrier.
 import { inspect } from 'node:util';
-import { BrokenBarrierError, ProcessError } from '../errors.js';
-import type { PlaceParts } from '../heap.js';
-import { functionOption, type NoFunction, optionsReader, timeoutOption } from '../options.js';
+import { BrokenBarrierError, ProcessError } from '../common/errors.js';
+import type { PlaceParts } from '../memory/heap.js';
+import {
+  functionOption,
+  type NoFunction,
+  optionsReader,
+  timeoutOption,
+} from '../common/options.js';
 import { native } from '../posix/native.js';
-import { makeShareable } from '../shareables.js';
-import { receiveObject, sendObject } from '../shared-objects.js';
-import { assertInteger } from '../validate.js';
+import { makeShareable } from '../serialize/shareables.js';
+import { receiveObject, sendObject } from '../memory/shared-objects.js';
+import { assertInteger } from '../common/validate.js';
 import {
   syncTimeout,
   type SyncWaitOptions,
   throwIfAborted,
   type WaitOptions,
   waitOptions,
-} from '../waiting.js';
+} from '../common/waiting.js';
 import { decode, encode, nextRound, type State, wasReset } from './barrier-state.js';
-import { Onlookers, type Words } from './change.js';
-import { begin, bell, end, lockerId } from './robust-list.js';
-import { SEATS, Seats, sizeOfSeats } from './seats.js';
-import { checkReceivers } from '../receivers.js';
+import { Onlookers, type Words } from '../futex/change.js';
+import { begin, bell, end, lockerId } from '../futex/robust-list.js';
+import { SEATS, Seats, sizeOfSeats } from '../futex/seats.js';
+import { checkReceivers } from '../common/receivers.js';
 
 /** What a {@link Barrier} does and how long it waits. */
 export interface BarrierOptions {

@@ -1,12 +1,12 @@
 // multiprocessing.Condition.
 import { inspect } from 'node:util';
-import { ProcessError } from '../errors.js';
-import { type Entry, Fifo } from '../fifo.js';
-import type { PlaceParts } from '../heap.js';
+import { ProcessError } from '../common/errors.js';
+import { type Entry, Fifo } from '../common/fifo.js';
+import type { PlaceParts } from '../memory/heap.js';
 import { native } from '../posix/native.js';
-import { makeShareable } from '../shareables.js';
-import { receiveObject, sendObject } from '../shared-objects.js';
-import { assertFunction, assertInteger, assertType } from '../validate.js';
+import { makeShareable } from '../serialize/shareables.js';
+import { receiveObject, sendObject } from '../memory/shared-objects.js';
+import { assertFunction, assertInteger, assertType } from '../common/validate.js';
 import {
   Deadline,
   syncTimeout,
@@ -14,14 +14,14 @@ import {
   throwIfAborted,
   type WaitOptions,
   waitOptions,
-} from '../waiting.js';
-import { Onlookers, type Words } from './change.js';
+} from '../common/waiting.js';
+import { Onlookers, type Words } from '../futex/change.js';
 import { Lock } from './lock.js';
 import { RLock } from './rlock.js';
-import { begin, bell, end, lockerId } from './robust-list.js';
-import { SEATS, Seats, sizeOfSeats, tooManyWaiters } from './seats.js';
+import { begin, bell, end, lockerId } from '../futex/robust-list.js';
+import { SEATS, Seats, sizeOfSeats, tooManyWaiters } from '../futex/seats.js';
 import { withLock, withLockSync } from './with.js';
-import { checkReceivers, isMadeBy } from '../receivers.js';
+import { checkReceivers, isMadeBy } from '../common/receivers.js';
 
 // The notes of a seat. Those of its process who wait, and how many of them were
 // notified and do not know it yet: 16 bits each. They sleep on that very word:

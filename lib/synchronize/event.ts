@@ -1,19 +1,19 @@
 // multiprocessing.Event.
 import { inspect } from 'node:util';
-import { allocate, type Block, type PlaceParts } from '../heap.js';
+import { allocate, type Block, type PlaceParts } from '../memory/heap.js';
 import { native } from '../posix/native.js';
-import { makeShareable } from '../shareables.js';
-import { receiveObject, sendObject } from '../shared-objects.js';
+import { makeShareable } from '../serialize/shareables.js';
+import { receiveObject, sendObject } from '../memory/shared-objects.js';
 import {
   syncTimeout,
   type SyncWaitOptions,
   throwIfAborted,
   type WaitOptions,
   waitOptions,
-} from '../waiting.js';
-import { Onlookers, type Words } from './change.js';
-import { begin, bell, end } from './robust-list.js';
-import { checkReceivers } from '../receivers.js';
+} from '../common/waiting.js';
+import { Onlookers, type Words } from '../futex/change.js';
+import { begin, bell, end } from '../futex/robust-list.js';
+import { checkReceivers } from '../common/receivers.js';
 
 /** In bytes. */
 const SIZE = 8;

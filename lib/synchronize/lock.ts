@@ -1,14 +1,19 @@
 // multiprocessing.Lock.
 import { inspect } from 'node:util';
-import { ProcessError } from '../errors.js';
-import type { PlaceParts } from '../heap.js';
-import { makeShareable } from '../shareables.js';
-import { receiveObject, sendObject } from '../shared-objects.js';
-import { syncTimeout, type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
-import { OWNER_DIED, TIMED_OUT } from './outcome.js';
-import { LOCK_SIZE, SharedLock } from './shared-lock.js';
+import { ProcessError } from '../common/errors.js';
+import type { PlaceParts } from '../memory/heap.js';
+import { makeShareable } from '../serialize/shareables.js';
+import { receiveObject, sendObject } from '../memory/shared-objects.js';
+import {
+  syncTimeout,
+  type SyncWaitOptions,
+  type WaitOptions,
+  waitOptions,
+} from '../common/waiting.js';
+import { OWNER_DIED, TIMED_OUT } from '../futex/outcome.js';
+import { LOCK_SIZE, SharedLock } from '../futex/shared-lock.js';
 import { withLock, withLockSync } from './with.js';
-import { checkReceivers } from '../receivers.js';
+import { checkReceivers } from '../common/receivers.js';
 
 /**
  * A lock between processes, as Python's `multiprocessing.Lock`. Children that are forked

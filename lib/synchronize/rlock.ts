@@ -1,17 +1,22 @@
 // multiprocessing.RLock.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { inspect } from 'node:util';
-import { ProcessError } from '../errors.js';
-import type { PlaceParts } from '../heap.js';
-import { makeShareable } from '../shareables.js';
-import { receiveObject, sendObject } from '../shared-objects.js';
-import { syncTimeout, type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
-import { OWNER_DIED, TIMED_OUT } from './outcome.js';
-import { LOCK_SIZE, SharedLock } from './shared-lock.js';
-import { lockerId } from './robust-list.js';
+import { ProcessError } from '../common/errors.js';
+import type { PlaceParts } from '../memory/heap.js';
+import { makeShareable } from '../serialize/shareables.js';
+import { receiveObject, sendObject } from '../memory/shared-objects.js';
+import {
+  syncTimeout,
+  type SyncWaitOptions,
+  type WaitOptions,
+  waitOptions,
+} from '../common/waiting.js';
+import { OWNER_DIED, TIMED_OUT } from '../futex/outcome.js';
+import { LOCK_SIZE, SharedLock } from '../futex/shared-lock.js';
+import { lockerId } from '../futex/robust-list.js';
 import { releaseBy, timedOut, withLockSync } from './with.js';
-import { assertFunction } from '../validate.js';
-import { checkReceivers } from '../receivers.js';
+import { assertFunction } from '../common/validate.js';
+import { checkReceivers } from '../common/receivers.js';
 
 /** One call of {@link RLock.with}, and those that it was called in. */
 interface Task {

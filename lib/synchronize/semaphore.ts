@@ -1,16 +1,21 @@
 // multiprocessing.Semaphore and BoundedSemaphore.
 import { inspect } from 'node:util';
-import { ProcessError } from '../errors.js';
-import type { Block, PlaceParts } from '../heap.js';
-import { makeShareable } from '../shareables.js';
-import { receiveObject, sendObject } from '../shared-objects.js';
-import { assertInteger } from '../validate.js';
-import { syncTimeout, type SyncWaitOptions, type WaitOptions, waitOptions } from '../waiting.js';
-import { DONE } from './outcome.js';
-import { LOCK_SIZE } from './shared-lock.js';
-import { SharedSemaphore } from './shared-semaphore.js';
+import { ProcessError } from '../common/errors.js';
+import type { Block, PlaceParts } from '../memory/heap.js';
+import { makeShareable } from '../serialize/shareables.js';
+import { receiveObject, sendObject } from '../memory/shared-objects.js';
+import { assertInteger } from '../common/validate.js';
+import {
+  syncTimeout,
+  type SyncWaitOptions,
+  type WaitOptions,
+  waitOptions,
+} from '../common/waiting.js';
+import { DONE } from '../futex/outcome.js';
+import { LOCK_SIZE } from '../futex/shared-lock.js';
+import { SharedSemaphore } from '../futex/shared-semaphore.js';
 import { withLock, withLockSync } from './with.js';
-import { checkReceivers } from '../receivers.js';
+import { checkReceivers } from '../common/receivers.js';
 
 /** CPython's SEM_VALUE_MAX: the most permits that there can be. */
 const MAX_VALUE = 2 ** 31 - 1;

@@ -274,7 +274,7 @@ export const surroundings: Record<string, Surroundings> = {
       using listener = new Listener();`,
     stdout: 'hello\n',
   },
-  'lib/handles.ts, 1': {
+  'lib/serialize/handles.ts, 1': {
     before: `${IN_A_DIRECTORY_OF_ITS_OWN}
       import fs from 'node:fs';
       import { DupFd, Pipe } from 'truefork';
@@ -282,7 +282,7 @@ export const surroundings: Record<string, Surroundings> = {
     after: `fs.writeSync((await other.recv()).detach(), 'written');
       assert.equal(readFileSync('log', 'utf8'), 'written');`,
   },
-  'lib/in-child.ts, 1': {
+  'lib/in-child/in-child.ts, 1': {
     before: `import { inChild } from 'truefork';
       const sieve = () => [2, 3, 5];`,
     after: 'assert.deepEqual(primes, [2, 3, 5]);',
@@ -291,13 +291,13 @@ export const surroundings: Record<string, Surroundings> = {
     before: `import { BaseManager, inChild } from 'truefork';`,
     stdout: '2\n',
   },
-  'lib/managers/proxies/async.ts, 1': {
+  'lib/managers/client/proxies/async.ts, 1': {
     before: `import { asyncProxy, Manager } from 'truefork';
       using manager = Manager();
       const dict = manager.dict({ done: 1 });`,
     after: 'assert.equal(dict.done, 2);',
   },
-  'lib/managers/proxies/base.ts, 1': {
+  'lib/managers/client/proxies/base.ts, 1': {
     before: `import { BaseManager, BaseProxy } from 'truefork';`,
     after: `class Counter { count = 0; increment(by) { return (this.count += by); } }
       class Counters extends BaseManager {}
@@ -320,12 +320,12 @@ export const surroundings: Record<string, Surroundings> = {
     before: `import { inChild, Manager } from 'truefork';`,
     stdout: '1\n',
   },
-  'lib/pool.ts, 1': {
+  'lib/pool/pool.ts, 1': {
     before: `import { Pool } from 'truefork';
       const [compress, paths] = [(path) => path.slice(1), ['abc', 'd']];`,
     after: 'assert.deepEqual(sizes, [2, 0]);',
   },
-  'lib/process.ts, 1': {
+  'lib/process/process.ts, 1': {
     before: `import { Process } from 'truefork';`,
     stdout: 'hello, Ada\n',
   },
@@ -341,28 +341,28 @@ export const surroundings: Record<string, Surroundings> = {
     replace: [['await queue.get();', 'const got = await queue.get();']],
     after: `assert.equal(got, 'hello');`,
   },
-  'lib/shareable-list.ts, 1': {
+  'lib/memory/shareable-list.ts, 1': {
     before: `import { ShareableList } from 'truefork';`,
     after: `assert.deepEqual([...list], ['ready', 1, 0.5]);`,
   },
-  'lib/shared-array.ts, 1': {
+  'lib/sharedctypes/array.ts, 1': {
     before: `import { inChild, SharedArray } from 'truefork';
       const bytes = Buffer.from('aab');`,
     after: 'assert.deepEqual([counts[97], counts[98]], [2, 1]);',
   },
-  'lib/shared-memory.ts, 1': {
+  'lib/memory/shared-memory.ts, 1': {
     before: `import { SharedMemory } from 'truefork';
       let command;
       const run = async (line) => { command = line; };`,
     after: 'assert.equal(command, `python3 reader.py ${shm.name}`);',
   },
-  'lib/sharedctypes.ts, 1': {
+  'lib/sharedctypes/value.ts, 1': {
     before: `import { inChild, RawValue } from 'truefork';
       const [files, index] = [['a', 'b'], () => {}];`,
     after: `await Promise.all(indexing);
       assert.equal(done.value, 2);`,
   },
-  'lib/sharedctypes.ts, 2': {
+  'lib/sharedctypes/value.ts, 2': {
     before: `import { Value } from 'truefork';
       const amount = 1.5;`,
     after: 'assert.equal(total.value, 1.5);',

@@ -15,7 +15,7 @@ addon.pidfdSendSignal = () => -constants.errno.ENOSYS;
 // Only now: it looks whether there are any.
 const { Pipe, Process } = await import('truefork');
 const { pidfdOpen } = await import('truefork/posix');
-const { scenarios: ofProcess } = await import('../process.scenarios.js');
+const { scenarios: ofProcess } = await import('../process/process.scenarios.js');
 const parentDeath = await import('./parent-death.scenarios.js');
 const { children, isRunning, openDescriptors, sleep } = await import('../support/observe.js');
 

@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-#include "../../native/ring.h"
+#include "queue/ring.h"
 
 namespace {
 

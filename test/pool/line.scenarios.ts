@@ -6,8 +6,8 @@ import { closeSync, fstatSync, openSync, readdirSync, writeSync } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module';
 import { inChild, Pool, type ProcessError, Value, type WorkerLostError } from 'truefork';
 import { dup, sendFds } from 'truefork/posix';
-import { Report, writeItems, type ItemsHead } from '../../lib/pool/messages.js';
-import { pack } from '../../lib/pool/values.js';
+import { Report, writeItems, type ItemsHead } from '../../lib/pool/line/messages.js';
+import { pack } from '../../lib/pool/line/values.js';
 import { sleep } from '../support/observe.js';
 import type { Scenarios } from '../support/scenarios.js';
 import { caught, finish, hang, leavesNothing, range, square } from './support.js';

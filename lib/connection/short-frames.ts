@@ -1,0 +1,105 @@
+// Short messages, with one call each.
+import { constants } from 'node:os';
+import { check, systemError } from '../common/errors.js';
+import type { Frame } from '../serialize/frames.js';
+import { native } from '../posix/native.js';
+import { LOST, MOST_DESCRIPTORS } from '../posix/sockets.js';
+
+const { EAGAIN, EMFILE } = constants.errno;
+const HEADER = 4;
+/** What is longer is received in parts. In bytes. */
+const LONGEST = 2 ** 14;
+
+const scratch = Buffer.allocUnsafeSlow(HEADER + LONGEST);
+// Places in what the native function says.
+const READ = 0;
+const WAS_THERE = 1;
+const COUNT = 2;
+const FDS = 3;
+const out = new Int32Array(FDS + MOST_DESCRIPTORS);
+
+/** Nothing has come. */
+export const NOTHING: unique symbol = Symbol('nothing');
+
+/** What was read was no short message: the beginning of another one, or nothing before the end. */
+export interface Beginning {
+  readonly beginning: Frame;
+}
+
+/** The length of a message on the wire. */
+export function sizeOf(kind: number | undefined, body: Uint8Array): number {
+  return HEADER + (kind === undefined ? 0 : 1) + body.length;
+}
+
+/**
+ * Writes a message to a descriptor that does not block. It must be shorter than 2 GiB.
+ *
+ * @returns how many bytes of it are out
+ */
+export function sendShort(fd: number, kind: number | undefined, body: Uint8Array): number {
+  const count = native.sendFrame(fd, kind ?? -1, body);
+  return count === -EAGAIN ? 0 : check(count, 'write');
+}
+
+/** Whether to look for a message again and again for a moment, instead of going to sleep at once. */
+export class Hope {
+  /** In microseconds. For somebody who sleeps to be woken and to answer takes less. */
+  static readonly #moment = 40;
+  static readonly #most = 16;
+  /** After so many times at the most it is worth another try. */
+  static readonly #longestGap = 64;
+  #hits = 2;
+  #gap = 1;
+  #skipped = 0;
+
+  /** For how long, in microseconds. */
+  get moment(): number {
+    return this.#hits > 0 || ++this.#skipped >= this.#gap ? Hope.#moment : 0;
+  }
+
+  learn(hasCome: boolean): void {
+    this.#skipped = 0;
+    if (hasCome) {
+      this.#hits = Math.min(this.#hits + 2, Hope.#most);
+      this.#gap = 1;
+    } else if (this.#hits > 0) {
+      this.#hits--;
+    } else {
+      this.#gap = Math.min(this.#gap * 2, Hope.#longestGap);
+    }
+  }
+}
+
+/**
+ * Reads a message from a descriptor that does not block.
+ *
+ * @param takesFds whether it is a Unix socket
+ * @param hope undefined: do not look twice
+ * @param timeout in milliseconds: blocks the thread for as long
+ */
+export function receiveShort(
+  fd: number,
+  takesFds: boolean,
+  maxLength: number,
+  hope: Hope | undefined,
+  timeout: number,
+): Frame | Beginning | typeof NOTHING {
+  const most = Math.min(maxLength, LONGEST);
+  const spin = hope?.moment ?? 0;
+  const wait = timeout === Infinity ? -1 : timeout;
+  const length = native.receiveFrame(fd, takesFds, scratch, out, most, spin, wait);
+  if (spin > 0) hope!.learn(out[WAS_THERE] === 1);
+  if (length >= 0) return { bytes: copy(HEADER, length), fds: [] };
+  if (length === -EAGAIN) return NOTHING;
+  const count = out[COUNT]!;
+  const fds = count < 0 ? [LOST] : [...out.subarray(FDS, FDS + count)];
+  if (count < 0 && count !== -EMFILE) throw systemError(count, 'recvmsg');
+  return { beginning: { bytes: copy(0, out[READ]!), fds } };
+}
+
+function copy(start: number, length: number): Buffer {
+  // Of its own: what is decoded may be a view of it.
+  const bytes = Buffer.allocUnsafeSlow(length);
+  scratch.copy(bytes, 0, start, start + length);
+  return bytes;
+}

@@ -1,0 +1,407 @@
+// fork(2) for a running Node.
+import { channel } from 'node:diagnostics_channel';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { constants } from 'node:os';
+import { inspect } from 'node:util';
+import { isMainThread } from 'node:worker_threads';
+import { check, ProcessError, systemError } from '../common/errors.js';
+import { openFiles } from './child/opening-files.js';
+import { renewStreams } from './child/streams.js';
+import { nodeInternals } from './node-internals.js';
+import { functionOption, optionsReader } from '../common/options.js';
+import { copyOfProcess, emitWarning, performance, process } from '../common/originals.js';
+import { close, pipe, read } from '../posix/descriptors.js';
+import { countWorkers, warnOfWorkers } from './js-workers.js';
+import { forgetHooks, warnOfHooks } from './loader-hooks.js';
+import { leaveOnNaturalEnd } from './leave.js';
+import { native } from '../posix/native.js';
+import { READABLE, waitUntilReady } from '../posix/poller.js';
+import { precompile, precompileForChildren } from './precompile.js';
+import { reseed } from './random.js';
+import { countSlowJobs, outgrowSlowJobs, startThreadPool } from './slow-jobs.js';
+import { kill, wait4 } from '../posix/wait.js';
+
+/** How long V8's workers may take to come to rest, in milliseconds. */
+const PARK_TIMEOUT = 5000;
+/** How long a child may take from the fork until it is ready, in milliseconds. */
+const READY_TIMEOUT = 30_000;
+/** How long to wait for JS Workers to be idle, in milliseconds: those that compute never are. */
+const IDLE_TIMEOUT = 50;
+/** What a child exits with that could not get ready. Nobody sees it. */
+const CANNOT_START = 127;
+
+/** Functions to call around every fork of this process. */
+export interface AtForkHooks {
+  /** Before the fork, last registered first. What it throws stops the fork. */
+  before?: () => void;
+  /** After the fork, in the parent; also after a fork that failed. */
+  afterInParent?: () => void;
+  /** After the fork, in the child. */
+  afterInChild?: () => void;
+}
+
+/** What is published on the diagnostics channel `truefork:fork`, in the parent. */
+export interface ForkMessage {
+  pid: number;
+  /** How long the parent was busy with the fork, in milliseconds. */
+  duration: number;
+  /** The resident memory of the parent, in bytes, on which the duration depends. */
+  residentBytes: number;
+}
+
+const forks = channel('truefork:fork');
+const registrations: { functions: AtForkHooks }[] = [];
+
+const checkHooks = optionsReader<AtForkHooks>(
+  'registerAtFork()',
+  { before: functionOption, afterInParent: functionOption, afterInChild: functionOption },
+  { expected: 'an object, as in { before, afterInParent, afterInChild }' },
+);
+
+/**
+ * pthread_atfork(3), or Python's `os.register_at_fork()` — registers functions to
+ * call around each fork, by {@link fork} or by `Process`, of this process and its
+ * descendants. `before` functions run in reverse order of registration, the others
+ * in order. What an `after…` function throws becomes a warning.
+ *
+ * A fork calls those that are registered when it begins.
+ *
+ * @returns a function that takes the registration back
+ */
+export function registerAtFork(functions: AtForkHooks): () => void {
+  checkHooks(functions);
+  const registration = { functions };
+  registrations.push(registration);
+  return () => {
+    const index = registrations.indexOf(registration);
+    if (index >= 0) registrations.splice(index, 1);
+  };
+}
+
+export function warnOf(error: unknown): void {
+  emitWarning(error instanceof Error ? error : inspect(error));
+}
+
+/** The hooks of one fork. */
+class Hooks {
+  /** Those whose `before` has been called, in order of registration. */
+  #prepared: AtForkHooks[] = [];
+
+  before(): void {
+    for (const { functions } of registrations.toReversed()) {
+      try {
+        functions.before?.();
+      } catch (error) {
+        // Those that prepared for a fork must hear that it is over.
+        this.after('afterInParent');
+        throw error;
+      }
+      this.#prepared.unshift(functions);
+    }
+  }
+
+  after(which: 'afterInParent' | 'afterInChild'): void {
+    for (const functions of this.#prepared) {
+      try {
+        functions[which]?.();
+      } catch (error) {
+        warnOf(error);
+      }
+    }
+  }
+}
+
+function inspectorUrl(): string | undefined {
+  if (!process.features.inspector) return undefined;
+  const inspector = createRequire(import.meta.url)(
+    'node:inspector',
+  ) as typeof import('node:inspector');
+  return inspector.url();
+}
+
+/** V8 samples by SIGPROF, which a thread of its own sends. */
+function isProfiling(): boolean {
+  return native.isSignalCaught(constants.signals.SIGPROF) && process.listenerCount('SIGPROF') === 0;
+}
+
+/** Throws if a fork could not end well; nothing has happened then. */
+export function assertCanFork(): void {
+  if (!isMainThread) {
+    throw new ProcessError(
+      'ERR_TRUEFORK_WORKER_THREAD',
+      'cannot fork in a worker_threads Worker: the child would have that thread only; ' +
+        'fork in the main thread',
+    );
+  }
+  const missing = native.missingSymbol();
+  if (missing !== undefined) {
+    throw new ProcessError(
+      'ERR_TRUEFORK_UNSUPPORTED',
+      `cannot fork: Node ${process.version} does not export ${missing}; ` +
+        'truefork needs Node 20, 22, 24 or 26, linked as the official builds are',
+    );
+  }
+  if (Object.isFrozen(Math)) {
+    throw new ProcessError(
+      'ERR_TRUEFORK_UNSUPPORTED',
+      'cannot fork with --frozen-intrinsics: Math.random, of which each process needs one of its own, ' +
+        'cannot be replaced there',
+    );
+  }
+  if ((process as typeof process & { _exiting: boolean })._exiting) {
+    throw new ProcessError('ERR_TRUEFORK_EXITING', 'cannot fork: the process is exiting');
+  }
+  if (inspectorUrl() !== undefined) {
+    throw new ProcessError(
+      'ERR_TRUEFORK_INSPECTOR',
+      'cannot fork while the inspector listens: the child would have no thread to serve it; ' +
+        'run without --inspect, or call inspector.close() first',
+    );
+  }
+  if (isProfiling()) {
+    throw new ProcessError(
+      'ERR_TRUEFORK_PROFILER',
+      'cannot fork while a CPU profile is being taken: at its end the child would wait for ever for ' +
+        'the thread that samples; run without --cpu-prof and --prof, or stop the profiler first',
+    );
+  }
+  if (native.isInsideVmTimeout()) {
+    throw new ProcessError(
+      'ERR_TRUEFORK_VM_TIMEOUT',
+      'cannot fork inside node:vm code that runs with a timeout: the child would wait for ever for ' +
+        'the thread that measures it',
+    );
+  }
+}
+
+/**
+ * 'beforeExit' is emitted when the event loop has ended. In a child that drops the
+ * call Node would take it for the end of the program.
+ */
+export function assertCanStart(): void {
+  assertCanFork();
+  if (!native.isAtLoopEnd()) return;
+  throw new ProcessError(
+    'ERR_TRUEFORK_EXITING',
+    "cannot start a process in a 'beforeExit' listener; start it in a setImmediate() there",
+  );
+}
+
+const IN_PROGRESS = -constants.errno.EINPROGRESS;
+
+/** The error for a fork that was given up because of a thread: 0 for any of V8's workers. */
+function restless(thread: number): ProcessError {
+  const time = `${PARK_TIMEOUT / 1000} seconds`;
+  if (thread === 0) {
+    return new ProcessError(
+      'ERR_TRUEFORK_WORKERS_BUSY',
+      `cannot fork: V8's worker threads were busy for ${time}; try again`,
+    );
+  }
+  return new ProcessError(
+    'ERR_TRUEFORK_THREAD_BUSY',
+    `cannot fork: the thread ${thread}${nameOf(thread)}, with which Node schedules V8's delayed ` +
+      `tasks, has not slept for ${time}, and may hold a lock that the child would find locked; try again`,
+  );
+}
+
+function nameOf(thread: number): string {
+  try {
+    return ` ('${readFileSync(`/proc/self/task/${thread}/comm`, 'utf8').trim()}')`;
+  } catch {
+    return '';
+  }
+}
+
+const NO_ENTRY = -constants.errno.ENOENT;
+
+function procIsMissing(): ProcessError {
+  return new ProcessError(
+    'ERR_TRUEFORK_UNSUPPORTED',
+    "cannot fork without /proc: it says where V8's heap lies and whether other threads sleep; mount it " +
+      '(`mount -t proc proc /proc`)',
+  );
+}
+
+/** Calls the native fork until V8's workers have come to rest. */
+function forkNow(report: number, loopGoesOn: boolean): number {
+  const start = performance.now();
+  for (;;) {
+    const elapsed = performance.now() - start;
+    // Each turn lets V8 handle its interrupts: a worker may be waiting for this
+    // thread to collect garbage.
+    const jsWorkers = elapsed < IDLE_TIMEOUT ? countWorkers() : 0;
+    const pid = native.fork(report, loopGoesOn, jsWorkers);
+    if (pid === NO_ENTRY) throw procIsMissing();
+    if (pid !== IN_PROGRESS) return check(pid, 'fork');
+    if (elapsed < PARK_TIMEOUT) continue;
+    throw restless(native.giveUpFork());
+  }
+}
+
+/** "errno text": what a child says that could not get ready. native/fork/fork.cc says it too. */
+function reportFailure(report: number, error: unknown): never {
+  const { errno, syscall } = error as NodeJS.ErrnoException;
+  const text = syscall === undefined ? String(error) : syscall;
+  const message = Buffer.from(`${errno ?? 0} ${text}`);
+  native.write(report, message, 0, message.length);
+  return native._exit(CANNOT_START);
+}
+
+function readFailure(report: number): string {
+  const buffer = Buffer.alloc(4096);
+  return buffer.toString('utf8', 0, read(report, buffer));
+}
+
+/** Waits until the child is ready, which it says by closing its end. */
+function awaitReady(pid: number, report: number): void {
+  if (!waitUntilReady(report, READABLE, READY_TIMEOUT)) {
+    kill(pid, 'SIGKILL');
+    wait4(pid);
+    throw new ProcessError(
+      'ERR_TRUEFORK_CHILD_SETUP',
+      `the child was not ready ${READY_TIMEOUT / 1000} seconds after the fork, and was killed`,
+    );
+  }
+  const failure = readFailure(report);
+  if (failure === '') return;
+  wait4(pid);
+  const [, errno, text] = /^(-?\d+) (.*)$/s.exec(failure) ?? [];
+  if (Number(errno) !== 0) throw systemError(-Math.abs(Number(errno)), text!);
+  throw new ProcessError('ERR_TRUEFORK_CHILD_SETUP', `the child could not get ready: ${text}`);
+}
+
+const inEachChild: (() => void)[] = [];
+
+/**
+ * For the other modules of this package: `forget` is called in each child, before
+ * anything else is, to let go of what is the parent's. Cannot be taken back.
+ */
+export function onForkedChild(forget: () => void): void {
+  inEachChild.push(forget);
+  precompileForChildren(forget);
+}
+
+/** What every child needs, whatever it is for. */
+function becomeChild(): void {
+  const pid = { value: native.getpid(), enumerable: true, configurable: true };
+  for (const object of [process, copyOfProcess]) Object.defineProperty(object, 'pid', pid);
+  for (const step of inEachChild) step();
+}
+
+/** What a child has to know of the moment at which it was forked. */
+interface Beginnings {
+  setUp: () => void;
+  slowJobs: number;
+  hooks: Hooks;
+}
+
+/** Here and not inside of another function: it is compiled in the parent. */
+function getReady({ setUp, slowJobs, hooks }: Beginnings): void {
+  becomeChild();
+  // Before the set-up, which may start the thread pool.
+  outgrowSlowJobs(slowJobs);
+  setUp();
+  leaveOnNaturalEnd();
+  hooks.after('afterInChild');
+}
+
+/** Forks, and returns when the child is ready. */
+function forkAndGetReady(loopGoesOn: boolean, beginnings: Beginnings): number {
+  const [report, reportInChild] = pipe();
+  let pid: number;
+  try {
+    pid = forkNow(reportInChild, loopGoesOn);
+  } catch (error) {
+    close(report);
+    close(reportInChild);
+    throw error;
+  }
+  if (pid === 0) {
+    try {
+      close(report);
+      getReady(beginnings);
+      close(reportInChild);
+    } catch (error) {
+      reportFailure(reportInChild, error);
+    }
+    return 0;
+  }
+  close(reportInChild);
+  try {
+    awaitReady(pid, report);
+  } finally {
+    close(report);
+  }
+  return pid;
+}
+
+/**
+ * Forks, if that is possible: see {@link assertCanFork}. In the child `setUp` runs before anything
+ * else of it can; an error in there is thrown in the parent.
+ *
+ * @param loopGoesOn whether what the parent's event loop had to do is done in the child as well
+ * @returns the child's pid, or 0 in the child
+ */
+export function forkWith(loopGoesOn: boolean, setUp: () => void): number {
+  nodeInternals();
+  warnOfWorkers();
+  warnOfHooks();
+  precompile();
+  const slowJobs = countSlowJobs();
+  const hooks = new Hooks();
+  hooks.before();
+  const start = performance.now();
+  let pid: number | undefined;
+  try {
+    pid = forkAndGetReady(loopGoesOn, { setUp, slowJobs, hooks });
+  } finally {
+    if (pid !== 0) hooks.after('afterInParent');
+  }
+  if (pid !== 0 && forks.hasSubscribers) {
+    const duration = performance.now() - start;
+    forks.publish({
+      pid,
+      duration,
+      residentBytes: process.memoryUsage.rss(),
+    } satisfies ForkMessage);
+  }
+  return pid;
+}
+
+/** The steps of a child that goes on from here. */
+function goOn(): void {
+  startThreadPool();
+  renewStreams(true);
+}
+
+/**
+ * fork(2) — makes a second process that goes on from here, as POSIX says: the call
+ * returns twice. The child has a copy of everything in memory; its event loop goes
+ * on with the same timers, ticks and handles as the parent's, and its descriptors
+ * are the parent's. Use `Process` unless that is what you want.
+ *
+ * Only the calling thread exists in the child: what libuv's thread pool had in hand
+ * (fs, dns.lookup, crypto, zlib) comes back in the parent alone, and those promises
+ * stay pending in the child; JS Workers are seen as ended. `process.pid` and all random numbers are the child's own. It ends through
+ * `_exit()`, after its 'exit' listeners, the parent's among them.
+ *
+ * Takes about as long as it takes the kernel to copy the page tables: 30 µs for
+ * each megabyte of resident memory.
+ *
+ * @returns the child's pid, or 0 in the child
+ * @throws SystemError `EAGAIN`, `ENOMEM`, and what the child's set-up failed with
+ * @throws ProcessError `ERR_TRUEFORK_WORKER_THREAD`, `ERR_TRUEFORK_INSPECTOR`, `ERR_TRUEFORK_PROFILER`,
+ *   `ERR_TRUEFORK_VM_TIMEOUT`, `ERR_TRUEFORK_EXITING`: not possible from here;
+ *   `ERR_TRUEFORK_WORKERS_BUSY`, `ERR_TRUEFORK_THREAD_BUSY`: not possible now; `ERR_TRUEFORK_UNSUPPORTED`: not by this Node
+ */
+export function fork(): number {
+  assertCanFork();
+  openFiles();
+  return forkWith(true, goOn);
+}
+
+onForkedChild(reseed);
+onForkedChild(forgetHooks);
+precompileForChildren(becomeChild, getReady, goOn);

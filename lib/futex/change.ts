@@ -1,0 +1,134 @@
+// Waiting until something in shared memory has changed.
+import { queueMicrotask } from '../common/originals.js';
+import { native } from '../posix/native.js';
+import { Deadline, waitFor } from '../common/waiting.js';
+import { Wakers } from '../common/wakers.js';
+import { type Errand, send } from './agents.js';
+import { lockerId } from './robust-list.js';
+
+/**
+ * Pairs of a byte offset in the buffer and the value that is expected there. The second pair is
+ * the bell's (robust-list.ts).
+ */
+export type Words = readonly number[];
+
+/** A condition to wait for. `K` is what the waits that end together have in common. */
+export interface Watched<K> {
+  /** The words to sleep on: asked before each look. */
+  words(): Words;
+  /** Whether those who wait with this key need not wait any more. */
+  isOver(key: K): boolean;
+  /** Calls {@link Onlookers.wake} for those of whom that is true. Default: asks for each key. */
+  look?(): void;
+}
+
+/**
+ * Those of this process who wait for something to become true without blocking the thread.
+ * One agent waits for all of them.
+ */
+export class Onlookers<K> {
+  readonly #buffer: ArrayBuffer;
+  readonly #watched: Watched<K>;
+  #waiting = new Map<K, Wakers>();
+  #errand: Errand | undefined;
+  /** The process whose they are: in a forked child nobody waits yet. */
+  #owner = lockerId;
+
+  constructor(buffer: ArrayBuffer, watched: Watched<K>) {
+    this.#buffer = buffer;
+    this.#watched = watched;
+  }
+
+  /** Blocks the thread. @returns false after the timeout */
+  waitUntilSync(key: K, timeout: number): boolean {
+    this.#recallAgent();
+    const deadline = new Deadline(timeout);
+    while (!this.#watched.isOver(key) && !deadline.isOver) {
+      const words = this.#watched.words(); // before the look, so that what changes after it ends the sleep
+      if (!this.#watched.isOver(key)) native.sleep(this.#buffer, words, deadline.left);
+    }
+    this.#look();
+    return this.#watched.isOver(key);
+  }
+
+  /** @returns false after the timeout. @throws AbortError */
+  async waitUntil(key: K, timeout: number, signal: AbortSignal | undefined): Promise<boolean> {
+    this.#forgetParent();
+    const deadline = new Deadline(timeout);
+    while (!this.#watched.isOver(key)) {
+      if (deadline.isOver) return false;
+      await waitFor((wake) => this.#subscribe(key, wake), deadline.left, signal);
+    }
+    return true;
+  }
+
+  /** Has those who wait with this key look again. */
+  wake(key: K): void {
+    this.#waiting.get(key)?.wakeAll();
+  }
+
+  #subscribe(key: K, wake: () => void): () => void {
+    // An agent that is there already ends with what changes from now on.
+    if (this.#errand === undefined) {
+      const words = this.#watched.words(); // before the look, as above
+      if (this.#watched.isOver(key)) queueMicrotask(wake);
+      else this.#sendAgent(words);
+    }
+    return this.#wakersOf(key).subscribe(wake);
+  }
+
+  #wakersOf(key: K): Wakers {
+    const found = this.#waiting.get(key);
+    if (found !== undefined) return found;
+    const wakers: Wakers = new Wakers(() => {
+      // In a forked child the keys of its own may be those of its parent.
+      if (wakers.size > 0 || this.#waiting.get(key) !== wakers) return;
+      this.#waiting.delete(key);
+      if (this.#waiting.size === 0) this.#errand?.cancel();
+    });
+    this.#waiting.set(key, wakers);
+    return wakers;
+  }
+
+  #sendAgent(words: Words): void {
+    this.#errand = send(
+      (agent) => agent.awaitChange(this.#buffer, words),
+      () => {
+        this.#errand = undefined;
+        this.#look();
+      },
+    );
+  }
+
+  /** Wakes those who need not wait any more, and has an agent wait for the others. */
+  #look(): void {
+    if (this.#waiting.size === 0) return;
+    const words = this.#watched.words(); // before the look, as above
+    if (this.#watched.look !== undefined) this.#watched.look();
+    else
+      for (const key of Array.from(this.#waiting.keys()))
+        if (this.#watched.isOver(key)) this.wake(key);
+    if (this.#waiting.size === 0 || this.#errand !== undefined) return;
+    try {
+      this.#sendAgent(words);
+    } catch {
+      // Each of them tries itself, and gets the error.
+      for (const key of Array.from(this.#waiting.keys())) this.wake(key);
+    }
+  }
+
+  /** Its news would be of no use as long as the thread is blocked. */
+  #recallAgent(): void {
+    this.#forgetParent();
+    const errand = this.#errand;
+    this.#errand = undefined;
+    errand?.recall(() => {});
+  }
+
+  #forgetParent(): void {
+    if (this.#owner === lockerId) return;
+    this.#owner = lockerId;
+    this.#waiting = new Map();
+    this.#errand = undefined;
+  }
+}

@@ -1,0 +1,148 @@
+// Locks of a server. Their owners are client processes, and who dies with one leaves it to the next.
+import { ProcessError } from '../../../common/errors.js';
+import { queueMicrotask } from '../../../common/originals.js';
+import { Outcome } from '../../protocol/outcome.js';
+import type { Caller, Holding, Session } from '../session.js';
+import { behaviourOf, setBehaviour } from '../types.js';
+import { Line } from './line.js';
+
+/** The owner of a lock: a client process, or, of an RLock, one task of it. */
+interface Owner {
+  session: Session;
+  task: number | undefined;
+}
+
+/** A lock that was given up for a while, as {@link OwnedLock.acquireAgain} takes it. */
+export interface Given {
+  owner: Owner | undefined;
+  count: number;
+}
+
+/** Whether it is that task, or one that was begun in it. */
+function isWithin({ session, task }: Owner, caller: Caller): boolean {
+  return session === caller.session && (task === undefined || caller.tasks.includes(task));
+}
+
+/** A lock that one client has at a time, as often as it likes. */
+abstract class OwnedLock implements Holding {
+  #owner: Owner | undefined;
+  protected count = 0;
+  readonly #line = new Line<number>();
+  /** Callers that wait for it on behalf of a single task. */
+  readonly #forTasks = new WeakSet<Caller>();
+  /** Whether its last owner has died with it, and nobody has had it since. */
+  #isLeft = false;
+
+  abstract canEnterAgain(caller: Caller): boolean;
+
+  /** @param forTask whether only the innermost of the caller's tasks is to have it, and those begun in that */
+  acquire(caller: Caller, timeout: number, forTask: boolean): number | Promise<number> {
+    if (forTask) this.#forTasks.add(caller);
+    if (this.#owner === undefined) return this.#give(caller);
+    if (this.canEnterAgain(caller)) {
+      this.count++;
+      return Outcome.acquired;
+    }
+    return timeout > 0 ? this.#wait(caller, timeout) : Outcome.timedOut;
+  }
+
+  isOwnedBy(caller: Caller): boolean {
+    return this.#owner !== undefined && isWithin(this.#owner, caller);
+  }
+
+  get isHeld(): boolean {
+    return this.#owner !== undefined;
+  }
+
+  releaseAll(): Given {
+    const given = { owner: this.#owner, count: this.count };
+    this.passOn();
+    return given;
+  }
+
+  async acquireAgain(caller: Caller, { owner, count }: Given): Promise<void> {
+    if (this.#owner === undefined) this.#give(caller);
+    else await this.#wait(caller, Infinity);
+    // Unless it is somebody else's again, who has been given it by the death of this one.
+    if (this.#owner?.session !== caller.session) return;
+    this.#owner = owner;
+    this.count = count;
+  }
+
+  onHolderGone(session: Session): void {
+    if (this.#owner?.session !== session) return;
+    this.#isLeft = true;
+    this.passOn();
+  }
+
+  protected passOn(): void {
+    this.#owner?.session.holdings.delete(this);
+    this.#owner = undefined;
+    this.count = 0;
+    const next = this.#line.first;
+    if (next !== undefined) this.#line.give(this.#give(next));
+  }
+
+  async #wait(caller: Caller, timeout: number): Promise<number> {
+    const given = await this.#line.wait(caller, timeout);
+    return given?.value ?? Outcome.timedOut;
+  }
+
+  #give(caller: Caller): number {
+    const { session, tasks } = caller;
+    this.#owner = { session, task: this.#forTasks.has(caller) ? tasks.at(-1) : undefined };
+    this.count = 1;
+    session.holdings.add(this);
+    const outcome = this.#isLeft ? Outcome.recovered : Outcome.acquired;
+    this.#isLeft = false;
+    // Whoever is gone by now does not keep it.
+    if (session.isOver) queueMicrotask(() => this.onHolderGone(session));
+    return outcome;
+  }
+}
+
+export class ManagedLock extends OwnedLock {
+  /** Tasks exclude each other anyway, and anybody may release it. */
+  override acquire(caller: Caller, timeout: number): number | Promise<number> {
+    return super.acquire(caller, timeout, false);
+  }
+
+  override canEnterAgain(): boolean {
+    return false;
+  }
+
+  /** Anybody may. */
+  release(): void {
+    if (this.isHeld) return this.passOn();
+    throw new ProcessError('ERR_TRUEFORK_NOT_LOCKED', 'semaphore or lock released too many times');
+  }
+}
+
+export class ManagedRLock extends OwnedLock {
+  override canEnterAgain(caller: Caller): boolean {
+    return this.isOwnedBy(caller);
+  }
+
+  release(caller: Caller): void {
+    if (!this.isOwnedBy(caller)) {
+      throw new ProcessError(
+        'ERR_TRUEFORK_NOT_OWNED',
+        'attempt to release recursive lock not owned by thread',
+      );
+    }
+    if (--this.count === 0) this.passOn();
+  }
+}
+
+const lockOperations = {
+  acquire: (
+    lock: ManagedLock | ManagedRLock,
+    [timeout = Infinity, forTask = false]: [number?, boolean?],
+    caller: Caller,
+  ) => lock.acquire(caller, timeout, forTask),
+  release: (lock: ManagedLock | ManagedRLock, _args: [], caller: Caller) => lock.release(caller),
+  locked: (lock: ManagedLock | ManagedRLock) => lock.isHeld,
+};
+
+setBehaviour(ManagedLock, behaviourOf('Lock', lockOperations));
+setBehaviour(ManagedRLock, behaviourOf('RLock', lockOperations));

@@ -1,0 +1,406 @@
+// A worker as its pool sees it: what it has in hand, and the line to it.
+import { performance } from '../../common/originals.js';
+import { socketpair } from '../../posix/descriptors.js';
+import { onForkedChild } from '../../fork/fork.js';
+import {
+  makePoller,
+  READABLE,
+  startPoller,
+  WRITABLE,
+  type Poller,
+  type Wish,
+} from '../../posix/poller.js';
+import { ForkPoolWorker } from '../worker/fork-pool-worker.js';
+import { Hand, type Rest } from './hand.js';
+import type { Job, Runner, Task } from '../jobs/job.js';
+import { Order, readReport, unreadable, writeTasks, type WorkerReport } from '../line/messages.js';
+import type { Registry } from './registry.js';
+import type { Settings } from '../options.js';
+import { SentTickets } from './sent-tickets.js';
+import { pack, unpack } from '../line/values.js';
+import { makeMark, Wire } from '../line/wire.js';
+
+/** A worker has as much in hand as takes about so long, in milliseconds, and one task at least. */
+const AHEAD = 2;
+/** How many tasks that may be at most. */
+const MOST_AHEAD = 256;
+/** How many recalls there may be that it has not heard of. */
+const MOST_UNHEARD = 100;
+/** The pool's ends of its lines, in this process. No child may keep them open. */
+const lines = new Set<Worker>();
+
+onForkedChild(() => {
+  for (const worker of lines) worker.abandon();
+  lines.clear();
+});
+
+/** What a worker tells its pool. */
+export interface WorkerEvents {
+  /** It has one task less in hand, or has become ready. */
+  hasRoom(worker: Worker): void;
+  /** Its initializer has failed. */
+  failed(worker: Worker, error: unknown): void;
+  /** The process has ended; not more than that is known. */
+  ended(worker: Worker): void;
+}
+
+/** How a worker has ended, for its tasks. */
+export interface Loss {
+  exitcode: number | undefined;
+  signal: NodeJS.Signals | null;
+  /** Why it was ended, if it was. */
+  cause: unknown;
+}
+
+/** Whether the tasks of two jobs can go in one message. */
+function areAlike(one: Job, other: Job): boolean {
+  if (one === other) return true;
+  return (
+    one.fnNumber === other.fnNumber &&
+    one.spreads === other.spreads &&
+    one.goesOn === other.goesOn &&
+    one.inputNumber === 0 &&
+    other.inputNumber === 0 &&
+    (one.timeout === Infinity) === (other.timeout === Infinity)
+  );
+}
+
+/** A list of its own: V8 writes one that may have holes, as a user's may, three times as slowly. */
+function itemsOf(tasks: readonly Task[]): readonly unknown[] {
+  const items: unknown[] = [];
+  for (const task of tasks) {
+    for (const item of task.job.itemsOf(task)) items.push(item);
+  }
+  return items;
+}
+
+export class Worker implements Runner {
+  readonly process: ForkPoolWorker;
+  readonly pid: number;
+  readonly name: string;
+  /** The last thing in the registry that it knows. */
+  readonly knows: number;
+  readonly startedAt: number = performance.now();
+  readonly #events: WorkerEvents;
+  readonly #settings: Settings;
+  readonly #hand = new Hand();
+  readonly #wire: Wire;
+  readonly #poller: Poller;
+  readonly #tickets = new SentTickets();
+  /** Whether its initializer is done. */
+  isReady = false;
+  /** What that has thrown. */
+  failure: unknown;
+  /** Whether it gets no further tasks. */
+  isRetiring = false;
+  /** Whether it was told to end, or made to. */
+  isCondemned = false;
+  hasEnded = false;
+  /** When it is killed, if it was condemned and has not ended by then. */
+  killAt: number = Infinity;
+  /** Why nothing that it says is listened to any more. */
+  #breach: unknown;
+  #watched = 0;
+
+  /** Forks. @throws what `Process.start()` throws */
+  constructor(settings: Settings, registry: Registry, events: WorkerEvents) {
+    this.#settings = settings;
+    this.#events = events;
+    this.knows = registry.last;
+    const [ours, theirs] = socketpair();
+    const mark = makeMark();
+    this.#wire = new Wire(ours, mark);
+    this.#poller = makePoller(ours, () => this.receive());
+    this.#poller.setRef(false); // the crew knows whether there is something to wait for
+    lines.add(this);
+    this.process = new ForkPoolWorker({
+      fd: theirs,
+      mark,
+      ledger: this.#hand.ledger,
+      things: registry.snapshot(),
+      initializer: settings.initializer,
+      initArgs: settings.initArgs,
+      concurrency: settings.concurrency,
+      maxGrowth: settings.maxGrowth,
+    });
+    try {
+      this.process.start();
+    } catch (error) {
+      this.#close();
+      throw error;
+    }
+    this.pid = this.process.pid!;
+    this.name = this.process.name;
+    this.process.onEnd(() => {
+      if (this.hasEnded) return;
+      this.hasEnded = true;
+      events.ended(this);
+    });
+    this.#watch();
+  }
+
+  get state(): 'starting' | 'busy' | 'idle' | 'ending' {
+    if (this.isCondemned || this.hasEnded) return 'ending';
+    if (!this.isReady) return 'starting';
+    return this.held > 0 ? 'busy' : 'idle';
+  }
+
+  /** How many tasks it has in hand, sent or not. */
+  get held(): number {
+    return this.#hand.held;
+  }
+
+  /** How many it was given in its life. */
+  get given(): number {
+    return this.#hand.given;
+  }
+
+  get completed(): number {
+    return this.#hand.completed;
+  }
+
+  /** How long its tasks took, in milliseconds. */
+  get busyTime(): number {
+    return this.#hand.busyTime;
+  }
+
+  /** When it became idle, by the clock of performance.now(). */
+  get idleSince(): number {
+    return this.#hand.idleSince;
+  }
+
+  /** How many tasks it has in hand that it has not begun. */
+  get waiting(): number {
+    return this.#hand.waiting;
+  }
+
+  /** For those who wait without the event loop. */
+  get wishes(): Wish[] {
+    const end: Wish = { fd: this.process.sentinel, event: READABLE };
+    return this.#wire.hasEnded ? [end] : [{ fd: this.#wire.fd, event: this.#wanted() }, end];
+  }
+
+  /** How many tasks it may have in hand. */
+  get window(): number {
+    const { concurrency, maxTasks } = this.#settings;
+    const { expected, ledger } = this.#hand;
+    const ahead = expected === undefined ? 1 : Math.ceil(AHEAD / expected);
+    const most = Math.max(1, Math.min(ahead, MOST_AHEAD));
+    // One that has not heard yet that tasks were taken back is at a long task.
+    const window = concurrency + (ledger.unheard > 0 ? 0 : most);
+    return Math.min(window, this.held + maxTasks - this.given);
+  }
+
+  get canTakeMore(): boolean {
+    if (this.isRetiring || this.isCondemned || this.hasEnded || this.#wire.hasEnded) return false;
+    if (this.#hand.ledger.unheard > MOST_UNHEARD || this.#hand.isFull) return false;
+    return this.held < this.window;
+  }
+
+  get isExhausted(): boolean {
+    return this.given >= this.#settings.maxTasks;
+  }
+
+  give(task: Task): void {
+    this.#hand.give(task);
+  }
+
+  /** Sends what was given. */
+  post(): void {
+    const tasks = this.#hand.takeOutgoing();
+    if (tasks.length === 0) return;
+    let from = 0;
+    for (let to = 1; to <= tasks.length; to++) {
+      if (to < tasks.length && areAlike(tasks[from]!.job, tasks[to]!.job)) continue;
+      this.#send(tasks.slice(from, to));
+      from = to;
+    }
+    this.#write();
+  }
+
+  /** Takes back what was not begun, the first one first. */
+  recall(): Task[] {
+    const tasks = this.#hand.recall();
+    this.#wire.queue([Buffer.of(Order.recall)]);
+    this.#write();
+    return tasks;
+  }
+
+  /** Whether it has a task of `job` in hand: undefined, or whether one of them was begun. */
+  hasBegun(job: Job): boolean | undefined {
+    return this.#hand.hasBegun(job);
+  }
+
+  /** When the next of its tasks may have taken too long; calls `expire` for those that have. */
+  checkTimeouts(now: number, expire: (task: Task, items: number) => void): number {
+    return this.#hand.checkTimeouts(now, expire);
+  }
+
+  /** Lets it end by itself when it has done what it has in hand. */
+  stop(): void {
+    this.isRetiring = true;
+    this.isCondemned = true;
+    this.#wire.queue([Buffer.of(Order.stop)]);
+    this.#write();
+  }
+
+  /** Looks for what may have happened, without the event loop. */
+  look(): void {
+    if (!this.#wire.hasEnded) this.receive();
+    if (!this.hasEnded) this.process.isAlive();
+  }
+
+  /** Ends it at once. */
+  kill(): void {
+    if (!this.hasEnded) this.process.kill();
+  }
+
+  /** Reads what it has to say. Whatever goes wrong with that is the end of this worker, and of nothing else. */
+  receive(): void {
+    this.#read();
+    this.#write();
+    // It is at its end, or has closed what it must not close, or something has written to its line.
+    if (this.#wire.hasEnded) this.kill();
+  }
+
+  /** Call it when the process has ended. Reads what it has left, and frees everything. */
+  bury(): Rest & Loss {
+    // Where there are no pidfds it may still be about to end.
+    this.process.kill();
+    this.process.joinSync();
+    while (this.#read());
+    const { exitcode, exitSignal: signal } = this.process;
+    const rest = this.#hand.empty();
+    this.#close();
+    this.process.close();
+    return { ...rest, exitcode: exitcode ?? undefined, signal, cause: this.#breach };
+  }
+
+  /** In a forked child: the worker is the parent's. */
+  abandon(): void {
+    this.#poller.close();
+    this.#wire.close();
+  }
+
+  #close(): void {
+    if (!lines.delete(this)) return;
+    this.#poller.close();
+    this.#wire.close();
+    this.#hand.ledger.close();
+    this.#tickets.discard();
+  }
+
+  /** Returns whether there was a message. */
+  #read(): boolean {
+    let hasRead = false;
+    try {
+      this.#wire.read((message) => {
+        hasRead = true;
+        this.#hear(readReport(message));
+      });
+      return hasRead;
+    } catch (error) {
+      this.#breach = error;
+      if (!this.isReady) this.failure ??= error;
+      return false;
+    }
+  }
+
+  /** Sends tasks that are alike. */
+  #send(tasks: Task[]): void {
+    const [{ job }] = tasks as [Task];
+    const input = job.inputNumber !== 0 && job.inputNumber <= this.knows ? job.inputNumber : 0;
+    const number = this.#hand.next;
+    const head = writeTasks({
+      spreads: job.spreads,
+      isTimed: job.timeout !== Infinity,
+      goesOn: job.goesOn,
+      fn: job.fnNumber,
+      input,
+      number,
+      places: tasks.map((task) => this.#hand.place(task)),
+      sizes: tasks.map((task) => task.size),
+      firsts: input === 0 ? [] : tasks.map((task) => task.first),
+    });
+    let packed: Uint8Array[] = [];
+    try {
+      if (input === 0) packed = this.#pack(tasks, number);
+    } catch (error) {
+      this.#sendOneByOne(tasks, error);
+      return;
+    }
+    this.#hand.enter(tasks);
+    this.#wire.queue([head, ...packed]);
+  }
+
+  #pack(tasks: Task[], number: number): Uint8Array[] {
+    const { parts, tickets } = pack(itemsOf(tasks), tasks[0]!.job.spreads);
+    this.#tickets.add(number, tickets);
+    return parts;
+  }
+
+  /** One of the tasks cannot be sent. */
+  #sendOneByOne(tasks: Task[], error: unknown): void {
+    this.#hand.leave(tasks);
+    if (tasks.length > 1) {
+      for (const task of tasks) this.#send([task]);
+      return;
+    }
+    this.#hand.discard();
+    tasks[0]!.job.unsendable(tasks[0]!, error);
+    this.#events.hasRoom(this);
+  }
+
+  #write(): void {
+    this.#wire.write();
+    this.#watch();
+    if (this.#wire.isCut) this.kill();
+  }
+
+  #wanted(): number {
+    return READABLE | (this.#wire.isBlocked ? WRITABLE : 0);
+  }
+
+  #watch(): void {
+    if (this.#wire.hasEnded) {
+      this.#poller.stop();
+      return;
+    }
+    const wanted = this.#wanted();
+    if (wanted !== this.#watched) startPoller(this.#poller, wanted);
+    this.#watched = wanted;
+  }
+
+  #hear(report: WorkerReport): void {
+    switch (report.kind) {
+      case 'ready':
+        this.#assertStarting();
+        this.isReady = true;
+        this.#events.hasRoom(this);
+        return;
+      case 'failed':
+        this.#assertStarting();
+        this.#events.failed(this, this.#failureIn(report.packed));
+        return;
+      case 'grown':
+        this.isRetiring = true;
+        this.#events.hasRoom(this);
+        return;
+      default:
+        if (this.#hand.hear(report.head, report.packed, this)) this.#events.hasRoom(this);
+        this.#tickets.wasRead(report.head.number);
+    }
+  }
+
+  #assertStarting(): void {
+    if (this.isReady || this.failure !== undefined) throw unreadable();
+  }
+
+  #failureIn(packed: Buffer): unknown {
+    try {
+      return unpack(packed, 1)[0];
+    } catch (error) {
+      return error;
+    }
+  }
+}

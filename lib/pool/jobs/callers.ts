@@ -1,0 +1,49 @@
+import { performance } from '../../common/originals.js';
+import type { AnyFunction } from '../options.js';
+
+/**
+ * The place where a user has asked for something: `stack` is that of an error. Until somebody reads it V8
+ * keeps the frames themselves, and whatever `this` was in them.
+ */
+export interface Caller {
+  stack?: string;
+}
+
+interface Capture {
+  caller: Caller;
+  method: AnyFunction;
+  fn: AnyFunction;
+}
+
+/** So many calls in a row have a stack of their own. */
+const MOST = 100;
+/** And further ones, one in so many milliseconds. */
+const EVERY_MS = 1;
+
+/**
+ * Takes down who calls. That takes as long as half of a submission: where a program submits the
+ * same function in the same way all the time the last stack stands for those that follow.
+ */
+export class Callers {
+  #allowance = MOST;
+  #lastAt = 0;
+  /** Weak: the frames are the jobs', and go with the last of them. */
+  #last: WeakRef<Capture> | undefined;
+
+  /**
+   * @param method of the pool: the frames above that are the caller's
+   * @param fn what is submitted
+   */
+  capture(method: AnyFunction, fn: AnyFunction): Caller {
+    const now = performance.now();
+    const allowance = Math.min(MOST, this.#allowance + (now - this.#lastAt) / EVERY_MS);
+    const last = allowance < 1 ? this.#last?.deref() : undefined;
+    if (last?.method === method && last.fn === fn) return last.caller;
+    const caller: Caller = {};
+    Error.captureStackTrace(caller, method);
+    this.#allowance = Math.max(0, allowance - 1);
+    this.#lastAt = now;
+    this.#last = new WeakRef({ caller, method, fn });
+    return caller;
+  }
+}

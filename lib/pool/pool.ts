@@ -1,0 +1,522 @@
+// Pools of worker processes.
+import { inspect } from 'node:util';
+import { cpuCount } from '../process/cpu-count.js';
+import { ProcessError } from '../common/errors.js';
+import { refuseSurplus } from '../common/options.js';
+import { emitWarning } from '../common/originals.js';
+import { AsyncResult } from './async-result.js';
+import { CallJob } from './jobs/call-job.js';
+import { Crew, type Expected } from './crew/crew.js';
+import { ImapJob } from './jobs/imap-job.js';
+import type { JobPlan } from './jobs/job.js';
+import { MapJob } from './jobs/map-job.js';
+import {
+  assertProcesses,
+  readImap,
+  readMap,
+  readMapAsync,
+  readTask,
+  readTaskAsync,
+  settings,
+  taskSettings,
+  type AnyFunction,
+  type Callbacks,
+  type ImapOptions,
+  type MapOptions,
+  type PoolOptions,
+  type Progress,
+  type TaskOptions,
+} from './options.js';
+import { makeWatcher } from './progress.js';
+import { ResultIterator } from './result-iterator.js';
+import { statisticsOf, type PoolStatistics } from './statistics.js';
+import { checkReceivers } from '../common/receivers.js';
+import { assertFunction, assertType } from '../common/validate.js';
+import {
+  Deadline,
+  syncTimeout,
+  waitOptions,
+  type SyncWaitOptions,
+  type WaitOptions,
+} from '../common/waiting.js';
+
+export { AsyncResult, ResultIterator };
+export type {
+  Callbacks,
+  ImapOptions,
+  MapOptions,
+  PoolOptions,
+  PoolStatistics,
+  Progress,
+  TaskOptions,
+};
+
+const CALLBACKS_IN_OPTIONS = 'callbacks are options, as in { callback, errorCallback }';
+
+/** So many tasks for each process, if a map is not told how many items make one. */
+const TASKS_EACH = 4;
+
+/** What items come from, for methods that return a promise. */
+export type Input<T> = Iterable<T> | AsyncIterable<T>;
+
+type Settled<R> = PromiseSettledResult<Awaited<R>>[];
+
+/** Pools that were dropped while they were running. */
+const dropped = new FinalizationRegistry<Crew>((crew) => {
+  // In a child the pool of its parent is garbage, too.
+  if (crew.state !== 'RUN' || !crew.isOurs) return;
+  emitWarning(
+    'A pool was garbage and had not been closed; call close() or terminate(), or use `await using`',
+    'ResourceWarning',
+  );
+  crew.close();
+});
+
+function isAsyncIterable(input: unknown): input is AsyncIterable<unknown> {
+  return typeof (input as AsyncIterable<unknown>)[Symbol.asyncIterator] === 'function';
+}
+
+function assertIterable(input: unknown, canBeAsync: boolean): void {
+  const isObject = (typeof input === 'object' && input !== null) || typeof input === 'string';
+  const { [Symbol.iterator]: iterator } = Object(input) as Partial<Iterable<unknown>>;
+  const isRight = typeof iterator === 'function' || (canBeAsync && isAsyncIterable(Object(input)));
+  assertType(isObject && isRight, 'iterable', 'an iterable', input);
+}
+
+async function collect(input: AsyncIterable<unknown>): Promise<unknown[]> {
+  const items: unknown[] = [];
+  for await (const item of input) items.push(item);
+  return items;
+}
+
+/**
+ * Processes that run the functions they are given: Python's `multiprocessing.Pool`.
+ *
+ * Workers are forks of this process, made when they are needed: at the end of the synchronous
+ * code that first submits a function. So functions are never serialized, and see all that this
+ * process had then, without a copy; a function that is new makes the pool replace workers that
+ * do not know it. Arguments and results go by structured clone, except that the items of a `map()`
+ * with a new function, too, are simply there.
+ *
+ * Errors arrive with class, message, own properties and cause; their stack has the caller's
+ * frames and below them those of the worker. If a worker is lost, exactly the tasks that it was
+ * running fail, with a WorkerLostError, and another takes its place.
+ *
+ * @example
+ * ```ts
+ * await using pool = new Pool();
+ * const sizes = await pool.map((path) => compress(path).length, paths);
+ * ```
+ */
+export class Pool<Init extends unknown[] = unknown[]> {
+  readonly #crew: Crew;
+
+  /**
+   * Forks nothing yet.
+   *
+   * @param processes how many tasks run at once, default `cpuCount()`; or all options
+   * @throws RangeError, TypeError
+   */
+  constructor(
+    processes?: number | null | PoolOptions<Init>,
+    initializer?: (...args: Init) => unknown,
+    initArgs?: Init,
+    maxTasksPerChild?: number | null,
+  ) {
+    const crew = new Crew(settings([processes, initializer, initArgs, maxTasksPerChild], cpuCount));
+    this.#crew = crew;
+    dropped.register(this, crew, this);
+  }
+
+  /**
+   * Runs `fn(...args)` in a worker, and returns what it returns or resolves to.
+   *
+   * @throws what it throws or rejects with
+   * @throws WorkerLostError if its worker ended meanwhile
+   * @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE` if an argument or the result cannot be sent,
+   *   `ERR_TRUEFORK_POOL_CLOSED`, `ERR_TRUEFORK_POOL_TERMINATED`, `ERR_TRUEFORK_NOT_THE_CREATOR`, and
+   *   what `Process.start()` throws
+   * @throws BrokenPoolError
+   * @throws TimeoutError, AbortError
+   */
+  apply<Args extends unknown[], R>(
+    fn: (...args: Args) => R,
+    args?: Args,
+    options: TaskOptions = {},
+  ): Promise<Awaited<R>> {
+    return this.#promised(() => this.#call(fn, args, readTask(options), this.apply));
+  }
+
+  /** As {@link apply}, and returns at once. Throws if the pool does not run. */
+  applyAsync<Args extends unknown[], R>(
+    fn: (...args: Args) => R,
+    args?: Args,
+    options: TaskOptions & Callbacks<Awaited<R>> = {},
+    ...surplus: never[]
+  ): AsyncResult<Awaited<R>> {
+    refuseSurplus(surplus, CALLBACKS_IN_OPTIONS);
+    return this.#call(fn, args, readTaskAsync(options), this.applyAsync);
+  }
+
+  /** As {@link apply}, and blocks the thread. */
+  applySync<Args extends unknown[], R>(
+    fn: (...args: Args) => R,
+    args?: Args,
+    options: TaskOptions = {},
+  ): Awaited<R> {
+    return this.#call<Awaited<R>>(fn, args, readTask(options), this.applySync).getSync();
+  }
+
+  /**
+   * Calls `fn` with each item, in tasks of several items, and returns the list of results in the
+   * order of the items. An error ends its task; when all tasks are over the first error is thrown.
+   *
+   * @param options `{ chunksize, timeout, signal, retries, onProgress, progress, failFast, settle }`,
+   *   or the chunksize
+   * @throws as {@link apply} does
+   */
+  map<T, R>(
+    fn: (item: T) => R,
+    iterable: Input<T>,
+    options: MapOptions & { settle: true },
+  ): Promise<Settled<R>>;
+  map<T, R>(
+    fn: (item: T) => R,
+    iterable: Input<T>,
+    options?: number | 'auto' | MapOptions,
+  ): Promise<Awaited<R>[]>;
+  map(
+    fn: AnyFunction,
+    iterable: Input<unknown>,
+    options: number | 'auto' | MapOptions = {},
+  ): Promise<unknown[]> {
+    return this.#promised(() => this.#map(fn, iterable, false, readMap(options), this.map));
+  }
+
+  /** As {@link map}, and returns at once. Throws if the pool does not run. */
+  mapAsync<T, R>(
+    fn: (item: T) => R,
+    iterable: Input<T>,
+    options?: number | 'auto' | (MapOptions & Callbacks<Awaited<R>[]>),
+    ...surplus: never[]
+  ): AsyncResult<Awaited<R>[]> {
+    refuseSurplus(surplus, CALLBACKS_IN_OPTIONS);
+    return this.#mapAsync(fn, iterable, false, options, this.mapAsync);
+  }
+
+  /** As {@link map}, and blocks the thread. */
+  mapSync<T, R>(
+    fn: (item: T) => R,
+    iterable: Iterable<T>,
+    options: MapOptions & { settle: true },
+  ): Settled<R>;
+  mapSync<T, R>(
+    fn: (item: T) => R,
+    iterable: Iterable<T>,
+    options?: number | 'auto' | MapOptions,
+  ): Awaited<R>[];
+  mapSync(
+    fn: AnyFunction,
+    iterable: Iterable<unknown>,
+    options: number | 'auto' | MapOptions = {},
+  ): unknown[] {
+    assertIterable(iterable, false);
+    return this.#map(fn, iterable, false, readMap(options), this.mapSync).getSync();
+  }
+
+  /** As {@link map}, for items that are lists of arguments: calls `fn(...item)`. */
+  starmap<Args extends unknown[], R>(
+    fn: (...args: Args) => R,
+    iterable: Input<Args>,
+    options: MapOptions & { settle: true },
+  ): Promise<Settled<R>>;
+  starmap<Args extends unknown[], R>(
+    fn: (...args: Args) => R,
+    iterable: Input<Args>,
+    options?: number | 'auto' | MapOptions,
+  ): Promise<Awaited<R>[]>;
+  starmap(
+    fn: AnyFunction,
+    iterable: Input<unknown>,
+    options: number | 'auto' | MapOptions = {},
+  ): Promise<unknown[]> {
+    return this.#promised(() => this.#map(fn, iterable, true, readMap(options), this.starmap));
+  }
+
+  /** As {@link starmap}, and returns at once. Throws if the pool does not run. */
+  starmapAsync<Args extends unknown[], R>(
+    fn: (...args: Args) => R,
+    iterable: Input<Args>,
+    options?: number | 'auto' | (MapOptions & Callbacks<Awaited<R>[]>),
+    ...surplus: never[]
+  ): AsyncResult<Awaited<R>[]> {
+    refuseSurplus(surplus, CALLBACKS_IN_OPTIONS);
+    return this.#mapAsync(fn, iterable, true, options, this.starmapAsync);
+  }
+
+  /** As {@link starmap}, and blocks the thread. */
+  starmapSync<Args extends unknown[], R>(
+    fn: (...args: Args) => R,
+    iterable: Iterable<Args>,
+    options: MapOptions & { settle: true },
+  ): Settled<R>;
+  starmapSync<Args extends unknown[], R>(
+    fn: (...args: Args) => R,
+    iterable: Iterable<Args>,
+    options?: number | 'auto' | MapOptions,
+  ): Awaited<R>[];
+  starmapSync(
+    fn: AnyFunction,
+    iterable: Iterable<unknown>,
+    options: number | 'auto' | MapOptions = {},
+  ): unknown[] {
+    assertIterable(iterable, false);
+    return this.#map(fn, iterable, true, readMap(options), this.starmapSync).getSync();
+  }
+
+  /**
+   * Calls `fn` with each item, and gives the results one by one, in the order of the items. Items are
+   * taken from the input as far as results are taken from the iterator, so that the input may be
+   * endless. An item that fails is an error in its place; the others are not concerned.
+   *
+   * @param options `{ chunksize, buffersize, timeout, signal, retries, onProgress, progress }`, or the
+   *   chunksize; default: 1
+   */
+  imap<T, R>(
+    fn: (item: T) => R,
+    iterable: Input<T>,
+    options: number | ImapOptions = {},
+  ): ResultIterator<Awaited<R>> {
+    return this.#imap(fn, iterable, true, options, this.imap) as ResultIterator<Awaited<R>>;
+  }
+
+  /** As {@link imap}, in the order in which the results come. */
+  imapUnordered<T, R>(
+    fn: (item: T) => R,
+    iterable: Input<T>,
+    options: number | ImapOptions = {},
+  ): ResultIterator<Awaited<R>> {
+    return this.#imap(fn, iterable, false, options, this.imapUnordered) as ResultIterator<
+      Awaited<R>
+    >;
+  }
+
+  /**
+   * Takes no more tasks. When all are done the workers end, and before that finish the requests (files,
+   * look-ups, what is written to sockets) that tasks have begun and not awaited, within five seconds.
+   */
+  close(): void {
+    this.#crew.close();
+    dropped.unregister(this);
+  }
+
+  /**
+   * Ends the workers, by SIGTERM, and by SIGKILL those that have not ended a second later. What was
+   * not done is rejected, with `ERR_TRUEFORK_POOL_TERMINATED`; what tasks have begun and not awaited is
+   * lost. It need not be waited for.
+   */
+  terminate(): void {
+    this.#crew.terminate();
+    dropped.unregister(this);
+  }
+
+  /**
+   * Waits until all workers have ended. Call {@link close} or {@link terminate} before.
+   *
+   * @param options `{ timeout, signal }`, or the timeout in milliseconds; default: no limit
+   * @returns false after the timeout
+   * @throws ProcessError `ERR_TRUEFORK_STILL_RUNNING`
+   * @throws AbortError
+   */
+  async join(options: number | WaitOptions = {}): Promise<boolean> {
+    const { timeout, signal } = waitOptions(options);
+    return this.#crew.join(timeout, signal);
+  }
+
+  /** As {@link join}, and blocks the thread. */
+  joinSync(options: number | SyncWaitOptions = {}): boolean {
+    return this.#crew.joinSync(new Deadline(syncTimeout(options)));
+  }
+
+  /** For `await using`: {@link terminate}, then {@link join}. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.terminate();
+    await this.join();
+  }
+
+  /** For `using`: {@link terminate}, then {@link joinSync}. */
+  [Symbol.dispose](): void {
+    this.terminate();
+    this.joinSync();
+  }
+
+  /** Changes how many tasks run at once. Workers that are too many end when their task is done. */
+  resize(processes: number): void {
+    assertProcesses(processes);
+    this.#crew.resize(processes);
+  }
+
+  /** How many tasks run at once. */
+  get processes(): number {
+    return this.#crew.settings.processes;
+  }
+
+  /** What the pool and its workers are doing, and have done. */
+  statistics(): PoolStatistics {
+    return statisticsOf(this.#crew);
+  }
+
+  toString(): string {
+    return `<${this.constructor.name} state=${this.#crew.state} pool_size=${this.processes}>`;
+  }
+
+  /** A pool is not sent to other processes. @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE` */
+  toJSON(): never {
+    throw new ProcessError(
+      'ERR_TRUEFORK_NOT_CLONABLE',
+      'pool objects cannot be passed between processes',
+    );
+  }
+
+  /** Misuse of what returns a promise is a rejection. */
+  #promised<T>(submit: () => AsyncResult<T>): Promise<T> {
+    try {
+      return submit().get();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #plan(
+    fn: AnyFunction,
+    spreads: boolean,
+    options: TaskOptions & Pick<MapOptions, 'onProgress' | 'progress'>,
+    caller: AnyFunction,
+  ): JobPlan {
+    assertFunction(fn, 'fn');
+    const { timeout, signal, retries } = taskSettings(options);
+    const watcher = makeWatcher(options);
+    return {
+      fn,
+      spreads,
+      timeout,
+      signal,
+      retries,
+      watcher,
+      caller: this.#crew.callers.capture(caller, fn),
+    };
+  }
+
+  #call<R>(
+    fn: AnyFunction,
+    args: readonly unknown[] = [],
+    options: TaskOptions & Callbacks<never>,
+    caller: AnyFunction,
+  ): AsyncResult<R> {
+    assertType(Array.isArray(args), 'args', 'an array', args);
+    const plan = this.#plan(fn, true, options, caller);
+    const result = new AsyncResult<R>(this.#crew, options as Callbacks<R>);
+    this.#crew.submit(new CallJob(plan, args, result as AsyncResult<unknown>));
+    return result;
+  }
+
+  #mapAsync<R>(
+    fn: AnyFunction,
+    iterable: Input<unknown>,
+    spreads: boolean,
+    options: unknown = {},
+    caller: AnyFunction,
+  ): AsyncResult<R> {
+    return this.#map(
+      fn,
+      iterable,
+      spreads,
+      readMapAsync(options),
+      caller,
+    ) as AsyncResult<unknown> as AsyncResult<R>;
+  }
+
+  #map(
+    fn: AnyFunction,
+    iterable: Input<unknown>,
+    spreads: boolean,
+    options: MapOptions & Callbacks<never>,
+    caller: AnyFunction,
+  ): AsyncResult<unknown[]> {
+    const { chunksize, failFast = false, settle = false } = options;
+    assertIterable(iterable, true);
+    this.#crew.assertRunning();
+    const plan = this.#plan(fn, spreads, options, caller);
+    const result = new AsyncResult<unknown[]>(this.#crew, options as Callbacks<unknown[]>);
+    const submit = (items: readonly unknown[], expected?: Expected): void => {
+      const { processes, concurrency } = this.#crew.settings;
+      const tasks = processes * concurrency * TASKS_EACH;
+      const size = chunksize ?? Math.max(1, Math.ceil(items.length / tasks));
+      const job = new MapJob(
+        { ...plan, items, chunksize: size, failFast, settle, processes },
+        result as AsyncResult<unknown>,
+      );
+      this.#crew.submit(job, expected);
+      job.endIfEmpty();
+    };
+    if (isAsyncIterable(iterable)) void this.#readInput(iterable, submit, result);
+    else submit([...iterable]);
+    return result;
+  }
+
+  async #readInput(
+    input: AsyncIterable<unknown>,
+    submit: (items: readonly unknown[], expected: Expected) => void,
+    result: AsyncResult<unknown[]>,
+  ): Promise<void> {
+    const expected: Expected = {
+      fail: (error, isExpected) => {
+        if (!result.ready()) result.reject(error, isExpected);
+      },
+    };
+    this.#crew.expect(expected);
+    try {
+      const items = await collect(input);
+      if (!result.ready()) submit(items, expected);
+    } catch (error) {
+      this.#crew.forgo(expected);
+      expected.fail(error, false);
+    }
+  }
+
+  #imap(
+    fn: AnyFunction,
+    iterable: Input<unknown>,
+    isOrdered: boolean,
+    given: number | ImapOptions,
+    caller: AnyFunction,
+  ): ResultIterator<unknown> {
+    const options = readImap(given);
+    const { chunksize = 1, buffersize } = options;
+    assertIterable(iterable, true);
+    const { processes, concurrency } = this.#crew.settings;
+    const plan = this.#plan(fn, false, options, caller);
+    const isAsync = isAsyncIterable(iterable);
+    const job = new ImapJob({
+      ...plan,
+      source: isAsync ? iterable[Symbol.asyncIterator]() : iterable[Symbol.iterator](),
+      isAsync,
+      isOrdered,
+      chunksize,
+      buffersize,
+      processes: processes * concurrency,
+    });
+    this.#crew.submit(job);
+    return new ResultIterator(job, this.#crew);
+  }
+
+  static {
+    checkReceivers(this, (object) => #crew in object);
+  }
+}
+
+Object.defineProperty(Pool.prototype, inspect.custom, {
+  value: Pool.prototype.toString,
+  configurable: true,
+  writable: true,
+});

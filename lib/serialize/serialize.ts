@@ -1,0 +1,269 @@
+// Values as bytes, for other processes. Structured clone as V8 writes it (clone.ts), with
+// these differences: strings, numbers, bytes and small plain data take a short cut, errors stay
+// whole (error-parts.ts), and objects that are more than data go as what their classes say
+// (shareables.ts).
+import { Buffer } from 'node:buffer'; // the global is a getter, which costs each message
+import { inspect, types } from 'node:util';
+import { HIDDEN } from '../common/authkey.js';
+import { plainArray } from '../common/bytes.js';
+import {
+  assertSendable,
+  assertWhole,
+  badMessage,
+  holdsKey,
+  isClear,
+  mayHaveEmptied,
+  refusal,
+  restore,
+  serialize,
+} from './clone.js';
+import { ErrorDissector, type ErrorParts, isError, putTogether } from './error-parts.js';
+import { closeFds } from './frames.js';
+import { type Carriage, DeliveredLuggage, OutgoingLuggage } from './luggage.js';
+import { pack, type Packed, unpack } from './packing.js';
+import { isPlainData } from './plain-data.js';
+import { isShareable } from './shareables.js';
+import { revoke, type Ticket } from './sharer.js';
+
+export type { Carriage };
+
+type KindName =
+  | 'clone'
+  | 'string'
+  | 'number'
+  | 'buffer'
+  | 'uint8Array'
+  | 'error'
+  | 'json'
+  | 'shared';
+
+/** What the bytes of an encoded value are. */
+export const Kind: Record<KindName, number> = {
+  clone: 0,
+  string: 1,
+  number: 2,
+  buffer: 3,
+  uint8Array: 4,
+  error: 5,
+  json: 6,
+  shared: 7,
+};
+
+/** A value as bytes. */
+export interface Encoded {
+  /** The first byte of the message: what the others are. */
+  kind: number;
+  /** The other bytes; they may be those of the value itself. */
+  body: Uint8Array;
+  /** What has to go beside the bytes. They stay open. */
+  fds?: readonly number[];
+  /** What was kept for the receiver to fetch: see {@link discard}. */
+  ticket?: Ticket | undefined;
+  /** Functions that {@link discard} calls, too. */
+  undos?: readonly (() => void)[];
+}
+
+/** To be called for what will not be sent. */
+export function discard({ ticket, undos = [] }: Pick<Encoded, 'ticket' | 'undos'>): void {
+  if (ticket !== undefined) revoke(ticket);
+  for (const undo of undos) undo();
+}
+
+/** The JSON of plain data. */
+function plainText(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  try {
+    return isPlainData(value) ? JSON.stringify(value) : undefined;
+  } catch {
+    return undefined; // a getter; the clone says what is wrong
+  }
+}
+
+function clone(value: unknown, carriage: Carriage): Encoded {
+  if (isShareable(value)) return encodeShared(value, carriage)!;
+  let bytes: Buffer | undefined;
+  let failure: unknown;
+  try {
+    bytes = serialize(value);
+  } catch (error) {
+    failure = error;
+  }
+  if (bytes !== undefined && !mayHaveEmptied(bytes)) return { kind: Kind.clone, body: bytes };
+  const shared = encodeShared(value, carriage);
+  if (shared !== undefined) return shared;
+  if (bytes === undefined) throw failure;
+  assertWhole(value);
+  return { kind: Kind.clone, body: bytes };
+}
+
+/** A value with objects in it that are more than data; undefined if there are none. */
+function encodeShared(value: unknown, carriage: Carriage): Encoded | undefined {
+  const luggage = new OutgoingLuggage(carriage);
+  try {
+    const packed = pack(value, luggage);
+    if (packed === undefined) return undefined;
+    const { root, slots, parts } = packed;
+    assertWhole([root, parts]);
+    luggage.close();
+    const { fds, ticket, undos } = luggage;
+    const body = serialize([root, slots, parts, ticket]);
+    return { kind: Kind.shared, body, fds, ticket, undos };
+  } catch (error) {
+    discard(luggage);
+    throw error;
+  }
+}
+
+function join({ kind, body }: Encoded): Buffer {
+  return Buffer.concat([Uint8Array.of(kind), body]);
+}
+
+/** A value, as `inspect` shows it. The key of a process is not shown. */
+function describe(value: unknown): string {
+  try {
+    return holdsKey(value) ? HIDDEN : inspect(value);
+  } catch {
+    return `[${typeof value}]`; // one that throws at whoever looks
+  }
+}
+
+function encodeDescription(value: unknown): Buffer {
+  return join(encode(describe(value).toWellFormed()));
+}
+
+/** What an error has, as data: nothing goes along with it. */
+function encodeReason(value: unknown): Buffer {
+  try {
+    const encoded = encode(value, 'impossible');
+    // V8 writes errors inside of it that are causes of each other, and cannot read them.
+    if (encoded.kind === Kind.clone) restore(encoded.body as Buffer);
+    return join(encoded);
+  } catch {
+    return encodeDescription(value);
+  }
+}
+
+function encodeParts(parts: ErrorParts): Encoded {
+  return { kind: Kind.error, body: serialize(parts) };
+}
+
+function encodeError(error: Error): Encoded {
+  const dissector = new ErrorDissector({
+    value: encodeReason,
+    description: encodeDescription,
+    error: (parts) => join(encodeParts(parts)),
+  });
+  return encodeParts(dissector.takeApart(error));
+}
+
+const NUMBER_SIZE = 8;
+
+function encodeNumber(value: number): Encoded {
+  const body = Buffer.allocUnsafe(NUMBER_SIZE);
+  body.writeDoubleLE(value);
+  return { kind: Kind.number, body };
+}
+
+function encodeBytes(value: Uint8Array, carriage: Carriage): Encoded {
+  assertSendable(value);
+  const isBuffer = Object.getPrototypeOf(value) === Buffer.prototype;
+  if (!isBuffer && isShareable(value)) return encodeShared(value, carriage)!;
+  const kind = Buffer.isBuffer(value) ? Kind.buffer : Kind.uint8Array;
+  return { kind, body: plainArray(value) };
+}
+
+/**
+ * Bytes that {@link decode} makes an equal value of.
+ *
+ * @param carriage how descriptors can go along
+ * @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE`, `ERR_TRUEFORK_NOT_SHAREABLE`
+ */
+export function encode(value: unknown, carriage: Carriage = 'apart'): Encoded {
+  if (typeof value === 'number') return encodeNumber(value);
+  // UTF-8 has no lone surrogates.
+  if (typeof value === 'string' && value.isWellFormed()) {
+    return { kind: Kind.string, body: Buffer.from(value) };
+  }
+  try {
+    if (types.isUint8Array(value)) return encodeBytes(value, carriage);
+    if (isError(value)) return encodeError(value);
+    const text = plainText(value);
+    if (text !== undefined) return { kind: Kind.json, body: Buffer.from(text) };
+    return clone(value, carriage);
+  } catch (error) {
+    throw refusal(error);
+  }
+}
+
+function withCode(error: unknown): unknown {
+  return isClear(error) ? error : badMessage(error);
+}
+
+/** @throws ProcessError `ERR_TRUEFORK_BAD_MESSAGE` */
+function parse(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString());
+  } catch (cause) {
+    throw badMessage(cause);
+  }
+}
+
+/** What was taken apart, be it by a peer that means no good. */
+function restoreError(body: Buffer): Error {
+  const parts = restore(body) as ErrorParts;
+  try {
+    return putTogether(parts, (bytes) => decode(bytes));
+  } catch (error) {
+    throw withCode(error);
+  }
+}
+
+type Parts = [Packed['root'], Packed['slots'], Packed['parts']];
+
+function restoreShared(body: Buffer, fds: number[]): unknown {
+  const delivered = new DeliveredLuggage(fds);
+  try {
+    const [root, slots, parts, ticket] = restore(body) as [...Parts, unknown];
+    delivered.expect(ticket);
+    return unpack({ root, slots, parts }, delivered);
+  } catch (error) {
+    throw withCode(error);
+  } finally {
+    delivered.drop();
+  }
+}
+
+/**
+ * The value that was encoded. Its bytes may be those of `message`.
+ *
+ * @param fds what has come beside it; those that are not needed are closed
+ * @throws ProcessError `ERR_TRUEFORK_BAD_MESSAGE`, `ERR_TRUEFORK_HANDLE_LOST`; SystemError
+ */
+export function decode(message: Buffer, fds: number[] = []): unknown {
+  return decodeBody(message[0], message.subarray(1), fds);
+}
+
+/** As {@link decode}, of a message that is in two parts. */
+export function decodeBody(kind: number | undefined, body: Buffer, fds: number[] = []): unknown {
+  if (kind === Kind.shared) return restoreShared(body, fds);
+  closeFds(fds);
+  switch (kind) {
+    case Kind.clone:
+      return restore(body);
+    case Kind.string:
+      return body.toString();
+    case Kind.json:
+      return parse(body);
+    case Kind.number:
+      if (body.length !== NUMBER_SIZE) throw badMessage();
+      return body.readDoubleLE();
+    case Kind.buffer:
+      return body;
+    case Kind.uint8Array:
+      return new Uint8Array(body.buffer, body.byteOffset, body.length);
+    case Kind.error:
+      return restoreError(body);
+    default:
+      throw badMessage();
+  }
+}

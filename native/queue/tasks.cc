@@ -1,0 +1,122 @@
+#include "queue/tasks.h"
+
+#include <climits>
+
+namespace truefork {
+
+namespace {
+
+// Those of a Mark.
+constexpr uint32_t kRecords = 0x7fffffff;
+
+// How often to look whether somebody has died.
+constexpr double kSliceMs = 200;
+
+}  // namespace
+
+int Tasks::Sit() {
+  for (int seat = 0; seat < kSeats; seat++) {
+    SharedLock lock(&block_->seats[seat]);
+    if (lock.is_held()) continue;
+    bool is_listed = false;
+    const Outcome outcome = lock.Acquire({Moment::In(0), nullptr}, &is_listed);
+    if (outcome != Outcome::kDone && outcome != Outcome::kOwnerDied) continue;
+    taken(seat)->store(0);
+    to_put(seat)->store(0);
+    int32_t seats = block_->seats_used.load();
+    while (seats <= seat &&
+           !block_->seats_used.compare_exchange_weak(seats, seat + 1)) {
+    }
+    return seat;
+  }
+  block_->is_crowded.store(1);
+  return kNoSeat;
+}
+
+void Tasks::GetUp(int seat) { SharedLock(&block_->seats[seat]).Release(true); }
+
+bool Tasks::IsTaken(int seat) const {
+  return SharedLock(&block_->seats[seat]).is_held();
+}
+
+uint32_t Tasks::to_put() const {
+  uint32_t sum = 0;
+  for (int seat = 0; seat < block_->seats_used.load(); seat++)
+    if (IsTaken(seat)) sum += block_->seats[seat].to_put.load();
+  return sum;
+}
+
+int32_t Tasks::TakenByTheLiving() const {
+  int32_t sum = 0;
+  for (int seat = 0; seat < block_->seats_used.load(); seat++)
+    if (IsTaken(seat)) sum += block_->seats[seat].count.load();
+  return sum;
+}
+
+uint32_t Tasks::unfinished() const {
+  const uint32_t done = block_->done.load();  // first: it may not overtake
+  return (block_->tail.load().records - done) & kRecords;
+}
+
+bool Tasks::SetDone(int seat) {
+  RobustList list = RobustList::OfThisThread();
+  // Killed before all are woken: the kernel wakes one, who wakes the others.
+  list.BeginAt(&block_->join_bell);
+  bool is_right = true;
+  uint32_t done = block_->done.load();
+  do {
+    is_right = ((block_->tail.load().records - done) & kRecords) != 0;
+  } while (is_right && !block_->done.compare_exchange_weak(done, done + 1));
+  if (is_right) {
+    // Afterwards, so that it is never nobody's: see lost().
+    if (seat != kNoSeat) taken(seat)->fetch_sub(1);
+    if (block_->joiner_waits.load() != 0 && Ring(block_).count() == 0)
+      WakeJoiners();
+  }
+  list.End();
+  return is_right;
+}
+
+void Tasks::WakeJoiners() {
+  block_->finish.fetch_add(1);
+  block_->joiner_waits.store(0);
+  Wake(&block_->finish, INT_MAX);
+}
+
+// Who takes a record says so before it is out of the ring, and takes that back
+// after it is counted as done. So when the ring was empty, and later nobody had
+// anything, and nothing was done meanwhile, nobody has it.
+uint32_t Tasks::lost() const {
+  const uint32_t before = unfinished();
+  if (Ring(block_).count() != 0 || to_put() != 0) return 0;
+  if (block_->is_crowded.load() != 0 || TakenByTheLiving() > 0) return 0;
+  return unfinished() == before ? before : 0;
+}
+
+Outcome Tasks::AwaitEnd(const Patience& patience) {
+  for (;;) {
+    const int32_t finish = block_->finish.load();
+    block_->joiner_waits.store(1);
+    const bool are_done = unfinished() == 0 && to_put() == 0;
+    if (are_done || lost() != 0) {
+      WakeJoiners();  // whoever was to do so may have died
+      return Outcome::kDone;
+    }
+    if (patience.IsCancelled()) return Outcome::kCancelled;
+    if (patience.until.IsOver()) return Outcome::kTimedOut;
+    Watched watched[3] = {{&block_->finish, finish}, {&block_->join_bell, 0}};
+    Patience slice = patience;
+    slice.until = patience.until.ButWithin(kSliceMs);
+    slice.SleepOn(watched, 2);
+  }
+}
+
+uint32_t Tasks::WriteOff() {
+  uint32_t done = block_->done.load();
+  const uint32_t count = lost();
+  const bool is_right =
+      block_->done.compare_exchange_strong(done, done + count);
+  return is_right ? count : 0;
+}
+
+}  // namespace truefork

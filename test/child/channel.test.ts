@@ -1,4 +1,0 @@
-import { testScenarios } from '../support/scenarios.js';
-import { tests } from './channel.scenarios.js';
-
-testScenarios(new URL('./channel.scenarios.js', import.meta.url).href, tests);

@@ -1,4 +1,0 @@
-import { testScenarios } from '../support/scenarios.js';
-import { scenarios } from './file-streams.scenarios.js';
-
-testScenarios(new URL('./file-streams.scenarios.js', import.meta.url).href, scenarios);

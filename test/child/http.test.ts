@@ -1,4 +1,0 @@
-import { testScenarios } from '../support/scenarios.js';
-import { scenarios } from './http.scenarios.js';
-
-testScenarios(new URL('./http.scenarios.js', import.meta.url).href, scenarios);

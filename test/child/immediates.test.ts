@@ -1,4 +1,0 @@
-import { testScenarios } from '../support/scenarios.js';
-import { scenarios } from './immediates.scenarios.js';
-
-testScenarios(new URL('./immediates.scenarios.js', import.meta.url).href, scenarios);

@@ -1,4 +1,0 @@
-import { scenarios } from './process.scenarios.js';
-import { testScenarios } from './support/scenarios.js';
-
-testScenarios(new URL('./process.scenarios.js', import.meta.url).href, scenarios);

@@ -1,4 +1,0 @@
-import { scenarios } from './shareable-list.scenarios.js';
-import { testScenarios } from './support/scenarios.js';
-
-testScenarios(new URL('./shareable-list.scenarios.js', import.meta.url).href, scenarios);
