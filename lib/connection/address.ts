@@ -1,13 +1,13 @@
+import { lookup } from 'node:dns/promises';
 // Where a Listener listens: Unix sockets and TCP.
 import { mkdtempSync, rmSync } from 'node:fs';
-import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { process } from '../common/originals.js';
-import { lookUpSync, type SocketName } from '../posix/sockets.js';
 import { assertInteger, assertType } from '../common/validate.js';
 import { waitFor } from '../common/waiting.js';
+import { lookUpSync, type SocketName } from '../posix/sockets.js';
 
 /** As Python names them. */
 export type Family = 'AF_INET' | 'AF_UNIX';

@@ -1,8 +1,8 @@
 // Those who have connected and have yet to show that they know the key: all at the same time, and none
 // of them for long.
 import { clearTimeout, setTimeout } from '../common/originals.js';
-import { OwnDescriptor } from '../fork/own-descriptor.js';
 import { Deadline } from '../common/waiting.js';
+import { OwnDescriptor } from '../fork/own-descriptor.js';
 import { type Binding, Handshake } from './handshake.js';
 
 /** How long a handshake may take, in milliseconds. */

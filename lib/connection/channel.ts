@@ -2,17 +2,17 @@
 // those who wait until what they send is out.
 import { EOFError, ProcessError, TimeoutError } from '../common/errors.js';
 import { type Entry, Fifo } from '../common/fifo.js';
-import { closeFds, type Frame, FrameReader, OutgoingFrame } from '../serialize/frames.js';
 import { process } from '../common/originals.js';
-import { close, setNonblocking } from '../posix/descriptors.js';
+import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
+import { Wakers } from '../common/wakers.js';
 import { onForkedChild } from '../fork/fork.js';
+import { close, setNonblocking } from '../posix/descriptors.js';
 import { makePoller, READABLE, startPoller, waitUntilReady, WRITABLE } from '../posix/poller.js';
 import type { Poller } from '../posix/poller.js';
 import { socketKind } from '../posix/sockets.js';
+import { closeFds, type Frame, FrameReader, OutgoingFrame } from '../serialize/frames.js';
 import { type Carriage, discard, type Encoded } from '../serialize/serialize.js';
 import { Hope, NOTHING, receiveShort, sendShort, sizeOf } from './short-frames.js';
-import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
-import { Wakers } from '../common/wakers.js';
 
 /** Somebody who waits, and what became of it. */
 interface Waiting {

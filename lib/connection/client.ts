@@ -9,10 +9,6 @@ import {
   timeoutOption,
 } from '../common/options.js';
 import { clearTimeout, setTimeout } from '../common/originals.js';
-import { originWithKey, setSource, Source } from '../serialize/origin.js';
-import { OwnDescriptor } from '../fork/own-descriptor.js';
-import { waitUntilReady, WRITABLE } from '../posix/poller.js';
-import { Connecting, type SocketName } from '../posix/sockets.js';
 import { assertType } from '../common/validate.js';
 import {
   Deadline,
@@ -22,6 +18,10 @@ import {
   type WaitOptions,
   sleepSync,
 } from '../common/waiting.js';
+import { OwnDescriptor } from '../fork/own-descriptor.js';
+import { waitUntilReady, WRITABLE } from '../posix/poller.js';
+import { Connecting, type SocketName } from '../posix/sockets.js';
+import { originWithKey, setSource, Source } from '../serialize/origin.js';
 import { type Address, type Family, familyOf, resolve, resolveSync } from './address.js';
 import { Connection } from './connection.js';
 import { type Binding, BINDING, type BoundOptions, Handshake } from './handshake.js';

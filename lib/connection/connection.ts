@@ -1,13 +1,8 @@
 // One end of a pipe or a socket: messages in, messages out.
 import { bytesFrom } from '../common/bytes.js';
-import { Channel, closedError } from './channel.js';
-import { assertSendable } from '../serialize/clone.js';
 import { BufferTooShort, EOFError, ProcessError } from '../common/errors.js';
-import { closeFds, type Frame } from '../serialize/frames.js';
 import { booleanOption, optionsReader, refuseSurplus } from '../common/options.js';
-import { currentOrigin, setSource, Source, sourceOf, within } from '../serialize/origin.js';
-import { decode, encode, type Encoded } from '../serialize/serialize.js';
-import { makeShareable } from '../serialize/shareables.js';
+import { checkReceivers } from '../common/receivers.js';
 import { assertDescriptor, assertInteger } from '../common/validate.js';
 import {
   Deadline,
@@ -18,7 +13,12 @@ import {
   type SyncWaitOptions,
   type WaitOptions,
 } from '../common/waiting.js';
-import { checkReceivers } from '../common/receivers.js';
+import { assertSendable } from '../serialize/clone.js';
+import { closeFds, type Frame } from '../serialize/frames.js';
+import { currentOrigin, setSource, Source, sourceOf, within } from '../serialize/origin.js';
+import { decode, encode, type Encoded } from '../serialize/serialize.js';
+import { makeShareable } from '../serialize/shareables.js';
+import { Channel, closedError } from './channel.js';
 
 function copyInto(buffer: Uint8Array, offset: number, bytes: Buffer): number {
   if (bytes.length > buffer.length - offset) throw new BufferTooShort(bytes);

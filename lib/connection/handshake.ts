@@ -6,8 +6,8 @@
 // there, a peer that knows only that is served, too.
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { AuthenticationError } from '../common/errors.js';
-import { FrameReader, OutgoingFrame } from '../serialize/frames.js';
 import { READABLE, WRITABLE } from '../posix/poller.js';
+import { FrameReader, OutgoingFrame } from '../serialize/frames.js';
 
 const CHALLENGE = Buffer.from('#CHALLENGE#');
 const WELCOME = Buffer.from('#WELCOME#');

@@ -9,12 +9,8 @@ import {
 } from '../common/errors.js';
 import { type Entry, Fifo } from '../common/fifo.js';
 import { anyOption, bytesOption, integerOption, optionsReader } from '../common/options.js';
-import { type Origin, originWithKey, setSource, Source, STRANGERS } from '../serialize/origin.js';
 import { process } from '../common/originals.js';
-import { close } from '../posix/descriptors.js';
-import { OwnDescriptor } from '../fork/own-descriptor.js';
-import { makePoller, type Poller, READABLE, startPoller, waitForAny } from '../posix/poller.js';
-import { getpeername, getsockname, listenOn, tryAccept } from '../posix/sockets.js';
+import { checkReceivers } from '../common/receivers.js';
 import {
   Deadline,
   syncTimeout,
@@ -25,10 +21,14 @@ import {
   waitOptions,
 } from '../common/waiting.js';
 import { Wakers } from '../common/wakers.js';
+import { OwnDescriptor } from '../fork/own-descriptor.js';
+import { close } from '../posix/descriptors.js';
+import { makePoller, type Poller, READABLE, startPoller, waitForAny } from '../posix/poller.js';
+import { getpeername, getsockname, listenOn, tryAccept } from '../posix/sockets.js';
+import { type Origin, originWithKey, setSource, Source, STRANGERS } from '../serialize/origin.js';
 import { type Address, type Family, familyOf, PrivateDirectory, resolveSync } from './address.js';
 import { Candidates } from './candidates.js';
 import { Connection } from './connection.js';
-import { checkReceivers } from '../common/receivers.js';
 import { BINDING, type BoundOptions } from './handshake.js';
 
 /** How to listen. */

@@ -1,7 +1,7 @@
+import { assertType } from '../common/validate.js';
+import { pipe, socketpair } from '../posix/descriptors.js';
 // Two ends that are connected, for a process and its children.
 import { FAMILY, setSource, Source } from '../serialize/origin.js';
-import { pipe, socketpair } from '../posix/descriptors.js';
-import { assertType } from '../common/validate.js';
 import { Connection } from './connection.js';
 
 function duplexEnds(): [Connection, Connection] {

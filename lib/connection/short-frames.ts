@@ -1,9 +1,9 @@
 // Short messages, with one call each.
 import { constants } from 'node:os';
 import { check, systemError } from '../common/errors.js';
-import type { Frame } from '../serialize/frames.js';
 import { native } from '../posix/native.js';
 import { LOST, MOST_DESCRIPTORS } from '../posix/sockets.js';
+import type { Frame } from '../serialize/frames.js';
 
 const { EAGAIN, EMFILE } = constants.errno;
 const HEADER = 4;

@@ -1,6 +1,3 @@
-// multiprocessing.connection.wait: many that may have something to say.
-import { watchAll } from '../fork/own-descriptor.js';
-import { READABLE, waitForAny } from '../posix/poller.js';
 import { assertDescriptor, assertIterable, assertType } from '../common/validate.js';
 import {
   Deadline,
@@ -11,6 +8,9 @@ import {
   type WaitOptions,
   waitOptions,
 } from '../common/waiting.js';
+// multiprocessing.connection.wait: many that may have something to say.
+import { watchAll } from '../fork/own-descriptor.js';
+import { READABLE, waitForAny } from '../posix/poller.js';
 
 /**
  * What {@link wait} can wait for: a Connection or a Listener, and whatever else has a descriptor; a

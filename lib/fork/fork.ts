@@ -6,21 +6,21 @@ import { constants } from 'node:os';
 import { inspect } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
 import { check, ProcessError, systemError } from '../common/errors.js';
-import { openFiles } from './child/opening-files.js';
-import { renewStreams } from './child/streams.js';
-import { nodeInternals } from './node-internals.js';
 import { functionOption, optionsReader } from '../common/options.js';
 import { copyOfProcess, emitWarning, performance, process } from '../common/originals.js';
 import { close, pipe, read } from '../posix/descriptors.js';
-import { countWorkers, warnOfWorkers } from './js-workers.js';
-import { forgetHooks, warnOfHooks } from './loader-hooks.js';
-import { leaveOnNaturalEnd } from './leave.js';
 import { native } from '../posix/native.js';
 import { READABLE, waitUntilReady } from '../posix/poller.js';
+import { kill, wait4 } from '../posix/wait.js';
+import { openFiles } from './child/opening-files.js';
+import { renewStreams } from './child/streams.js';
+import { countWorkers, warnOfWorkers } from './js-workers.js';
+import { leaveOnNaturalEnd } from './leave.js';
+import { forgetHooks, warnOfHooks } from './loader-hooks.js';
+import { nodeInternals } from './node-internals.js';
 import { precompile, precompileForChildren } from './precompile.js';
 import { reseed } from './random.js';
 import { countSlowJobs, outgrowSlowJobs, startThreadPool } from './slow-jobs.js';
-import { kill, wait4 } from '../posix/wait.js';
 
 /** How long V8's workers may take to come to rest, in milliseconds. */
 const PARK_TIMEOUT = 5000;

@@ -2,9 +2,9 @@
 // moment.
 import { subscribe } from 'node:diagnostics_channel';
 import { Worker } from 'node:worker_threads';
-import { instancesOf } from './node-internals.js';
 import { emitWarning } from '../common/originals.js';
 import { haveHooks } from './loader-hooks.js';
+import { instancesOf } from './node-internals.js';
 import { precompileForChildren } from './precompile.js';
 
 const workers = new Set<Worker>();

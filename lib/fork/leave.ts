@@ -2,11 +2,11 @@
 // Node's exit handler, which native/fork/leave.cc has set; here is the natural end,
 // when nothing keeps the event loop alive.
 import { isMainThread } from 'node:worker_threads';
+import { nextTick, process } from '../common/originals.js';
+import { native } from '../posix/native.js';
 import { exitCode, setExitCode } from './exit-code.js';
 import { keepInChildren } from './kept-listeners.js';
 import { nodeInternals } from './node-internals.js';
-import { nextTick, process } from '../common/originals.js';
-import { native } from '../posix/native.js';
 import { precompileForChildren } from './precompile.js';
 import { say } from './say.js';
 

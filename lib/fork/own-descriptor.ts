@@ -2,9 +2,9 @@
 // work that is under way.
 import { check } from '../common/errors.js';
 import { close } from '../posix/descriptors.js';
-import { onForkedChild } from './fork.js';
 import { native } from '../posix/native.js';
 import { makePoller, type Poller, READABLE, startPoller } from '../posix/poller.js';
+import { onForkedChild } from './fork.js';
 
 const all = new Set<OwnDescriptor>();
 

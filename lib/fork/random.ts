@@ -1,8 +1,8 @@
 // A forked child has its parent's random numbers, those that are still to come
 // included. OpenSSL notices a fork; Node's caches and V8's Math.random() do not.
 import { check } from '../common/errors.js';
-import { nodeInternals } from './node-internals.js';
 import { native } from '../posix/native.js';
+import { nodeInternals } from './node-internals.js';
 import { precompileForChildren } from './precompile.js';
 
 /** Not OpenSSL's: in a child that starts with a collection of entropy, which may not be needed. */

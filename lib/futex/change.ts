@@ -1,8 +1,8 @@
 // Waiting until something in shared memory has changed.
 import { queueMicrotask } from '../common/originals.js';
-import { native } from '../posix/native.js';
 import { Deadline, waitFor } from '../common/waiting.js';
 import { Wakers } from '../common/wakers.js';
+import { native } from '../posix/native.js';
 import { type Errand, send } from './agents.js';
 import { lockerId } from './robust-list.js';
 

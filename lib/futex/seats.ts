@@ -1,7 +1,7 @@
+import { ProcessError } from '../common/errors.js';
 // Places for the processes that wait at one object, in its shared memory. Who sits
 // on one holds its lock: so the kernel says of a process that dies that it has gone.
 import { allocate, type Block } from '../memory/heap.js';
-import { ProcessError } from '../common/errors.js';
 import { DONE, OWNER_DIED } from './outcome.js';
 import { lockerId } from './robust-list.js';
 import { LOCK_SIZE, OWNER, SharedLock, WORD } from './shared-lock.js';

@@ -1,10 +1,10 @@
+import { queueMicrotask } from '../common/originals.js';
+import { throwIfAborted } from '../common/waiting.js';
+import { onForkedChild } from '../fork/fork.js';
 // A lock in shared memory: native/sync/shared_lock.h. To take and to give back one that
 // nobody else wants takes two atomic operations here, and no call.
 import { allocate, type Block } from '../memory/heap.js';
-import { queueMicrotask } from '../common/originals.js';
-import { onForkedChild } from '../fork/fork.js';
 import { native } from '../posix/native.js';
-import { throwIfAborted } from '../common/waiting.js';
 import { DONE, IS_LISTED, OWNER_DIED, TIMED_OUT } from './outcome.js';
 import {
   addOnly,

@@ -1,8 +1,8 @@
+import { throwIfAborted } from '../common/waiting.js';
 // A semaphore in shared memory: native/sync/shared_semaphore.h. To take a permit that is
 // there, and to give one back that nobody waits for, takes one atomic operation.
 import { allocate, type Block } from '../memory/heap.js';
 import { native } from '../posix/native.js';
-import { throwIfAborted } from '../common/waiting.js';
 import { DONE, TIMED_OUT } from './outcome.js';
 import { begin, bell, end } from './robust-list.js';
 import { LOCK_SIZE } from './shared-lock.js';

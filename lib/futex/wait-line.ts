@@ -3,8 +3,8 @@
 // order in which they came.
 import { Fifo } from '../common/fifo.js';
 import { clearTimeout, queueMicrotask, setTimeout } from '../common/originals.js';
-import { type Agent } from '../posix/native.js';
 import { waitFor } from '../common/waiting.js';
+import { type Agent } from '../posix/native.js';
 import { type Errand, send } from './agents.js';
 import { DONE, OWNER_DIED, TIMED_OUT } from './outcome.js';
 import { lockerId } from './robust-list.js';

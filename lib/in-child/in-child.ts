@@ -1,13 +1,13 @@
-// One function in a process of its own.
-import { badMessage } from '../serialize/clone.js';
-import { type Connection, Pipe } from '../connection/index.js';
 import { type ProcessError, WorkerLostError } from '../common/errors.js';
-import { rememberCode } from '../fork/known-code.js';
+import { assertFunction } from '../common/validate.js';
+import { type Connection, Pipe } from '../connection/index.js';
 import { finishRequests } from '../fork/drain.js';
 import { onForkedChild } from '../fork/fork.js';
+import { rememberCode } from '../fork/known-code.js';
 import { exit } from '../fork/leave.js';
 import { Process } from '../process/process.js';
-import { assertFunction } from '../common/validate.js';
+// One function in a process of its own.
+import { badMessage } from '../serialize/clone.js';
 
 /** Ends that this process alone uses: its children close them, for others to see the end of file. */
 const own = new Set<Connection>();

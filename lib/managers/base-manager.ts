@@ -1,18 +1,19 @@
 // multiprocessing.managers.BaseManager.
 import { randomBytes } from 'node:crypto';
-import { type Address, familyOf } from '../connection/address.js';
 import { ProcessError } from '../common/errors.js';
 import { bytesOption, optionsReader, timeoutOption } from '../common/options.js';
 import { process } from '../common/originals.js';
-import { currentProcess } from '../process/process.js';
+import { checkReceivers } from '../common/receivers.js';
 import { assertFunction, invalidThis } from '../common/validate.js';
 import type { SyncWaitOptions, WaitOptions } from '../common/waiting.js';
-import { type AnyFunction, registerFunction } from './functions.js';
+import { type Address, familyOf } from '../connection/address.js';
+import { currentProcess } from '../process/process.js';
 import { forgetLinks, linkTo, linkToOwn, type Whereabouts } from './client/links.js';
-import { Request, SERVER_ITSELF } from './protocol/protocol.js';
 import { registerProxies } from './client/proxies/kinds.js';
-import { registerType, registryOf } from './registrations.js';
 import type { ServerLink } from './client/server-link.js';
+import { type AnyFunction, registerFunction } from './functions.js';
+import { Request, SERVER_ITSELF } from './protocol/protocol.js';
+import { registerType, registryOf } from './registrations.js';
 import { makeServer, type ServerProcess, startServer } from './server/server-process.js';
 import {
   type Callable,
@@ -20,7 +21,6 @@ import {
   RegisteredType,
   type RegisterOptions,
 } from './server/types.js';
-import { checkReceivers } from '../common/receivers.js';
 
 registerProxies();
 

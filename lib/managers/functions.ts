@@ -1,8 +1,8 @@
 // Functions that the pools of a server run. A function is never sent: what is sent is its name, and the server
 // calls what it has under that name itself.
 import { ProcessError } from '../common/errors.js';
-import { rememberCode } from '../fork/known-code.js';
 import { assertFunction, assertString } from '../common/validate.js';
+import { rememberCode } from '../fork/known-code.js';
 
 export type AnyFunction = (...args: never[]) => unknown;
 export type Functions = ReadonlyMap<string, AnyFunction>;

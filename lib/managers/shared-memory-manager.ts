@@ -1,9 +1,9 @@
 // multiprocessing.managers.SharedMemoryManager.
 import { process } from '../common/originals.js';
-import { ShareableList, type Shareable } from '../memory/shareable-list.js';
-import { SharedMemory } from '../memory/shared-memory.js';
 import { checkReceivers, isMadeBy } from '../common/receivers.js';
 import { assertIterable } from '../common/validate.js';
+import { ShareableList, type Shareable } from '../memory/shareable-list.js';
+import { SharedMemory } from '../memory/shared-memory.js';
 import { BaseManager } from './base-manager.js';
 
 /** What was made in the server, and goes with it. */

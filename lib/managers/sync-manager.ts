@@ -1,6 +1,3 @@
-// multiprocessing.Manager, and what it can make.
-import type { SharedArray, ArrayInit } from '../sharedctypes/array.js';
-import type { RawValue } from '../sharedctypes/value.js';
 import {
   anyOption,
   arrayOption,
@@ -13,8 +10,21 @@ import {
 import { checkReceivers, isMadeBy } from '../common/receivers.js';
 import { assertIterable } from '../common/validate.js';
 import type { SyncWaitOptions } from '../common/waiting.js';
+// multiprocessing.Manager, and what it can make.
+import type { SharedArray, ArrayInit } from '../sharedctypes/array.js';
 import type { TypeCode, ValueOf } from '../sharedctypes/type-codes.js';
+import type { RawValue } from '../sharedctypes/value.js';
 import { BaseManager } from './base-manager.js';
+import type { PoolProxy } from './client/proxies/pool.js';
+import type {
+  BarrierProxy,
+  ConditionProxy,
+  EventProxy,
+  JoinableQueueProxy,
+  LockProxy,
+  QueueProxy,
+  SemaphoreProxy,
+} from './client/proxies/synchronize.js';
 import { type AnyFunction, nameOf, servedFunction } from './functions.js';
 import {
   RawValue as CellInServer,
@@ -28,16 +38,6 @@ import {
   Namespace,
   RemoteIterator,
 } from './server/referents/containers.js';
-import type {
-  BarrierProxy,
-  ConditionProxy,
-  EventProxy,
-  JoinableQueueProxy,
-  LockProxy,
-  QueueProxy,
-  SemaphoreProxy,
-} from './client/proxies/synchronize.js';
-import type { PoolProxy } from './client/proxies/pool.js';
 import { ManagedLock, ManagedRLock } from './server/referents/locks.js';
 import { Pool as PoolInServer } from './server/referents/pool.js';
 import { ManagedJoinableQueue, ManagedQueue } from './server/referents/queues.js';

@@ -3,8 +3,8 @@
 // what there is, and at the end of file removes what is left, and says so.
 import type { SystemError } from '../common/errors.js';
 import { emitWarning, process } from '../common/originals.js';
-import { close, pipe, write } from '../posix/descriptors.js';
 import { onForkedChild } from '../fork/fork.js';
+import { close, pipe, write } from '../posix/descriptors.js';
 import { spawnShell, wait4, WNOHANG } from '../posix/wait.js';
 
 /**

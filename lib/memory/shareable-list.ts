@@ -10,8 +10,6 @@ import { plainArray } from '../common/bytes.js';
 import { ProcessError } from '../common/errors.js';
 import { type NoFunction, optionsReader, stringOption } from '../common/options.js';
 import { checkReceivers } from '../common/receivers.js';
-import { makeShareable } from '../serialize/shareables.js';
-import { SharedMemory } from './shared-memory.js';
 import {
   assertBigInt,
   assertInteger,
@@ -19,6 +17,8 @@ import {
   assertType,
   outOfRange,
 } from '../common/validate.js';
+import { makeShareable } from '../serialize/shareables.js';
+import { SharedMemory } from './shared-memory.js';
 
 /** What a {@link ShareableList} can hold. */
 export type Shareable = null | boolean | number | bigint | string | Uint8Array;

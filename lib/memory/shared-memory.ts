@@ -4,7 +4,10 @@ import { constants as flags, fstatSync, statfsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { inspect } from 'node:util';
 import { type SystemError, systemError } from '../common/errors.js';
+import { booleanOption, integerOption, type NoFunction, optionsReader } from '../common/options.js';
 import { process } from '../common/originals.js';
+import { checkReceivers } from '../common/receivers.js';
+import { assertCString, assertInteger, assertType } from '../common/validate.js';
 import { close } from '../posix/descriptors.js';
 import {
   ftruncate,
@@ -16,11 +19,8 @@ import {
   shmOpen,
   shmUnlink,
 } from '../posix/memory.js';
-import { booleanOption, integerOption, type NoFunction, optionsReader } from '../common/options.js';
-import { checkReceivers } from '../common/receivers.js';
-import { isTracked, track, untrack } from './segment-tracker.js';
 import { makeShareable } from '../serialize/shareables.js';
-import { assertCString, assertInteger, assertType } from '../common/validate.js';
+import { isTracked, track, untrack } from './segment-tracker.js';
 
 const { O_CREAT, O_EXCL, O_RDWR } = flags;
 const { EINVAL, ENOSPC } = constants.errno;

@@ -1,7 +1,7 @@
+import type { Delivered, Luggage } from '../serialize/shareables.js';
 // Objects over shared memory that are sent: what arrives is over the same memory, and where this process
 // has sent or received such an object before it is that one.
 import { type Block, makeOver, type PlaceParts, receiveBlock, sendBlock } from './heap.js';
-import type { Delivered, Luggage } from '../serialize/shareables.js';
 
 /** By the mapping and the offset. */
 const known = new WeakMap<ArrayBuffer, Map<number, WeakRef<object>>>();

@@ -1,6 +1,6 @@
 import { AbortError, ProcessError, TimeoutError } from '../common/errors.js';
 import { emitWarning, process } from '../common/originals.js';
-import type { Callbacks } from './options.js';
+import { checkReceivers } from '../common/receivers.js';
 import { shown } from '../common/validate.js';
 import {
   Deadline,
@@ -10,7 +10,7 @@ import {
   type SyncWaitOptions,
   type WaitOptions,
 } from '../common/waiting.js';
-import { checkReceivers } from '../common/receivers.js';
+import type { Callbacks } from './options.js';
 
 /** Where a result comes from. */
 export interface Origin {

@@ -1,12 +1,21 @@
 // Pools of worker processes.
 import { inspect } from 'node:util';
-import { cpuCount } from '../process/cpu-count.js';
 import { ProcessError } from '../common/errors.js';
 import { refuseSurplus } from '../common/options.js';
 import { emitWarning } from '../common/originals.js';
+import { checkReceivers } from '../common/receivers.js';
+import { assertFunction, assertType } from '../common/validate.js';
+import {
+  Deadline,
+  syncTimeout,
+  waitOptions,
+  type SyncWaitOptions,
+  type WaitOptions,
+} from '../common/waiting.js';
+import { cpuCount } from '../process/cpu-count.js';
 import { AsyncResult } from './async-result.js';
-import { CallJob } from './jobs/call-job.js';
 import { Crew, type Expected } from './crew/crew.js';
+import { CallJob } from './jobs/call-job.js';
 import { ImapJob } from './jobs/imap-job.js';
 import type { JobPlan } from './jobs/job.js';
 import { MapJob } from './jobs/map-job.js';
@@ -30,15 +39,6 @@ import {
 import { makeWatcher } from './progress.js';
 import { ResultIterator } from './result-iterator.js';
 import { statisticsOf, type PoolStatistics } from './statistics.js';
-import { checkReceivers } from '../common/receivers.js';
-import { assertFunction, assertType } from '../common/validate.js';
-import {
-  Deadline,
-  syncTimeout,
-  waitOptions,
-  type SyncWaitOptions,
-  type WaitOptions,
-} from '../common/waiting.js';
 
 export { AsyncResult, ResultIterator };
 export type {

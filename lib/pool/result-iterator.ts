@@ -1,4 +1,5 @@
 import { TimeoutError } from '../common/errors.js';
+import { checkReceivers } from '../common/receivers.js';
 import {
   Deadline,
   syncTimeout,
@@ -10,7 +11,6 @@ import {
 import type { Crew } from './crew/crew.js';
 import type { ImapJob, Outcome } from './jobs/imap-job.js';
 import { holdLoop } from './keep-alive.js';
-import { checkReceivers } from '../common/receivers.js';
 
 /** Iterators that were dropped before they were at their end. */
 const dropped = new FinalizationRegistry<{ job: ImapJob; crew: Crew }>(({ job, crew }) => {

@@ -13,8 +13,8 @@ import {
   assertType,
 } from '../common/validate.js';
 import { onForkedChild } from '../fork/fork.js';
-import { native } from './native.js';
 import { precompileForChildren } from '../fork/precompile.js';
+import { native } from './native.js';
 
 /** The pages of a mapping cannot be used. Combine the protections of {@link mmap} with `|`. */
 export const PROT_NONE = 0;

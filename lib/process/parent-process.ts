@@ -1,8 +1,3 @@
-// The parent, as its child sees it.
-import { close } from '../posix/descriptors.js';
-import { getppid } from '../posix/attributes.js';
-import { pidfdOpen } from '../posix/wait.js';
-import { Sentinel } from './sentinel.js';
 import {
   Deadline,
   throwIfAborted,
@@ -10,6 +5,11 @@ import {
   waitOptions,
   type WaitOptions,
 } from '../common/waiting.js';
+import { getppid } from '../posix/attributes.js';
+// The parent, as its child sees it.
+import { close } from '../posix/descriptors.js';
+import { pidfdOpen } from '../posix/wait.js';
+import { Sentinel } from './sentinel.js';
 
 /** How often to look for the parent where there are no pidfds, in milliseconds. */
 const INTERVAL = 20;

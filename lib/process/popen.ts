@@ -1,13 +1,13 @@
+import { type SystemError } from '../common/errors.js';
+import { process } from '../common/originals.js';
+import { Deadline, sleepSync, throwIfAborted, waitFor } from '../common/waiting.js';
 // A child as the kernel sees it: a pid to wait for and to signal. What a Process is
 // to its user stands in process.ts.
 import type { Inheritable } from '../fork/child/inherit.js';
 import { Inheritance } from '../fork/child/set-up.js';
-import { type SystemError } from '../common/errors.js';
-import { process } from '../common/originals.js';
-import { endWithParent, prepareChildToEnd } from './parent-death.js';
-import { close, pipe } from '../posix/descriptors.js';
 import { assertCanStart, forkWith, onForkedChild } from '../fork/fork.js';
 import { precompileForChildren } from '../fork/precompile.js';
+import { close, pipe } from '../posix/descriptors.js';
 import {
   kill,
   pidfdOpen,
@@ -16,8 +16,8 @@ import {
   WNOHANG,
   type ResourceUsage,
 } from '../posix/wait.js';
+import { endWithParent, prepareChildToEnd } from './parent-death.js';
 import { Sentinel } from './sentinel.js';
-import { Deadline, sleepSync, throwIfAborted, waitFor } from '../common/waiting.js';
 
 /** What a child is to be. */
 export interface Plan {

@@ -3,14 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { inspect } from 'node:util';
 import { makeAuthkey } from '../common/authkey.js';
 import { bytesFrom } from '../common/bytes.js';
-import type { Inheritable } from '../fork/child/inherit.js';
-import { makeMain } from '../fork/child/main.js';
 import { ProcessError, type SystemError } from '../common/errors.js';
-import { keepInChildren } from '../fork/kept-listeners.js';
-import { rememberCode } from '../fork/known-code.js';
-import { emitWarning, process } from '../common/originals.js';
-import { ParentProcess } from './parent-process.js';
-import { Popen } from './popen.js';
 import {
   arrayOption,
   assertUsed,
@@ -21,9 +14,7 @@ import {
   optionsReader,
   stringOption,
 } from '../common/options.js';
-import { onForkedChild } from '../fork/fork.js';
-import { say } from '../fork/say.js';
-import type { ResourceUsage } from '../posix/wait.js';
+import { emitWarning, process } from '../common/originals.js';
 import { checkReceivers } from '../common/receivers.js';
 import { assertString, assertType } from '../common/validate.js';
 import {
@@ -33,7 +24,16 @@ import {
   type SyncWaitOptions,
   type WaitOptions,
 } from '../common/waiting.js';
+import type { Inheritable } from '../fork/child/inherit.js';
+import { makeMain } from '../fork/child/main.js';
+import { onForkedChild } from '../fork/fork.js';
+import { keepInChildren } from '../fork/kept-listeners.js';
+import { rememberCode } from '../fork/known-code.js';
 import { precompileForChildren } from '../fork/precompile.js';
+import { say } from '../fork/say.js';
+import type { ResourceUsage } from '../posix/wait.js';
+import { ParentProcess } from './parent-process.js';
+import { Popen } from './popen.js';
 
 export type { Inheritable };
 

@@ -1,9 +1,9 @@
 // A descriptor that becomes readable when a process has ended, and those who wait
 // for that.
 import { queueMicrotask } from '../common/originals.js';
+import { Wakers } from '../common/wakers.js';
 import { makePoller, READABLE, startPoller, waitUntilReady } from '../posix/poller.js';
 import type { Poller } from '../posix/poller.js';
-import { Wakers } from '../common/wakers.js';
 
 export class Sentinel {
   readonly fd: number;

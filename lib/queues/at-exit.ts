@@ -1,7 +1,7 @@
-// What a process does about its queues before it ends.
-import { keepInChildren } from '../fork/kept-listeners.js';
 import { process } from '../common/originals.js';
 import { onForkedChild } from '../fork/fork.js';
+// What a process does about its queues before it ends.
+import { keepInChildren } from '../fork/kept-listeners.js';
 import { precompileForChildren } from '../fork/precompile.js';
 
 export interface Leaver {

@@ -1,12 +1,12 @@
 // What this process has put into a queue without a limit, and there is no room for yet:
 // native/queue/backlog.h. An agent puts it, whatever the thread does meanwhile.
 import { process } from '../common/originals.js';
-import { say } from '../fork/say.js';
-import { discard } from '../serialize/serialize.js';
-import { type Errand, send } from '../futex/agents.js';
-import { lockerId } from '../futex/robust-list.js';
 import { throwIfAborted, waitFor } from '../common/waiting.js';
 import { Wakers } from '../common/wakers.js';
+import { say } from '../fork/say.js';
+import { type Errand, send } from '../futex/agents.js';
+import { lockerId } from '../futex/robust-list.js';
+import { discard } from '../serialize/serialize.js';
 import { addLeaver, type Leaver, removeLeaver } from './at-exit.js';
 import type { SharedRing } from './ring.js';
 

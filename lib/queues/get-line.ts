@@ -6,11 +6,11 @@
 // whoever comes next.
 import { ProcessError } from '../common/errors.js';
 import { type Entry, Fifo } from '../common/fifo.js';
-import type { Agent } from '../posix/native.js';
+import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
 import { type Errand, send } from '../futex/agents.js';
 import { DONE, TIMED_OUT } from '../futex/outcome.js';
 import { lockerId } from '../futex/robust-list.js';
-import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
+import type { Agent } from '../posix/native.js';
 import { addLeaver, type Leaver, removeLeaver } from './at-exit.js';
 import {
   AT_ONCE,

@@ -1,15 +1,15 @@
 // multiprocessing.JoinableQueue.
 import { ProcessError } from '../common/errors.js';
+import { checkReceivers } from '../common/receivers.js';
 import {
   syncTimeout,
   type SyncWaitOptions,
   type WaitOptions,
   waitOptions,
 } from '../common/waiting.js';
-import { TaskLine } from './task-line.js';
 import { Queue, type QueueOptions, ringOf } from './queue.js';
 import { makeQueueShareable } from './sending.js';
-import { checkReceivers } from '../common/receivers.js';
+import { TaskLine } from './task-line.js';
 
 function tasksLost(count: number): ProcessError {
   return new ProcessError(

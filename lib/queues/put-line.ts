@@ -5,11 +5,11 @@
 // was put.
 import type { ProcessError } from '../common/errors.js';
 import { type Entry, Fifo } from '../common/fifo.js';
-import { discard, type Encoded } from '../serialize/serialize.js';
+import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
 import { type Errand, send } from '../futex/agents.js';
 import { DONE, TIMED_OUT } from '../futex/outcome.js';
 import { lockerId } from '../futex/robust-list.js';
-import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
+import { discard, type Encoded } from '../serialize/serialize.js';
 import { AT_ONCE, BUSY, COPY_MS, type SharedRing } from './ring.js';
 import { takesTurn } from './turns.js';
 

@@ -2,6 +2,7 @@
 import { inspect } from 'node:util';
 import { Empty, Full, ProcessError } from '../common/errors.js';
 import { integerOption, optionsReader } from '../common/options.js';
+import { checkReceivers } from '../common/receivers.js';
 import { assertInteger } from '../common/validate.js';
 import {
   syncTimeout,
@@ -15,7 +16,6 @@ import { GetLine } from './get-line.js';
 import { PutLine } from './put-line.js';
 import { AT_ONCE, NOTHING, SharedRing } from './ring.js';
 import { makeQueueShareable, note } from './sending.js';
-import { checkReceivers } from '../common/receivers.js';
 
 /** How a queue is made. */
 export interface QueueOptions {

@@ -3,10 +3,10 @@
 import { Buffer } from 'node:buffer'; // the global is a getter, which costs each message
 import { constants } from 'node:os';
 import { systemError, type SystemError } from '../common/errors.js';
-import { native, type Ring } from '../posix/native.js';
-import { decodeBody, encode, type Encoded, Kind } from '../serialize/serialize.js';
 import { DONE } from '../futex/outcome.js';
 import { assertRobust } from '../futex/robust-list.js';
+import { native, type Ring } from '../posix/native.js';
+import { decodeBody, encode, type Encoded, Kind } from '../serialize/serialize.js';
 import { Untaken } from './untaken.js';
 
 /** What a take() gives that found nothing. */

@@ -2,10 +2,10 @@
 // is the queue that it has.
 import { fstatSync } from 'node:fs';
 import { check } from '../common/errors.js';
-import { noDescriptor } from '../serialize/luggage.js';
-import { noteSharedQueue } from '../serialize/origin.js';
 import { close } from '../posix/descriptors.js';
 import { native, type Ring } from '../posix/native.js';
+import { noDescriptor } from '../serialize/luggage.js';
+import { noteSharedQueue } from '../serialize/origin.js';
 import { type Delivered, type Luggage, makeShareable } from '../serialize/shareables.js';
 import { makeOver, type SharedRing } from './ring.js';
 

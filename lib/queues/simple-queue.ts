@@ -1,6 +1,7 @@
 // multiprocessing.SimpleQueue.
 import { inspect } from 'node:util';
 import { Empty, Full, ProcessError } from '../common/errors.js';
+import { checkReceivers } from '../common/receivers.js';
 import {
   syncTimeout,
   type SyncWaitOptions,
@@ -12,7 +13,6 @@ import { PutLine } from './put-line.js';
 import { type QueueOptions, sizeOf } from './queue.js';
 import { NOTHING, SharedRing } from './ring.js';
 import { makeQueueShareable, note } from './sending.js';
-import { checkReceivers } from '../common/receivers.js';
 
 /**
  * A {@link Queue} with less to it, as Python's `multiprocessing.SimpleQueue`: its only limit

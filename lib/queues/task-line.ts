@@ -1,10 +1,10 @@
+import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
+import { Wakers } from '../common/wakers.js';
 // Those of this process who wait until all tasks are done: native/queue/tasks.h. One agent waits
 // for all of them.
 import { type Errand, send } from '../futex/agents.js';
 import { DONE } from '../futex/outcome.js';
 import { lockerId } from '../futex/robust-list.js';
-import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
-import { Wakers } from '../common/wakers.js';
 import type { SharedRing } from './ring.js';
 
 export class TaskLine {

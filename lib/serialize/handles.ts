@@ -3,11 +3,11 @@ import { createServer, Server, Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { inspect } from 'node:util';
 import { ProcessError } from '../common/errors.js';
+import { checkReceivers } from '../common/receivers.js';
+import { assertDescriptor } from '../common/validate.js';
 import { close, dup } from '../posix/descriptors.js';
 import { isListening, socketKind } from '../posix/sockets.js';
-import { checkReceivers } from '../common/receivers.js';
 import { makeShareable } from './shareables.js';
-import { assertDescriptor } from '../common/validate.js';
 
 const dropped = new FinalizationRegistry<number>(close);
 

@@ -1,10 +1,10 @@
 // What goes along with the bytes of a message.
 import { constants } from 'node:os';
 import { ProcessError, systemError } from '../common/errors.js';
-import { closeFds } from './frames.js';
 import { close } from '../posix/descriptors.js';
 import { descriptorOf, mapDescriptor } from '../posix/memory.js';
 import { wereLost } from '../posix/sockets.js';
+import { closeFds } from './frames.js';
 import type { Delivered, Luggage } from './shareables.js';
 import { entrust, isTicket, redeem, type Ticket } from './sharer.js';
 

@@ -1,9 +1,9 @@
 // Ways through the memory of a program: from a function, through variables that it sees and properties, to an
 // object. The same way leads to the same object in a fork.
 import { types } from 'node:util';
+import { copyOfProcess, nodeGlobal, process } from '../common/originals.js';
 import { rememberCode } from '../fork/known-code.js';
 import { ScopeReader } from '../fork/node-internals.js';
-import { copyOfProcess, nodeGlobal, process } from '../common/originals.js';
 import { close } from '../posix/descriptors.js';
 
 /** From one object to the next: a variable that a function sees, a property, or the prototype. */

@@ -3,7 +3,6 @@
 // put together again.
 import { ProcessError } from '../common/errors.js';
 import { isMadeBy } from '../common/receivers.js';
-
 import type { Carriage } from './luggage.js';
 
 /** What goes along with the data of an object that is taken apart. */

@@ -2,16 +2,16 @@
 // and gives them to the one process that comes with their token.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { constants } from 'node:os';
-import { PrivateDirectory } from '../connection/address.js';
 import { check, ProcessError, systemError, type SystemError } from '../common/errors.js';
 import { process } from '../common/originals.js';
-import { close } from '../posix/descriptors.js';
+import { Deadline } from '../common/waiting.js';
+import { PrivateDirectory } from '../connection/address.js';
 import { onForkedChild, registerAtFork } from '../fork/fork.js';
-import { native } from '../posix/native.js';
 import { OwnDescriptor } from '../fork/own-descriptor.js';
+import { close } from '../posix/descriptors.js';
+import { native } from '../posix/native.js';
 import { READABLE, waitUntilReady, WRITABLE } from '../posix/poller.js';
 import { Connecting, listenOn, tryReceive, trySendFds, wereLost } from '../posix/sockets.js';
-import { Deadline } from '../common/waiting.js';
 
 /** What a message says of the descriptors that belong to it. */
 export interface Ticket {

@@ -1,5 +1,10 @@
-// Arrays in shared memory.
-import { assertLock, type DataLock, lockFrom, type LockOptions } from './data-lock.js';
+import {
+  assertInteger,
+  assertIterable,
+  assertType,
+  invalidThis,
+  outOfRange,
+} from '../common/validate.js';
 import {
   allocateForViews,
   type PlaceParts,
@@ -7,6 +12,7 @@ import {
   sendSpace,
   type Space,
 } from '../memory/heap.js';
+import { munmap } from '../posix/memory.js';
 import {
   type Delivered,
   type Luggage,
@@ -15,7 +21,8 @@ import {
   makeViewShareable,
   type Recipe,
 } from '../serialize/shareables.js';
-import { munmap } from '../posix/memory.js';
+// Arrays in shared memory.
+import { assertLock, type DataLock, lockFrom, type LockOptions } from './data-lock.js';
 import {
   type ArrayClass,
   type ArrayTypes,
@@ -26,13 +33,6 @@ import {
   typeOf,
   type ValueOf,
 } from './type-codes.js';
-import {
-  assertInteger,
-  assertIterable,
-  assertType,
-  invalidThis,
-  outOfRange,
-} from '../common/validate.js';
 
 /** What an array can be made of: how many elements (zeros), or the elements. */
 export type ArrayInit<Code extends TypeCode> = number | Iterable<ElementOf<Code> | ValueOf<Code>>;

@@ -1,9 +1,9 @@
 // The locks that shared data comes with.
 import { ProcessError } from '../common/errors.js';
 import { optionsReader } from '../common/options.js';
-import { RLock } from '../synchronize/index.js';
 import { assertType } from '../common/validate.js';
 import type { SyncWaitOptions, WaitOptions } from '../common/waiting.js';
+import { RLock } from '../synchronize/index.js';
 
 /** What a lock has to offer to be the lock of a `Value` or `SharedArray`. */
 export interface DataLock {

@@ -1,7 +1,8 @@
 // Single values in shared memory.
 import { inspect } from 'node:util';
-import { assertLock, type DataLock, lockFrom, type LockOptions } from './data-lock.js';
 import { ProcessError } from '../common/errors.js';
+import { checkReceivers } from '../common/receivers.js';
+import { assertType } from '../common/validate.js';
 import {
   allocate,
   type Block,
@@ -10,8 +11,8 @@ import {
   receiveBlock,
   sendBlock,
 } from '../memory/heap.js';
-import { checkReceivers } from '../common/receivers.js';
 import { type Delivered, type Luggage, makeShareable } from '../serialize/shareables.js';
+import { assertLock, type DataLock, lockFrom, type LockOptions } from './data-lock.js';
 import {
   CELL,
   type Cell,
@@ -20,7 +21,6 @@ import {
   typeOf,
   type ValueOf,
 } from './type-codes.js';
-import { assertType } from '../common/validate.js';
 
 /** Gives back the memory of values that nobody has any more. */
 const collected = new FinalizationRegistry<Block>((block) => block.free());

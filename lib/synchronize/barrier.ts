@@ -1,16 +1,13 @@
 // multiprocessing.Barrier.
 import { inspect } from 'node:util';
 import { BrokenBarrierError, ProcessError } from '../common/errors.js';
-import type { PlaceParts } from '../memory/heap.js';
 import {
   functionOption,
   type NoFunction,
   optionsReader,
   timeoutOption,
 } from '../common/options.js';
-import { native } from '../posix/native.js';
-import { makeShareable } from '../serialize/shareables.js';
-import { receiveObject, sendObject } from '../memory/shared-objects.js';
+import { checkReceivers } from '../common/receivers.js';
 import { assertInteger } from '../common/validate.js';
 import {
   syncTimeout,
@@ -19,11 +16,14 @@ import {
   type WaitOptions,
   waitOptions,
 } from '../common/waiting.js';
-import { decode, encode, nextRound, type State, wasReset } from './barrier-state.js';
 import { Onlookers, type Words } from '../futex/change.js';
 import { begin, bell, end, lockerId } from '../futex/robust-list.js';
 import { SEATS, Seats, sizeOfSeats } from '../futex/seats.js';
-import { checkReceivers } from '../common/receivers.js';
+import type { PlaceParts } from '../memory/heap.js';
+import { receiveObject, sendObject } from '../memory/shared-objects.js';
+import { native } from '../posix/native.js';
+import { makeShareable } from '../serialize/shareables.js';
+import { decode, encode, nextRound, type State, wasReset } from './barrier-state.js';
 
 /** What a {@link Barrier} does and how long it waits. */
 export interface BarrierOptions {

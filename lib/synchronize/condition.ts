@@ -2,10 +2,7 @@
 import { inspect } from 'node:util';
 import { ProcessError } from '../common/errors.js';
 import { type Entry, Fifo } from '../common/fifo.js';
-import type { PlaceParts } from '../memory/heap.js';
-import { native } from '../posix/native.js';
-import { makeShareable } from '../serialize/shareables.js';
-import { receiveObject, sendObject } from '../memory/shared-objects.js';
+import { checkReceivers, isMadeBy } from '../common/receivers.js';
 import { assertFunction, assertInteger, assertType } from '../common/validate.js';
 import {
   Deadline,
@@ -16,12 +13,15 @@ import {
   waitOptions,
 } from '../common/waiting.js';
 import { Onlookers, type Words } from '../futex/change.js';
-import { Lock } from './lock.js';
-import { RLock } from './rlock.js';
 import { begin, bell, end, lockerId } from '../futex/robust-list.js';
 import { SEATS, Seats, sizeOfSeats, tooManyWaiters } from '../futex/seats.js';
+import type { PlaceParts } from '../memory/heap.js';
+import { receiveObject, sendObject } from '../memory/shared-objects.js';
+import { native } from '../posix/native.js';
+import { makeShareable } from '../serialize/shareables.js';
+import { Lock } from './lock.js';
+import { RLock } from './rlock.js';
 import { withLock, withLockSync } from './with.js';
-import { checkReceivers, isMadeBy } from '../common/receivers.js';
 
 // The notes of a seat. Those of its process who wait, and how many of them were
 // notified and do not know it yet: 16 bits each. They sleep on that very word:

@@ -1,9 +1,6 @@
 // multiprocessing.Event.
 import { inspect } from 'node:util';
-import { allocate, type Block, type PlaceParts } from '../memory/heap.js';
-import { native } from '../posix/native.js';
-import { makeShareable } from '../serialize/shareables.js';
-import { receiveObject, sendObject } from '../memory/shared-objects.js';
+import { checkReceivers } from '../common/receivers.js';
 import {
   syncTimeout,
   type SyncWaitOptions,
@@ -13,7 +10,10 @@ import {
 } from '../common/waiting.js';
 import { Onlookers, type Words } from '../futex/change.js';
 import { begin, bell, end } from '../futex/robust-list.js';
-import { checkReceivers } from '../common/receivers.js';
+import { allocate, type Block, type PlaceParts } from '../memory/heap.js';
+import { receiveObject, sendObject } from '../memory/shared-objects.js';
+import { native } from '../posix/native.js';
+import { makeShareable } from '../serialize/shareables.js';
 
 /** In bytes. */
 const SIZE = 8;

@@ -1,9 +1,7 @@
 // multiprocessing.Lock.
 import { inspect } from 'node:util';
 import { ProcessError } from '../common/errors.js';
-import type { PlaceParts } from '../memory/heap.js';
-import { makeShareable } from '../serialize/shareables.js';
-import { receiveObject, sendObject } from '../memory/shared-objects.js';
+import { checkReceivers } from '../common/receivers.js';
 import {
   syncTimeout,
   type SyncWaitOptions,
@@ -12,8 +10,10 @@ import {
 } from '../common/waiting.js';
 import { OWNER_DIED, TIMED_OUT } from '../futex/outcome.js';
 import { LOCK_SIZE, SharedLock } from '../futex/shared-lock.js';
+import type { PlaceParts } from '../memory/heap.js';
+import { receiveObject, sendObject } from '../memory/shared-objects.js';
+import { makeShareable } from '../serialize/shareables.js';
 import { withLock, withLockSync } from './with.js';
-import { checkReceivers } from '../common/receivers.js';
 
 /**
  * A lock between processes, as Python's `multiprocessing.Lock`. Children that are forked

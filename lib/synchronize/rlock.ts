@@ -2,9 +2,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { inspect } from 'node:util';
 import { ProcessError } from '../common/errors.js';
-import type { PlaceParts } from '../memory/heap.js';
-import { makeShareable } from '../serialize/shareables.js';
-import { receiveObject, sendObject } from '../memory/shared-objects.js';
+import { checkReceivers } from '../common/receivers.js';
+import { assertFunction } from '../common/validate.js';
 import {
   syncTimeout,
   type SyncWaitOptions,
@@ -12,11 +11,12 @@ import {
   waitOptions,
 } from '../common/waiting.js';
 import { OWNER_DIED, TIMED_OUT } from '../futex/outcome.js';
-import { LOCK_SIZE, SharedLock } from '../futex/shared-lock.js';
 import { lockerId } from '../futex/robust-list.js';
+import { LOCK_SIZE, SharedLock } from '../futex/shared-lock.js';
+import type { PlaceParts } from '../memory/heap.js';
+import { receiveObject, sendObject } from '../memory/shared-objects.js';
+import { makeShareable } from '../serialize/shareables.js';
 import { releaseBy, timedOut, withLockSync } from './with.js';
-import { assertFunction } from '../common/validate.js';
-import { checkReceivers } from '../common/receivers.js';
 
 /** One call of {@link RLock.with}, and those that it was called in. */
 interface Task {

@@ -1,9 +1,7 @@
 // multiprocessing.Semaphore and BoundedSemaphore.
 import { inspect } from 'node:util';
 import { ProcessError } from '../common/errors.js';
-import type { Block, PlaceParts } from '../memory/heap.js';
-import { makeShareable } from '../serialize/shareables.js';
-import { receiveObject, sendObject } from '../memory/shared-objects.js';
+import { checkReceivers } from '../common/receivers.js';
 import { assertInteger } from '../common/validate.js';
 import {
   syncTimeout,
@@ -14,8 +12,10 @@ import {
 import { DONE } from '../futex/outcome.js';
 import { LOCK_SIZE } from '../futex/shared-lock.js';
 import { SharedSemaphore } from '../futex/shared-semaphore.js';
+import type { Block, PlaceParts } from '../memory/heap.js';
+import { receiveObject, sendObject } from '../memory/shared-objects.js';
+import { makeShareable } from '../serialize/shareables.js';
 import { withLock, withLockSync } from './with.js';
-import { checkReceivers } from '../common/receivers.js';
 
 /** CPython's SEM_VALUE_MAX: the most permits that there can be. */
 const MAX_VALUE = 2 ** 31 - 1;

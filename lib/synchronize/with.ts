@@ -1,8 +1,8 @@
 // The scoped use of everything that is acquired and released.
 import { TimeoutError } from '../common/errors.js';
 import { assertFunction } from '../common/validate.js';
-import { lockerId } from '../futex/robust-list.js';
 import type { SyncWaitOptions, WaitOptions } from '../common/waiting.js';
+import { lockerId } from '../futex/robust-list.js';
 
 interface Acquirable {
   acquire(options?: number | WaitOptions): Promise<boolean>;

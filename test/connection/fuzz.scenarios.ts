@@ -1,11 +1,11 @@
 // Random bytes, and messages with something wrong in them, for all that reads what a peer sends.
 import assert from 'node:assert/strict';
-import { connect } from 'node:net';
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { Client, type Connection, Listener } from 'truefork';
 import { close } from 'truefork/posix';
-import { countDescriptors, until } from '../support/observe.js';
 import { corpus, forSeeds, fuzzOptions, LONGEST, make } from '../support/fuzzing.js';
+import { countDescriptors, until } from '../support/observe.js';
 import type { Scenarios } from '../support/scenarios.js';
 import { assertConnected, KEY } from './listening.js';
 import { rawPair, turn, writeAll } from './support.js';

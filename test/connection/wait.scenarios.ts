@@ -4,9 +4,9 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { Connection, Pipe, Process, wait, waitSync, type Waitable } from 'truefork';
 import { _exit, close, fork, pipe, read, socketpair, waitpid, write } from 'truefork/posix';
-import { CLOSED, started, turn } from './support.js';
 import { countDescriptors, openDescriptors, until } from '../support/observe.js';
 import type { Scenarios } from '../support/scenarios.js';
+import { CLOSED, started, turn } from './support.js';
 
 /** Children that each send their number ten times, and the ends to receive from. */
 function writers(count: number, pause: () => Promise<void>): Connection[] {

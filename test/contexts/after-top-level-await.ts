@@ -1,5 +1,5 @@
-import { finish, forkNow } from './harness.js';
 import { sleep } from '../support/observe.js';
+import { finish, forkNow } from './harness.js';
 
 await sleep(2);
 forkNow();

@@ -1,10 +1,10 @@
 // A library that was loaded before Node (LD_PRELOAD: an allocator, a profiler) and
 // has a thread of its own.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { once } from 'node:events';
 import { inChild, Pool, Process } from 'truefork';
 import { _exit, fork, waitpid } from 'truefork/posix';
 import type { FixtureOptions } from '../support/run-fixture.js';

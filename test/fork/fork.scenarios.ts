@@ -7,9 +7,9 @@ import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { _exit, close, fork, getppid, pipe, waitpid } from 'truefork/posix';
+import { assertGood, failure, forked, hear, say } from '../posix/support.js';
 import { children, countDescriptors, sleep, until } from '../support/observe.js';
 import type { Scenarios } from '../support/scenarios.js';
-import { assertGood, failure, forked, hear, say } from '../posix/support.js';
 
 /** What the children of `act` say to the descriptor that it is given. */
 function heardFrom(act: (fd: number) => void): string {

@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { inspect } from 'node:util';
 import { Process } from 'truefork';
 import { _exit, fork, registerAtFork } from 'truefork/posix';
+import { assertGood, forked, WRONG_TYPE } from '../posix/support.js';
 import { children, countDescriptors, sleep } from '../support/observe.js';
 import type { Scenarios } from '../support/scenarios.js';
-import { assertGood, forked, WRONG_TYPE } from '../posix/support.js';
 
 export const scenarios: Scenarios = {
   async 'the order of hooks'() {

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { serialize } from 'node:v8';
 import {
   asyncProxy,
   BaseManager,
@@ -15,7 +16,6 @@ import {
   Process,
   SyncManager,
 } from 'truefork';
-import { serialize } from 'node:v8';
 import { countDescriptors, isRunning, until } from '../support/observe.js';
 import { startProgram } from '../support/programs.js';
 import type { Scenarios } from '../support/scenarios.js';

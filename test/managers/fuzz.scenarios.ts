@@ -17,10 +17,10 @@ import {
   SyncManager,
 } from 'truefork';
 import { socketpair, write } from 'truefork/posix';
-import { countDescriptors, until } from '../support/observe.js';
-import { corpus, forSeeds, fuzzOptions, make, type Random } from '../support/fuzzing.js';
-import type { Scenarios } from '../support/scenarios.js';
 import { turn } from '../connection/support.js';
+import { corpus, forSeeds, fuzzOptions, make, type Random } from '../support/fuzzing.js';
+import { countDescriptors, until } from '../support/observe.js';
+import type { Scenarios } from '../support/scenarios.js';
 import { startLying } from './hostile-server.js';
 
 const KEY = Buffer.from('the key');

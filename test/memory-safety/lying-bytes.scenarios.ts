@@ -11,8 +11,8 @@ import {
   SimpleQueue,
 } from 'truefork';
 import * as posix from 'truefork/posix';
-import { countDescriptors, sleep } from '../support/observe.js';
 import { type Random, forSeeds, fuzzOptions } from '../support/fuzzing.js';
+import { countDescriptors, sleep } from '../support/observe.js';
 import type { Scenarios } from '../support/scenarios.js';
 
 /** A view of `bytes` that says that it has `length` of them. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { allocate, allocateForViews, type Block } from '../../lib/memory/heap.js';
 import { Process } from '../../lib/index.js';
+import { allocate, allocateForViews, type Block } from '../../lib/memory/heap.js';
 import { _exit, fork, waitpid } from '../../lib/posix.js';
 import { countSharedMappings } from '../support/observe.js';
 import type { Scenarios } from '../support/scenarios.js';

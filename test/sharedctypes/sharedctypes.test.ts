@@ -1,4 +1,4 @@
-import { scenarios } from './sharedctypes.scenarios.js';
 import { testScenarios } from '../support/scenarios.js';
+import { scenarios } from './sharedctypes.scenarios.js';
 
 testScenarios(new URL('./sharedctypes.scenarios.js', import.meta.url).href, scenarios);

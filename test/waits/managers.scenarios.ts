@@ -7,8 +7,8 @@ import {
   type SyncWaitOptions,
   type WaitOptions,
 } from 'truefork';
-import type { Scenarios } from '../support/scenarios.js';
 import { sleep } from '../support/observe.js';
+import type { Scenarios } from '../support/scenarios.js';
 import { Peer, programsOf, Raised, type Row, type Subject, Work } from './states.js';
 
 const LOST = { is: new Raised('ERR_TRUEFORK_MANAGER_LOST') };

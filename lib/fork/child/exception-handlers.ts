@@ -1,8 +1,8 @@
 // The parent's handlers of uncaught exceptions stay with the parent: in the child such exceptions are
 // reported as in any process.
 import { createRequire } from 'node:module';
-import { nodeInternals } from '../node-internals.js';
 import { process } from '../../common/originals.js';
+import { nodeInternals } from '../node-internals.js';
 import { precompileForChildren } from '../precompile.js';
 
 interface Domain extends NodeJS.EventEmitter {

@@ -1,8 +1,8 @@
 // The fetch of Node 20 and 22 compiles its parser when it is first used, and waits
 // for that with a promise. A child that is forked meanwhile would wait for ever.
 import { inspect } from 'node:util';
-import { nodeInternals, variablesOf } from '../node-internals.js';
 import { process } from '../../common/originals.js';
+import { nodeInternals, variablesOf } from '../node-internals.js';
 import { precompileForChildren } from '../precompile.js';
 
 const UNDICI = 'internal/deps/undici/undici';

@@ -1,23 +1,23 @@
+import { setExitCode } from '../exit-code.js';
 // How a child leaves the parent's work behind. All of it happens while the frames
 // of the parent are still on the stack; then they are abandoned.
 import { abandonStack, resetSignals, restHandles } from '../forked-child.js';
+import { nodeInternals } from '../node-internals.js';
+import { precompileForChildren } from '../precompile.js';
 import { removeExceptionHandlers } from './exception-handlers.js';
-import { closeHandles } from './handles.js';
 import { isParserPending } from './fetch-parser.js';
+import { closeHandles } from './handles.js';
 import { forgetConnections } from './http.js';
+import { forgetImports, importsUnderWay } from './imports.js';
 import { adoptServer, descriptorOf, type Inheritable } from './inherit.js';
 import { dropChannel, removeListeners } from './listeners.js';
-import { forgetImports, importsUnderWay } from './imports.js';
 import { forgetObservers, mayHaveObservers } from './observers.js';
+import { openFiles } from './opening-files.js';
 import { isInsideTimers } from './stack.js';
 import { renewStdStreams, watchStdStreams } from './std-streams.js';
-import { setExitCode } from '../exit-code.js';
-import { openFiles } from './opening-files.js';
 import { renewStreams } from './streams.js';
 import { dropTicks } from './ticks.js';
 import { stopTimers } from './timers.js';
-import { nodeInternals } from '../node-internals.js';
-import { precompileForChildren } from '../precompile.js';
 
 const STDIN = 0;
 

@@ -2,8 +2,8 @@
 // and waits for the callback, which is the parent's. Its instances are found where V8 finds them.
 import { Module } from 'node:module';
 import { sep } from 'node:path';
-import { instancesOf } from '../node-internals.js';
 import { process } from '../../common/originals.js';
+import { instancesOf } from '../node-internals.js';
 import { precompileForChildren } from '../precompile.js';
 
 interface SonicBoom {

@@ -4,9 +4,9 @@
 // process.exit() or SIGKILL, loses any of it.
 import { createReadStream } from 'node:fs';
 import type { Writable } from 'node:stream';
-import { nodeInternals } from '../node-internals.js';
 import { process } from '../../common/originals.js';
 import { writeFully } from '../forked-child.js';
+import { nodeInternals } from '../node-internals.js';
 import { precompileForChildren } from '../precompile.js';
 import { forgetWrites } from './writes.js';
 

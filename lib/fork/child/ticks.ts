@@ -1,6 +1,6 @@
+import { process } from '../../common/originals.js';
 // What the parent had put off until its current callback ends.
 import { nodeInternals } from '../node-internals.js';
-import { process } from '../../common/originals.js';
 import { precompileForChildren } from '../precompile.js';
 
 // The places in `tickInfo`.

@@ -1,6 +1,6 @@
+import { clearImmediate, clearTimeout, setTimeout } from '../../common/originals.js';
 // The parent's timers and immediates are the parent's.
 import { nodeInternals, type QueuedImmediate, type QueuedTimer } from '../node-internals.js';
-import { clearImmediate, clearTimeout, setTimeout } from '../../common/originals.js';
 import { precompileForChildren } from '../precompile.js';
 
 // The places in `immediateInfo`.

@@ -5,9 +5,9 @@ import { AbortError, TimeoutError } from '../../common/errors.js';
 import { clearTimeout, setTimeout } from '../../common/originals.js';
 import { Deadline, throwIfAborted } from '../../common/waiting.js';
 import type { Unsubscribe } from '../../common/wakers.js';
-import { CONNECT_TIMEOUT_MS, lostError } from './connect.js';
 import { NO_ANSWER } from '../protocol/protocol.js';
 import type { Wire } from '../protocol/wire.js';
+import { CONNECT_TIMEOUT_MS, lostError } from './connect.js';
 
 /** The server, as far as calls need it. */
 export interface Service {

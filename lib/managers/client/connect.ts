@@ -1,3 +1,5 @@
+import { AbortError, AuthenticationError, ProcessError } from '../../common/errors.js';
+import type { Deadline } from '../../common/waiting.js';
 // The way to a manager's server: a connection, and a handshake with that server and no other.
 import type { Address } from '../../connection/address.js';
 import { Client, ClientSync, type ClientOptions } from '../../connection/client.js';
@@ -8,9 +10,7 @@ import {
   type BoundOptions,
   WrongServerError,
 } from '../../connection/handshake.js';
-import { AbortError, AuthenticationError, ProcessError } from '../../common/errors.js';
 import { close, dup } from '../../posix/descriptors.js';
-import type { Deadline } from '../../common/waiting.js';
 import { Wire } from '../protocol/wire.js';
 
 /** How long a server may take until it serves one who connects. */

@@ -1,12 +1,12 @@
 // The servers that this process knows.
 import { channel } from 'node:diagnostics_channel';
 import { inspect, isDeepStrictEqual } from 'node:util';
-import type { Address } from '../../connection/address.js';
 import { AuthenticationError } from '../../common/errors.js';
-import type { Origin } from '../../serialize/origin.js';
 import { process } from '../../common/originals.js';
+import type { Address } from '../../connection/address.js';
 import { type ForkMessage, onForkedChild, registerAtFork } from '../../fork/fork.js';
 import { currentProcess } from '../../process/process.js';
+import type { Origin } from '../../serialize/origin.js';
 import { type Home, makeProxy, noteArrival, Reference, type Token } from '../protocol/reference.js';
 import { areAlike, proxyTypeOf } from '../registrations.js';
 import { type LinkPolicy, ServerLink } from './server-link.js';

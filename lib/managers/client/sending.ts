@@ -1,10 +1,10 @@
+import { assertType } from '../../common/validate.js';
 // How proxies go to other processes: through pipes and queues as well as to a server and back.
 import { currentOrigin } from '../../serialize/origin.js';
 import { type Luggage, makeShareable, type Recipe } from '../../serialize/shareables.js';
-import { assertType } from '../../common/validate.js';
-import { adopt } from './links.js';
 import { assertToken, referenceOf, type Token } from '../protocol/reference.js';
 import { currentCodec } from '../protocol/values.js';
+import { adopt } from './links.js';
 
 function takeApart(proxy: object, luggage: Luggage): Token {
   // A getter of a value that is written may write to somewhere else.

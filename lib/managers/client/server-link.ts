@@ -1,20 +1,11 @@
 // A client's way to a server: one connection for calls that block the thread, and one for all that do not,
 // each made when it is first needed. Both belong to this process alone: a forked child makes its own.
 import { randomBytes } from 'node:crypto';
-import type { Address } from '../../connection/address.js';
 import { EOFError } from '../../common/errors.js';
-import { originWithKey, Source } from '../../serialize/origin.js';
 import { process, setImmediate } from '../../common/originals.js';
 import { Deadline, throwIfAborted } from '../../common/waiting.js';
-import { AsyncCalls, type Service } from './async-calls.js';
-import {
-  connect,
-  CONNECT_TIMEOUT_MS,
-  connectSync,
-  type Destination,
-  lostError,
-} from './connect.js';
-import { KnownProxies } from './known-proxies.js';
+import type { Address } from '../../connection/address.js';
+import { originWithKey, Source } from '../../serialize/origin.js';
 import { NO_ANSWER, Request, SERVER_ITSELF, VERSION } from '../protocol/protocol.js';
 import {
   type Home,
@@ -25,10 +16,19 @@ import {
   type Target,
   type Token,
 } from '../protocol/reference.js';
-import { proxyTypeOf } from '../registrations.js';
 import { readResult, Requests } from '../protocol/requests.js';
 import { MessageReader, type ProxyCodec } from '../protocol/values.js';
 import type { Wire } from '../protocol/wire.js';
+import { proxyTypeOf } from '../registrations.js';
+import { AsyncCalls, type Service } from './async-calls.js';
+import {
+  connect,
+  CONNECT_TIMEOUT_MS,
+  connectSync,
+  type Destination,
+  lostError,
+} from './connect.js';
+import { KnownProxies } from './known-proxies.js';
 
 /** What a link has to know of the process that it is in. */
 export interface LinkPolicy {

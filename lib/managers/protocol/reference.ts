@@ -1,10 +1,10 @@
-// What is behind a proxy: an object somewhere else, and the way there.
-import { badMessage } from '../../serialize/clone.js';
-import { type Address, familyOf } from '../../connection/address.js';
 import { setImmediate } from '../../common/originals.js';
+import { assertType } from '../../common/validate.js';
+import { type Address, familyOf } from '../../connection/address.js';
 import { onForkedChild } from '../../fork/fork.js';
 import { precompileForChildren } from '../../fork/precompile.js';
-import { assertType } from '../../common/validate.js';
+// What is behind a proxy: an object somewhere else, and the way there.
+import { badMessage } from '../../serialize/clone.js';
 
 /** What an object of a class that is not of this package offers. */
 export interface Shape {

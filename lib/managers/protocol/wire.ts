@@ -3,11 +3,11 @@
 import { EOFError, ProcessError, TimeoutError } from '../../common/errors.js';
 import { Fifo } from '../../common/fifo.js';
 import { setImmediate } from '../../common/originals.js';
-import { tryRead, tryWritePair } from '../../posix/descriptors.js';
-import { OwnDescriptor } from '../../fork/own-descriptor.js';
-import { READABLE, waitUntilReady, WRITABLE } from '../../posix/poller.js';
-import { Hope } from '../../connection/short-frames.js';
 import { Deadline } from '../../common/waiting.js';
+import { Hope } from '../../connection/short-frames.js';
+import { OwnDescriptor } from '../../fork/own-descriptor.js';
+import { tryRead, tryWritePair } from '../../posix/descriptors.js';
+import { READABLE, waitUntilReady, WRITABLE } from '../../posix/poller.js';
 
 /** What the length of a message is written in, in bytes. */
 export const HEADER = 4;

@@ -1,17 +1,17 @@
 // One connection of a client, as its server sees it.
 import { ProcessError, type SystemError } from '../../common/errors.js';
 import type { Source } from '../../serialize/origin.js';
-import { Granted } from './granted.js';
 import { adopt } from '../client/links.js';
 import { NO_ANSWER, Reply, Request, SERVER_ITSELF, VERSION } from '../protocol/protocol.js';
 import { referenceOf, type Token } from '../protocol/reference.js';
-import type { Server } from './server.js';
-import { Caller, type Session } from './session.js';
-import type { StoredObject } from './store.js';
 import { NO_TASKS, type Tasks } from '../protocol/tasks.js';
 import { isThenable } from '../protocol/thenable.js';
 import { MessageReader, MessageWriter, type ProxyCodec } from '../protocol/values.js';
 import { HEADER, type Wire, writeHeader } from '../protocol/wire.js';
+import { Granted } from './granted.js';
+import type { Server } from './server.js';
+import { Caller, type Session } from './session.js';
+import type { StoredObject } from './store.js';
 
 /** How many calls of one connection may wait at the same time. */
 const MAX_CALLS = 10_000;

@@ -1,12 +1,12 @@
 // A server in a process of its own.
 import { randomBytes } from 'node:crypto';
+import { ProcessError } from '../../common/errors.js';
+import { process } from '../../common/originals.js';
 import type { Address } from '../../connection/address.js';
+import type { Connection } from '../../connection/connection.js';
 import { BINDING, type BoundOptions } from '../../connection/handshake.js';
 import { Listener, type ListenerOptions } from '../../connection/listener.js';
 import { Pipe } from '../../connection/pipe.js';
-import type { Connection } from '../../connection/connection.js';
-import { ProcessError } from '../../common/errors.js';
-import { process } from '../../common/originals.js';
 import { exit } from '../../fork/leave.js';
 import { currentProcess, Process } from '../../process/process.js';
 import { Server } from './server.js';

@@ -1,27 +1,27 @@
 // The process that has the objects. One event loop serves all clients; what has to wait is asynchronous, and
 // holds up only the one who called it.
 import { randomBytes } from 'node:crypto';
+import { ProcessError } from '../../common/errors.js';
+import { process, setImmediate, sleep } from '../../common/originals.js';
 import type { Address } from '../../connection/address.js';
 import type { Connection } from '../../connection/connection.js';
 import { Listener } from '../../connection/listener.js';
-import { ProcessError } from '../../common/errors.js';
-import { originWithKey, Source } from '../../serialize/origin.js';
-import { process, setImmediate, sleep } from '../../common/originals.js';
 import { dup } from '../../posix/descriptors.js';
-import { ForkReservations } from './fork-reservation.js';
-import { serveFunctions } from '../functions.js';
-import { Granted } from './granted.js';
+import { originWithKey, Source } from '../../serialize/origin.js';
 import { addOwnServer, linkToOwn, type Whereabouts } from '../client/links.js';
+import { serveFunctions } from '../functions.js';
 import { ITERATE } from '../protocol/names.js';
 import { Request } from '../protocol/protocol.js';
 import { type Home, makeProxy, Reference, type Target, type Token } from '../protocol/reference.js';
+import { currentTasks } from '../protocol/tasks.js';
+import { isThenable } from '../protocol/thenable.js';
+import { Wire } from '../protocol/wire.js';
+import { ForkReservations } from './fork-reservation.js';
+import { Granted } from './granted.js';
 import { ServedClient } from './served-client.js';
 import { Caller, Session } from './session.js';
 import { Store, type StoredObject } from './store.js';
-import { currentTasks } from '../protocol/tasks.js';
-import { isThenable } from '../protocol/thenable.js';
 import type { Behaviour, RegisteredType, Registry } from './types.js';
-import { Wire } from '../protocol/wire.js';
 
 /** How long to wait before somebody is accepted again when that has failed. */
 const RETRY_MS = 100;

@@ -1,6 +1,6 @@
+import { NO_TASKS, type Tasks } from '../protocol/tasks.js';
 // What a server knows of its clients.
 import type { StoredObject } from './store.js';
-import { NO_TASKS, type Tasks } from '../protocol/tasks.js';
 
 /** Something that a client can hold, and that must not be lost with it. */
 export interface Holding {

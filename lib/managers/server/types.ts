@@ -1,8 +1,8 @@
 // What the types of a manager are made of, on the side of the server.
 import { ProcessError } from '../../common/errors.js';
-import { rememberCode } from '../../fork/known-code.js';
 import { booleanOption, functionOption, optionsReader, type Reader } from '../../common/options.js';
 import { assertFunction, assertString, assertType } from '../../common/validate.js';
+import { rememberCode } from '../../fork/known-code.js';
 import type { Functions } from '../functions.js';
 import { GET, ITERATE, SET } from '../protocol/names.js';
 import type { ProxyClass, Shape } from '../protocol/reference.js';

@@ -1,17 +1,17 @@
 // The workers of a pool, and who of them gets what.
 import { BrokenPoolError, ProcessError, TimeoutError } from '../../common/errors.js';
 import { performance, process } from '../../common/originals.js';
-import { waitForAny } from '../../posix/poller.js';
 import { waitFor, type Deadline } from '../../common/waiting.js';
-import { Agenda } from './agenda.js';
+import { waitForAny } from '../../posix/poller.js';
 import { Callers } from '../jobs/callers.js';
-import type { Job, JobEvents, Task } from '../jobs/job.js';
 import { JobQueue } from '../jobs/job-queue.js';
+import type { Job, JobEvents, Task } from '../jobs/job.js';
 import { holdLoop } from '../keep-alive.js';
 import type { Settings } from '../options.js';
+import { soon } from '../soon.js';
+import { Agenda } from './agenda.js';
 import { Registry } from './registry.js';
 import { Restarts } from './restarts.js';
-import { soon } from '../soon.js';
 import { Worker, type WorkerEvents } from './worker.js';
 
 /** RUN: takes jobs. CLOSE: ends when all are done. TERMINATE, BROKEN: ends, all have failed. */

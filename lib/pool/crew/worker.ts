@@ -1,7 +1,7 @@
 // A worker as its pool sees it: what it has in hand, and the line to it.
 import { performance } from '../../common/originals.js';
-import { socketpair } from '../../posix/descriptors.js';
 import { onForkedChild } from '../../fork/fork.js';
+import { socketpair } from '../../posix/descriptors.js';
 import {
   makePoller,
   READABLE,
@@ -10,15 +10,15 @@ import {
   type Poller,
   type Wish,
 } from '../../posix/poller.js';
-import { ForkPoolWorker } from '../worker/fork-pool-worker.js';
-import { Hand, type Rest } from './hand.js';
 import type { Job, Runner, Task } from '../jobs/job.js';
 import { Order, readReport, unreadable, writeTasks, type WorkerReport } from '../line/messages.js';
-import type { Registry } from './registry.js';
-import type { Settings } from '../options.js';
-import { SentTickets } from './sent-tickets.js';
 import { pack, unpack } from '../line/values.js';
 import { makeMark, Wire } from '../line/wire.js';
+import type { Settings } from '../options.js';
+import { ForkPoolWorker } from '../worker/fork-pool-worker.js';
+import { Hand, type Rest } from './hand.js';
+import type { Registry } from './registry.js';
+import { SentTickets } from './sent-tickets.js';
 
 /** A worker has as much in hand as takes about so long, in milliseconds, and one task at least. */
 const AHEAD = 2;

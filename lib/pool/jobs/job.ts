@@ -2,11 +2,11 @@
 // what became of them.
 import { onAbort } from '../../common/abort.js';
 import { AbortError, TimeoutError, WorkerLostError } from '../../common/errors.js';
-import type { Caller } from './callers.js';
+import type { Loss } from '../crew/worker.js';
 import type { AnyFunction, TaskSettings } from '../options.js';
 import type { Watcher } from '../progress.js';
+import type { Caller } from './callers.js';
 import { withCaller } from './stack.js';
-import type { Loss } from '../crew/worker.js';
 
 /** A part of a job that one worker does: some items, one after the other. */
 export class Task {

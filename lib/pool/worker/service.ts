@@ -3,13 +3,13 @@ import { inspect } from 'node:util';
 import { performance, process, setImmediate } from '../../common/originals.js';
 import { finishRequests } from '../../fork/drain.js';
 import { exit } from '../../fork/leave.js';
-import { makePoller, READABLE, startPoller, type Poller } from '../../posix/poller.js';
 import { precompileForChildren } from '../../fork/precompile.js';
+import { makePoller, READABLE, startPoller, type Poller } from '../../posix/poller.js';
 import { numberAfter, type Ledger } from '../line/ledger.js';
 import { Order, readTasks, Report, writeItems, type TasksHead } from '../line/messages.js';
-import { soon } from '../soon.js';
 import { pack, unpack } from '../line/values.js';
 import { Wire } from '../line/wire.js';
+import { soon } from '../soon.js';
 
 type AnyFunction = (...args: unknown[]) => unknown;
 

@@ -1,18 +1,18 @@
 // What V8 and Node do for the program between its turns: the parent's comes in the
 // parent alone, and the child's own comes.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { writeSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { performance, PerformanceObserver } from 'node:perf_hooks';
 import { measureMemory } from 'node:vm';
 import { BroadcastChannel } from 'node:worker_threads';
 import { inChild, Pool } from 'truefork';
 import { _exit } from 'truefork/posix';
+import { compileWasmLater } from '../../stress/wasm.js';
 import { sleep, until } from '../../support/observe.js';
 import type { Scenario, Scenarios } from '../../support/scenarios.js';
-import { compileWasmLater } from '../../stress/wasm.js';
 import { liveOn, parent, started, succeeds } from './support.js';
 
 // Not in the types of Node 20.

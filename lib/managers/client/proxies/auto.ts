@@ -1,7 +1,7 @@
 // Proxies for objects of a program's own classes: with the methods and properties that are exposed.
 import { badMessage } from '../../../serialize/clone.js';
-import { type Makers, type Reference, referenceOf, type Shape } from '../../protocol/reference.js';
 import { GET, ITERATE, SET } from '../../protocol/names.js';
+import { type Makers, type Reference, referenceOf, type Shape } from '../../protocol/reference.js';
 import { BaseProxy } from './base.js';
 
 type Maker = new (reference: Reference) => object;

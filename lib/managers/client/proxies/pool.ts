@@ -1,3 +1,5 @@
+import { type Checks, optionsReader } from '../../../common/options.js';
+import { assertIterable } from '../../../common/validate.js';
 // Pools: `name()` leaves the event loop free and `nameSync()` blocks the thread.
 import {
   syncTimeout,
@@ -5,9 +7,7 @@ import {
   type WaitOptions,
   waitOptions,
 } from '../../../common/waiting.js';
-import { type Checks, optionsReader } from '../../../common/options.js';
 import { itemsOption, MAP, orChunksize, TASK } from '../../../pool/options.js';
-import { assertIterable } from '../../../common/validate.js';
 import { type AnyFunction, assertRegistered, nameOf } from '../../functions.js';
 import { type Makers, referenceOf } from '../../protocol/reference.js';
 import type {

@@ -1,8 +1,6 @@
 // Locks, semaphores, conditions, events, barriers and queues: as those in shared memory, where `name()` leaves
 // the event loop free and `nameSync()` blocks the thread.
 import { checkReceivers } from '../../../common/receivers.js';
-import { lockerId } from '../../../futex/robust-list.js';
-import { timedOut, withLockSync } from '../../../synchronize/with.js';
 import { assertFunction, assertInteger } from '../../../common/validate.js';
 import {
   Deadline,
@@ -11,8 +9,10 @@ import {
   type WaitOptions,
   waitOptions,
 } from '../../../common/waiting.js';
-import { type Makers, referenceOf } from '../../protocol/reference.js';
+import { lockerId } from '../../../futex/robust-list.js';
+import { timedOut, withLockSync } from '../../../synchronize/with.js';
 import { Outcome } from '../../protocol/outcome.js';
+import { type Makers, referenceOf } from '../../protocol/reference.js';
 import { inNewTask } from '../../protocol/tasks.js';
 import { BaseProxy } from './base.js';
 

@@ -1,8 +1,8 @@
 // Queues of a server.
 import { Empty, Full, ProcessError } from '../../../common/errors.js';
 import { Fifo } from '../../../common/fifo.js';
-import { JoinableQueue, Queue } from '../../../queues/index.js';
 import { assertInteger } from '../../../common/validate.js';
+import { JoinableQueue, Queue } from '../../../queues/index.js';
 import type { Caller, Holding, Session } from '../session.js';
 import { behaviourOf, type Operations, setBehaviour } from '../types.js';
 import { Line } from './line.js';
