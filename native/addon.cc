@@ -1,4 +1,4 @@
-// What JavaScript sees of all this. lib/posix/native.ts says it in types.
+// The functions and classes that JavaScript sees, in one list. lib/native/ has their types.
 #include <napi.h>
 #include <unistd.h>
 #include <uv.h>

@@ -14,12 +14,12 @@ done
 
 if [ "$1" = --fix ]; then
   oxfmt .
-  oxlint --type-aware --fix
+  oxlint -c oxlint.config.mjs --type-aware --fix
   clang-format -i native/*.cc native/*/*.cc native/*/*.h
 fi
 
 oxfmt --check .
-oxlint --type-aware
+oxlint -c oxlint.config.mjs --type-aware
 clang-format --dry-run --Werror native/*.cc native/*/*.cc native/*/*.h
 prefix=$(node -p 'require("path").resolve(process.execPath, "../..")')
 # On stderr it counts what it does not show.

@@ -1,4 +1,4 @@
-// What no source of the package may have.
+// Rules for the sources that no linter keeps.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,4 +19,34 @@ const SPREADS =
 test('no data is spread into the arguments of a call', () => {
   const found = sources().filter((path) => SPREADS.test(readFileSync(path, 'utf8')));
   assert.deepEqual(found, []);
+});
+
+const NATIVE = fileURLToPath(new URL('../../native', import.meta.url));
+
+/** The folders of native/, and those that their files include. The arrows of lib/ are kept by oxlint.config.mjs. */
+const INCLUDES: Record<string, readonly string[]> = {
+  base: [],
+  node: ['base'],
+  loop: ['base', 'node'],
+  fork: ['base', 'node', 'loop'],
+  io: ['base'],
+  posix: ['base'],
+  sync: ['base'],
+  memory: ['base', 'sync'],
+  queue: ['base', 'sync', 'memory'],
+  agent: ['base', 'sync', 'queue'],
+};
+
+test('native code includes what is below it', () => {
+  const wrong: string[] = [];
+  const names = readdirSync(NATIVE, { recursive: true, encoding: 'utf8' });
+  for (const name of names.filter((each) => /\/.*\.(?:cc|h)$/.test(each))) {
+    const folder = name.split('/')[0]!;
+    const text = readFileSync(join(NATIVE, name), 'utf8');
+    for (const [, included] of text.matchAll(/^#include "(\w+)\//gm)) {
+      const isBelow = included === folder || INCLUDES[folder]?.includes(included!);
+      if (!isBelow) wrong.push(`native/${name} includes native/${included}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
 });

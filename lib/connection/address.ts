@@ -1,9 +1,6 @@
 import { lookup } from 'node:dns/promises';
 // Where a Listener listens: Unix sockets and TCP.
-import { mkdtempSync, rmSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { process } from '../common/originals.js';
 import { assertInteger, assertType } from '../common/validate.js';
 import { waitFor } from '../common/waiting.js';
@@ -20,8 +17,6 @@ export type Family = 'AF_INET' | 'AF_UNIX';
 export type Address = string | readonly [host: string, port: number];
 
 const MAX_PORT = 65_535;
-/** The longest path of a socket that all systems take, in bytes. */
-const LONGEST_PATH = 103;
 
 function assertPath(path: string): void {
   const isAbstract = path.startsWith('\0');
@@ -91,23 +86,4 @@ export function resolveSync(address: Address, timeout: number): SocketName | und
   const [host, port] = address as [string, number];
   const found = lookUpSync(host, timeout);
   return found === undefined ? undefined : [found, port];
-}
-
-/** A directory of this user's alone, for one socket. */
-export class PrivateDirectory {
-  readonly #path: string;
-
-  constructor() {
-    const usual = join(tmpdir(), 'truefork-');
-    const room = LONGEST_PATH - 'XXXXXX/listener'.length;
-    this.#path = mkdtempSync(Buffer.byteLength(usual) <= room ? usual : '/tmp/truefork-');
-  }
-
-  get socketPath(): string {
-    return join(this.#path, 'listener');
-  }
-
-  remove(): void {
-    rmSync(this.#path, { recursive: true, force: true });
-  }
 }

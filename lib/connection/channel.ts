@@ -2,16 +2,16 @@
 // those who wait until what they send is out.
 import { EOFError, ProcessError, TimeoutError } from '../common/errors.js';
 import { type Entry, Fifo } from '../common/fifo.js';
-import { process } from '../common/originals.js';
+import { onForkedChild, thisProcess } from '../common/per-process.js';
 import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
 import { Wakers } from '../common/wakers.js';
-import { onForkedChild } from '../fork/fork.js';
 import { close, setNonblocking } from '../posix/descriptors.js';
 import { makePoller, READABLE, startPoller, waitUntilReady, WRITABLE } from '../posix/poller.js';
 import type { Poller } from '../posix/poller.js';
 import { socketKind } from '../posix/sockets.js';
 import { closeFds, type Frame, FrameReader, OutgoingFrame } from '../serialize/frames.js';
-import { type Carriage, discard, type Encoded } from '../serialize/serialize.js';
+import { discard, type Encoded } from '../serialize/serialize.js';
+import type { Carriage } from '../serialize/shareables.js';
 import { Hope, NOTHING, receiveShort, sendShort, sizeOf } from './short-frames.js';
 
 /** Somebody who waits, and what became of it. */
@@ -112,7 +112,7 @@ export class Channel {
   /** What the poller looks for. It may be more than anybody wants: to stop it costs a system call. */
   #watched = 0;
   /** The process that those who wait belong to. */
-  #owner = process.pid;
+  #owner = thisProcess;
 
   constructor(fd: number) {
     setNonblocking(fd);
@@ -289,8 +289,8 @@ export class Channel {
 
   /** In a forked child those who wait are the parent's, and a half-read message is, too. */
   #enter(): void {
-    if (this.#owner === process.pid) return;
-    this.#owner = process.pid;
+    if (this.#owner === thisProcess) return;
+    this.#owner = thisProcess;
     if (this.#reader.isInside) this.#receiveFailure ??= tornError();
     if (this.#senders.first?.frame.isInside) this.#sendFailure ??= tornError();
     this.#receivers = new Fifo();
@@ -348,7 +348,7 @@ export class Channel {
   }
 
   #onEvents(ready: number): void {
-    const isForParent = this.#owner !== process.pid;
+    const isForParent = this.#owner !== thisProcess;
     this.#enter();
     if (isForParent) return;
     this.#burst = 0;

@@ -1,4 +1,3 @@
-// multiprocessing.connection.Listener.
 import { unlinkSync } from 'node:fs';
 import { inspect } from 'node:util';
 import {
@@ -10,6 +9,9 @@ import {
 import { type Entry, Fifo } from '../common/fifo.js';
 import { anyOption, bytesOption, integerOption, optionsReader } from '../common/options.js';
 import { process } from '../common/originals.js';
+// multiprocessing.connection.Listener.
+import { thisProcess } from '../common/per-process.js';
+import { PrivateDirectory } from '../common/private-directory.js';
 import { checkReceivers } from '../common/receivers.js';
 import {
   Deadline,
@@ -26,7 +28,7 @@ import { close } from '../posix/descriptors.js';
 import { makePoller, type Poller, READABLE, startPoller, waitForAny } from '../posix/poller.js';
 import { getpeername, getsockname, listenOn, tryAccept } from '../posix/sockets.js';
 import { type Origin, originWithKey, setSource, Source, STRANGERS } from '../serialize/origin.js';
-import { type Address, type Family, familyOf, PrivateDirectory, resolveSync } from './address.js';
+import { type Address, type Family, familyOf, resolveSync } from './address.js';
 import { Candidates } from './candidates.js';
 import { Connection } from './connection.js';
 import { BINDING, type BoundOptions } from './handshake.js';
@@ -73,14 +75,14 @@ function isDone({ accepted, error }: Waiting): boolean {
 
 /** What is in the file system and must not stay there. */
 interface Trace {
-  owner: number;
+  owner: symbol;
   remove(): void;
 }
 
 const traces = new Set<Trace>();
 
 function removeTrace(trace: Trace): void {
-  if (!traces.delete(trace) || trace.owner !== process.pid) return;
+  if (!traces.delete(trace) || trace.owner !== thisProcess) return;
   trace.remove();
 }
 
@@ -89,7 +91,7 @@ function removeTraces(): void {
 }
 
 function leaveTrace(remove: () => void): Trace {
-  const trace = { owner: process.pid, remove };
+  const trace = { owner: thisProcess, remove };
   traces.add(trace);
   if (!process.listeners('exit').includes(removeTraces)) process.on('exit', removeTraces);
   return trace;
@@ -176,7 +178,7 @@ export class Listener {
   #isClosed = false;
   #isWatched = false;
   /** The process that those who wait belong to. */
-  #owner = process.pid;
+  #owner = thisProcess;
   readonly #onlookers = new Wakers();
 
   /**
@@ -327,8 +329,8 @@ export class Listener {
 
   /** In a forked child those who wait, and those who were to be accepted, are the parent's. */
   #disown(): void {
-    if (this.#owner === process.pid) return;
-    this.#owner = process.pid;
+    if (this.#owner === thisProcess) return;
+    this.#owner = thisProcess;
     this.#waiting = new Fifo();
     this.#onlookers.forget();
     this.#dropGuests();

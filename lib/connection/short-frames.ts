@@ -1,7 +1,7 @@
 // Short messages, with one call each.
 import { constants } from 'node:os';
 import { check, systemError } from '../common/errors.js';
-import { native } from '../posix/native.js';
+import { nativeIo } from '../native/io.js';
 import { LOST, MOST_DESCRIPTORS } from '../posix/sockets.js';
 import type { Frame } from '../serialize/frames.js';
 
@@ -37,7 +37,7 @@ export function sizeOf(kind: number | undefined, body: Uint8Array): number {
  * @returns how many bytes of it are out
  */
 export function sendShort(fd: number, kind: number | undefined, body: Uint8Array): number {
-  const count = native.sendFrame(fd, kind ?? -1, body);
+  const count = nativeIo.sendFrame(fd, kind ?? -1, body);
   return count === -EAGAIN ? 0 : check(count, 'write');
 }
 
@@ -87,7 +87,7 @@ export function receiveShort(
   const most = Math.min(maxLength, LONGEST);
   const spin = hope?.moment ?? 0;
   const wait = timeout === Infinity ? -1 : timeout;
-  const length = native.receiveFrame(fd, takesFds, scratch, out, most, spin, wait);
+  const length = nativeIo.receiveFrame(fd, takesFds, scratch, out, most, spin, wait);
   if (spin > 0) hope!.learn(out[WAS_THERE] === 1);
   if (length >= 0) return { bytes: copy(HEADER, length), fds: [] };
   if (length === -EAGAIN) return NOTHING;

@@ -1,7 +1,7 @@
 // The end of a process whose work is done: what that has begun and not awaited comes to its end first.
 import { emitWarning, nextTurn, performance, process, sleep } from '../common/originals.js';
-import { native } from '../posix/native.js';
-import { precompileForChildren } from './precompile.js';
+import { precompileForChildren } from '../common/precompiled.js';
+import { nativeFork } from '../native/fork.js';
 
 /** How long requests may take that are under way when a process has nothing else to do. */
 const DRAIN_TIMEOUT_MS = 5000;
@@ -31,7 +31,7 @@ export async function finishRequests(): Promise<void> {
   const end = performance.now() + DRAIN_TIMEOUT_MS;
   for (let quiet = 0; quiet < QUIET_TURNS;) {
     await nextTurn();
-    const isQuiet = native.activeRequests() === 0;
+    const isQuiet = nativeFork.activeRequests() === 0;
     quiet = isQuiet ? quiet + 1 : 0;
     if (isQuiet) continue;
     if (performance.now() > end) {

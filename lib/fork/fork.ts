@@ -8,8 +8,12 @@ import { isMainThread } from 'node:worker_threads';
 import { check, ProcessError, systemError } from '../common/errors.js';
 import { functionOption, optionsReader } from '../common/options.js';
 import { copyOfProcess, emitWarning, performance, process } from '../common/originals.js';
+import { forgetParent, onForkedChild } from '../common/per-process.js';
+import { precompileForChildren } from '../common/precompiled.js';
+import { nativeFork } from '../native/fork.js';
+import { nativeIo } from '../native/io.js';
+import { nativePosix } from '../native/posix.js';
 import { close, pipe, read } from '../posix/descriptors.js';
-import { native } from '../posix/native.js';
 import { READABLE, waitUntilReady } from '../posix/poller.js';
 import { kill, wait4 } from '../posix/wait.js';
 import { openFiles } from './child/opening-files.js';
@@ -18,7 +22,7 @@ import { countWorkers, warnOfWorkers } from './js-workers.js';
 import { leaveOnNaturalEnd } from './leave.js';
 import { forgetHooks, warnOfHooks } from './loader-hooks.js';
 import { nodeInternals } from './node-internals.js';
-import { precompile, precompileForChildren } from './precompile.js';
+import { precompile } from './precompile.js';
 import { reseed } from './random.js';
 import { countSlowJobs, outgrowSlowJobs, startThreadPool } from './slow-jobs.js';
 
@@ -122,7 +126,9 @@ function inspectorUrl(): string | undefined {
 
 /** V8 samples by SIGPROF, which a thread of its own sends. */
 function isProfiling(): boolean {
-  return native.isSignalCaught(constants.signals.SIGPROF) && process.listenerCount('SIGPROF') === 0;
+  return (
+    nativeFork.isSignalCaught(constants.signals.SIGPROF) && process.listenerCount('SIGPROF') === 0
+  );
 }
 
 /** Throws if a fork could not end well; nothing has happened then. */
@@ -134,7 +140,7 @@ export function assertCanFork(): void {
         'fork in the main thread',
     );
   }
-  const missing = native.missingSymbol();
+  const missing = nativeFork.missingSymbol();
   if (missing !== undefined) {
     throw new ProcessError(
       'ERR_TRUEFORK_UNSUPPORTED',
@@ -166,7 +172,7 @@ export function assertCanFork(): void {
         'the thread that samples; run without --cpu-prof and --prof, or stop the profiler first',
     );
   }
-  if (native.isInsideVmTimeout()) {
+  if (nativeFork.isInsideVmTimeout()) {
     throw new ProcessError(
       'ERR_TRUEFORK_VM_TIMEOUT',
       'cannot fork inside node:vm code that runs with a timeout: the child would wait for ever for ' +
@@ -181,7 +187,7 @@ export function assertCanFork(): void {
  */
 export function assertCanStart(): void {
   assertCanFork();
-  if (!native.isAtLoopEnd()) return;
+  if (!nativeFork.isAtLoopEnd()) return;
   throw new ProcessError(
     'ERR_TRUEFORK_EXITING',
     "cannot start a process in a 'beforeExit' listener; start it in a setImmediate() there",
@@ -232,11 +238,11 @@ function forkNow(report: number, loopGoesOn: boolean): number {
     // Each turn lets V8 handle its interrupts: a worker may be waiting for this
     // thread to collect garbage.
     const jsWorkers = elapsed < IDLE_TIMEOUT ? countWorkers() : 0;
-    const pid = native.fork(report, loopGoesOn, jsWorkers);
+    const pid = nativeFork.fork(report, loopGoesOn, jsWorkers);
     if (pid === NO_ENTRY) throw procIsMissing();
     if (pid !== IN_PROGRESS) return check(pid, 'fork');
     if (elapsed < PARK_TIMEOUT) continue;
-    throw restless(native.giveUpFork());
+    throw restless(nativeFork.giveUpFork());
   }
 }
 
@@ -245,8 +251,8 @@ function reportFailure(report: number, error: unknown): never {
   const { errno, syscall } = error as NodeJS.ErrnoException;
   const text = syscall === undefined ? String(error) : syscall;
   const message = Buffer.from(`${errno ?? 0} ${text}`);
-  native.write(report, message, 0, message.length);
-  return native._exit(CANNOT_START);
+  nativeIo.write(report, message, 0, message.length);
+  return nativePosix._exit(CANNOT_START);
 }
 
 function readFailure(report: number): string {
@@ -272,22 +278,11 @@ function awaitReady(pid: number, report: number): void {
   throw new ProcessError('ERR_TRUEFORK_CHILD_SETUP', `the child could not get ready: ${text}`);
 }
 
-const inEachChild: (() => void)[] = [];
-
-/**
- * For the other modules of this package: `forget` is called in each child, before
- * anything else is, to let go of what is the parent's. Cannot be taken back.
- */
-export function onForkedChild(forget: () => void): void {
-  inEachChild.push(forget);
-  precompileForChildren(forget);
-}
-
 /** What every child needs, whatever it is for. */
 function becomeChild(): void {
-  const pid = { value: native.getpid(), enumerable: true, configurable: true };
+  const pid = { value: nativePosix.getpid(), enumerable: true, configurable: true };
   for (const object of [process, copyOfProcess]) Object.defineProperty(object, 'pid', pid);
-  for (const step of inEachChild) step();
+  forgetParent();
 }
 
 /** What a child has to know of the moment at which it was forked. */

@@ -3,9 +3,9 @@
 import { subscribe } from 'node:diagnostics_channel';
 import { Worker } from 'node:worker_threads';
 import { emitWarning } from '../common/originals.js';
+import { precompileForChildren } from '../common/precompiled.js';
 import { haveHooks } from './loader-hooks.js';
 import { instancesOf } from './node-internals.js';
-import { precompileForChildren } from './precompile.js';
 
 const workers = new Set<Worker>();
 

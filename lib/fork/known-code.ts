@@ -1,7 +1,7 @@
 // Functions that processes with a common past know each other by: what runs in children, and what it sees is
 // in all of them.
 import { randomBytes } from 'node:crypto';
-import { onForkedChild } from './fork.js';
+import { onForkedChild } from '../common/per-process.js';
 
 /** A function or a class. */
 type Code = ((...args: never[]) => unknown) | (new (...args: never[]) => unknown);

@@ -3,11 +3,11 @@
 // when nothing keeps the event loop alive.
 import { isMainThread } from 'node:worker_threads';
 import { nextTick, process } from '../common/originals.js';
-import { native } from '../posix/native.js';
+import { precompileForChildren } from '../common/precompiled.js';
+import { nativeFork } from '../native/fork.js';
 import { exitCode, setExitCode } from './exit-code.js';
 import { keepInChildren } from './kept-listeners.js';
 import { nodeInternals } from './node-internals.js';
-import { precompileForChildren } from './precompile.js';
 import { say } from './say.js';
 
 /** What Node exits with if the program waits for a promise that nothing can settle. */
@@ -57,14 +57,14 @@ function leave(): void {
 }
 
 function onBeforeExit(): void {
-  native.atLoopEnd(isChild ? leave : undefined);
+  nativeFork.atLoopEnd(isChild ? leave : undefined);
   // With a tick to run, Node runs promise jobs as part of a call from native code,
   // the end of which atLoopEnd() waits for.
   nextTick(ignore);
 }
 
 function onExit(code: number): void {
-  if (isChild) native.setExitCode(exitCode() ?? code);
+  if (isChild) nativeFork.setExitCode(exitCode() ?? code);
 }
 
 /** Call it in each forked child. */

@@ -1,8 +1,8 @@
 // The hooks of module.register() run in a thread of their own, which a child does not have. Where a
 // child imports something, it starts another one.
 import { emitWarning, process } from '../common/originals.js';
+import { precompileForChildren } from '../common/precompiled.js';
 import { nodeInternals } from './node-internals.js';
-import { precompileForChildren } from './precompile.js';
 
 const HOOKS = 'internal/modules/esm/hooks';
 const REQUESTS = ['waitForWorker', 'makeAsyncRequest', 'makeSyncRequest'] as const;

@@ -1,10 +1,10 @@
 // Descriptors that are of no use to a child, which therefore closes them first thing: those of
 // work that is under way.
 import { check } from '../common/errors.js';
+import { onForkedChild } from '../common/per-process.js';
+import { nativeIo } from '../native/io.js';
 import { close } from '../posix/descriptors.js';
-import { native } from '../posix/native.js';
 import { makePoller, type Poller, READABLE, startPoller } from '../posix/poller.js';
-import { onForkedChild } from './fork.js';
 
 const all = new Set<OwnDescriptor>();
 
@@ -55,9 +55,9 @@ onForkedChild(() => {
  * stay as they are.
  */
 export function watchAll(fds: Iterable<number>, onReady: () => void): OwnDescriptor {
-  const set = new OwnDescriptor(check(native.makePollSet(), 'epoll_create'));
+  const set = new OwnDescriptor(check(nativeIo.makePollSet(), 'epoll_create'));
   try {
-    for (const fd of new Set(fds)) check(native.addToPollSet(set.fd, fd), 'epoll_ctl');
+    for (const fd of new Set(fds)) check(nativeIo.addToPollSet(set.fd, fd), 'epoll_ctl');
     set.watch(READABLE, onReady);
     return set;
   } catch (error) {

@@ -1,14 +1,14 @@
 // A forked child has its parent's random numbers, those that are still to come
 // included. OpenSSL notices a fork; Node's caches and V8's Math.random() do not.
 import { check } from '../common/errors.js';
-import { native } from '../posix/native.js';
+import { precompileForChildren } from '../common/precompiled.js';
+import { nativePosix } from '../native/posix.js';
 import { nodeInternals } from './node-internals.js';
-import { precompileForChildren } from './precompile.js';
 
 /** Not OpenSSL's: in a child that starts with a collection of entropy, which may not be needed. */
 function fill<Bytes extends ArrayBufferView>(bytes: Bytes): Bytes {
   const { buffer, byteOffset, byteLength } = bytes;
-  check(native.getrandom(new Uint8Array(buffer, byteOffset, byteLength)), 'getrandom');
+  check(nativePosix.getrandom(new Uint8Array(buffer, byteOffset, byteLength)), 'getrandom');
   return bytes;
 }
 

@@ -1,6 +1,6 @@
+import { precompileForChildren } from '../common/precompiled.js';
 // Messages of truefork itself on stderr.
 import { writeFully } from './forked-child.js';
-import { precompileForChildren } from './precompile.js';
 
 const STDERR = 2;
 

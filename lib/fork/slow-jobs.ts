@@ -4,8 +4,8 @@
 // name. So its pool gets that many more threads, twice.
 import { check } from '../common/errors.js';
 import { process } from '../common/originals.js';
-import { native } from '../posix/native.js';
-import { precompileForChildren } from './precompile.js';
+import { precompileForChildren } from '../common/precompiled.js';
+import { nativeFork } from '../native/fork.js';
 
 const SIZE = 'UV_THREADPOOL_SIZE';
 const DEFAULT_SIZE = 4;
@@ -21,7 +21,7 @@ function poolSize(): number {
 
 /** How many slow jobs may be running now. */
 export function countSlowJobs(): number {
-  if (native.activeRequests() === 0) return 0;
+  if (nativeFork.activeRequests() === 0) return 0;
   const slow = process.getActiveResourcesInfo().filter((kind) => SLOW_REQUESTS.has(kind));
   return Math.min(slow.length, Math.ceil(poolSize() / 2));
 }
@@ -39,7 +39,7 @@ export function startThreadPool(): void {
   const before = process.env[SIZE];
   process.env[SIZE] = String(Math.min(poolSize() + 2 * inherited, MAX_SIZE));
   try {
-    check(native.startThreadPool(), 'uv_queue_work');
+    check(nativeFork.startThreadPool(), 'uv_queue_work');
   } finally {
     if (before === undefined) delete process.env[SIZE];
     else process.env[SIZE] = before;

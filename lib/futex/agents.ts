@@ -1,8 +1,8 @@
 // Waiting for shared memory without blocking the thread: an agent, which is a
 // thread of its own, waits instead (native/agent/agent.h).
 import { check } from '../common/errors.js';
-import { onForkedChild } from '../fork/fork.js';
-import { native, type Agent } from '../posix/native.js';
+import { onForkedChild } from '../common/per-process.js';
+import { type Agent, nativeAgent } from '../native/agent.js';
 import { GOES_ON } from './outcome.js';
 
 /** How many that have nothing to do are kept. */
@@ -53,7 +53,7 @@ export interface Errand {
  * @throws SystemError `EAGAIN` if there can be no more threads
  */
 export function send(begin: (agent: Agent) => number, end: Receive): Errand {
-  const agent = idle.pop() ?? new native.Agent();
+  const agent = idle.pop() ?? new nativeAgent.Agent();
   const finish = (outcome: number, receive: Receive): void => {
     // Only then may it retire: from an agent that ends the kernel takes the lock that it holds.
     try {

@@ -1,16 +1,24 @@
-// Waiting until something in shared memory has changed.
 import { queueMicrotask } from '../common/originals.js';
+// Waiting until something in shared memory has changed.
+import { thisProcess } from '../common/per-process.js';
 import { Deadline, waitFor } from '../common/waiting.js';
 import { Wakers } from '../common/wakers.js';
-import { native } from '../posix/native.js';
+import { nativeSync } from '../native/sync.js';
 import { type Errand, send } from './agents.js';
-import { lockerId } from './robust-list.js';
 
 /**
  * Pairs of a byte offset in the buffer and the value that is expected there. The second pair is
  * the bell's (robust-list.ts).
  */
 export type Words = readonly number[];
+
+/** As many as futex(2) wakes at once. */
+const EVERYBODY = 2 ** 31 - 1;
+
+/** Wakes all who sleep on the word at `byteOffset`, in all processes. */
+export function wakeAll(buffer: ArrayBuffer, byteOffset: number): void {
+  nativeSync.wake(buffer, byteOffset, EVERYBODY);
+}
 
 /** A condition to wait for. `K` is what the waits that end together have in common. */
 export interface Watched<K> {
@@ -32,7 +40,7 @@ export class Onlookers<K> {
   #waiting = new Map<K, Wakers>();
   #errand: Errand | undefined;
   /** The process whose they are: in a forked child nobody waits yet. */
-  #owner = lockerId;
+  #owner = thisProcess;
 
   constructor(buffer: ArrayBuffer, watched: Watched<K>) {
     this.#buffer = buffer;
@@ -45,7 +53,7 @@ export class Onlookers<K> {
     const deadline = new Deadline(timeout);
     while (!this.#watched.isOver(key) && !deadline.isOver) {
       const words = this.#watched.words(); // before the look, so that what changes after it ends the sleep
-      if (!this.#watched.isOver(key)) native.sleep(this.#buffer, words, deadline.left);
+      if (!this.#watched.isOver(key)) nativeSync.sleep(this.#buffer, words, deadline.left);
     }
     this.#look();
     return this.#watched.isOver(key);
@@ -126,8 +134,8 @@ export class Onlookers<K> {
   }
 
   #forgetParent(): void {
-    if (this.#owner === lockerId) return;
-    this.#owner = lockerId;
+    if (this.#owner === thisProcess) return;
+    this.#owner = thisProcess;
     this.#waiting = new Map();
     this.#errand = undefined;
   }

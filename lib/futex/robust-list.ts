@@ -5,10 +5,11 @@
 // Pointers are written as numbers, whole: the 64 bits of a pointer, read as a
 // double, are a tiny number, and a write of eight bytes cannot be torn by a kill.
 import { ProcessError } from '../common/errors.js';
-import { onForkedChild } from '../fork/fork.js';
-import { native } from '../posix/native.js';
+import { onForkedChild } from '../common/per-process.js';
+import { nativeMemory } from '../native/memory.js';
+import { nativeSync } from '../native/sync.js';
 
-const headMemory = native.robustHead();
+const headMemory = nativeSync.robustHead();
 const head = new Float64Array(headMemory);
 const FIRST = 0;
 const PENDING = 2;
@@ -19,15 +20,15 @@ export function pointer(address: number): number {
 }
 
 /** What the head holds when the list is empty: a pointer to itself. */
-const EMPTY = pointer(native.addressOf(headMemory));
+const EMPTY = pointer(nativeMemory.addressOf(headMemory));
 
 /** Where, from the address of a link's `next`, the C library has the word of a lock, in bytes. */
-export const WORD_OFFSET: number = native.robustWordOffset();
+export const WORD_OFFSET: number = nativeSync.robustWordOffset();
 
 /** What this thread is in the words of locks. */
-export let lockerId: number = native.lockerId();
+export let lockerId: number = nativeSync.lockerId();
 
-const isRefused = native.isRobustListRefused();
+const isRefused = nativeSync.isRobustListRefused();
 
 /**
  * To be called before anything is made that others wait for.
@@ -45,8 +46,8 @@ export function assertRobust(): void {
 }
 
 onForkedChild(() => {
-  native.renewRobustList();
-  lockerId = native.lockerId();
+  nativeSync.renewRobustList();
+  lockerId = nativeSync.lockerId();
 });
 
 /** A link in shared memory: `[previous, next]`, and the pointer to its `next`. */
@@ -75,7 +76,7 @@ export function end(): void {
  */
 export function bell(buffer: ArrayBuffer, byteOffset: number): number {
   assertRobust();
-  return pointer(native.addressOf(buffer) + byteOffset - WORD_OFFSET);
+  return pointer(nativeMemory.addressOf(buffer) + byteOffset - WORD_OFFSET);
 }
 
 export function isEmpty(): boolean {

@@ -1,10 +1,11 @@
 import { queueMicrotask } from '../common/originals.js';
+import { onForkedChild } from '../common/per-process.js';
 import { throwIfAborted } from '../common/waiting.js';
-import { onForkedChild } from '../fork/fork.js';
 // A lock in shared memory: native/sync/shared_lock.h. To take and to give back one that
 // nobody else wants takes two atomic operations here, and no call.
 import { allocate, type Block } from '../memory/heap.js';
-import { native } from '../posix/native.js';
+import { nativeMemory } from '../native/memory.js';
+import { nativeSync } from '../native/sync.js';
 import { DONE, IS_LISTED, OWNER_DIED, TIMED_OUT } from './outcome.js';
 import {
   addOnly,
@@ -87,7 +88,7 @@ export class SharedLock {
     this.#words = new Int32Array(buffer, byteOffset, LOCK_SIZE / 4);
     this.#link = {
       memory: new Float64Array(buffer, byteOffset + LINK, 2),
-      pointer: pointer(native.addressOf(buffer) + byteOffset + LINK_NEXT),
+      pointer: pointer(nativeMemory.addressOf(buffer) + byteOffset + LINK_NEXT),
     };
   }
 
@@ -153,7 +154,7 @@ export class SharedLock {
 
   /** By whoever does not hold it. @returns false if nobody does */
   releaseOfAnother(): boolean {
-    return native.releaseLockOfAnother(this.#buffer, this.#byteOffset);
+    return nativeSync.releaseLockOfAnother(this.#buffer, this.#byteOffset);
   }
 
   /** Whether it is held by the process that this one was forked from, which got it as this object. */
@@ -182,7 +183,7 @@ export class SharedLock {
 
   /** Blocks the thread. */
   #await(timeout: number): number {
-    const outcome = native.acquireLock(this.#buffer, this.#byteOffset, timeout);
+    const outcome = nativeSync.acquireLock(this.#buffer, this.#byteOffset, timeout);
     if (outcome !== TIMED_OUT) this.#note((outcome & IS_LISTED) !== 0);
     return outcome & ~IS_LISTED;
   }
@@ -191,7 +192,7 @@ export class SharedLock {
   #note(isListed: boolean): void {
     // It is in the list still if it was another who gave it back when it was held here.
     if (!isListed && this.#listing.by === lockerId) {
-      native.unlistLock(this.#buffer, this.#byteOffset);
+      nativeSync.unlistLock(this.#buffer, this.#byteOffset);
     }
     this.#listing.by = isListed ? lockerId : 0;
   }
@@ -215,13 +216,13 @@ export class SharedLock {
     const isListed = this.#listing.by === lockerId;
     this.#listing.by = 0;
     if (isLeft || !isListed || !isOnly(this.#link)) {
-      native.releaseLock(this.#buffer, this.#byteOffset, isListed, isLeft);
+      nativeSync.releaseLock(this.#buffer, this.#byteOffset, isListed, isLeft);
       return;
     }
     begin(this.#link.pointer);
     removeOnly();
     const isWanted = Atomics.compareExchange(this.#words, WORD, lockerId, 0) !== lockerId;
-    if (isWanted) native.releaseLock(this.#buffer, this.#byteOffset, false, false);
+    if (isWanted) nativeSync.releaseLock(this.#buffer, this.#byteOffset, false, false);
     end();
   }
 

@@ -2,7 +2,7 @@ import { throwIfAborted } from '../common/waiting.js';
 // A semaphore in shared memory: native/sync/shared_semaphore.h. To take a permit that is
 // there, and to give one back that nobody waits for, takes one atomic operation.
 import { allocate, type Block } from '../memory/heap.js';
-import { native } from '../posix/native.js';
+import { nativeSync } from '../native/sync.js';
 import { DONE, TIMED_OUT } from './outcome.js';
 import { begin, bell, end } from './robust-list.js';
 import { LOCK_SIZE } from './shared-lock.js';
@@ -57,7 +57,7 @@ export class SharedSemaphore {
       this.#line.sendAgent();
       return recalled;
     }
-    const outcome = native.acquireSemaphore(this.#buffer, this.#byteOffset, timeout);
+    const outcome = nativeSync.acquireSemaphore(this.#buffer, this.#byteOffset, timeout);
     this.#line.sendAgent();
     return outcome;
   }
@@ -69,7 +69,8 @@ export class SharedSemaphore {
     if (isFirst && this.#takeIfThere()) return DONE;
     if (timeout === 0) return isFirst ? this.acquireSync(0) : TIMED_OUT;
     // It looks for some microseconds, which is less than an agent costs.
-    if (isFirst && native.acquireSemaphore(this.#buffer, this.#byteOffset, 0) === DONE) return DONE;
+    if (isFirst && nativeSync.acquireSemaphore(this.#buffer, this.#byteOffset, 0) === DONE)
+      return DONE;
     return this.#line.wait(timeout, signal, () => this.#line.sendAgent());
   }
 
@@ -79,7 +80,7 @@ export class SharedSemaphore {
     const isDone = this.#add(max);
     if (isDone && Atomics.load(this.#words, BELL) < 0) {
       Atomics.and(this.#words, BELL, UNFAIR);
-      native.wake(this.#buffer, this.#byteOffset + BELL * 4, 1);
+      nativeSync.wake(this.#buffer, this.#byteOffset + BELL * 4, 1);
     }
     end();
     return isDone;

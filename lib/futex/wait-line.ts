@@ -1,13 +1,13 @@
+import { Fifo } from '../common/fifo.js';
+import { clearTimeout, queueMicrotask, setTimeout } from '../common/originals.js';
 // Those of this process who wait for a lock or a semaphore without blocking the
 // thread. An agent waits for the first of them; what it brings is theirs in the
 // order in which they came.
-import { Fifo } from '../common/fifo.js';
-import { clearTimeout, queueMicrotask, setTimeout } from '../common/originals.js';
+import { thisProcess } from '../common/per-process.js';
 import { waitFor } from '../common/waiting.js';
-import { type Agent } from '../posix/native.js';
+import type { Agent } from '../native/agent.js';
 import { type Errand, send } from './agents.js';
 import { DONE, OWNER_DIED, TIMED_OUT } from './outcome.js';
-import { lockerId } from './robust-list.js';
 
 export function wasTaken(outcome: number): boolean {
   return outcome === DONE || outcome === OWNER_DIED;
@@ -38,7 +38,7 @@ export class WaitLine {
   /** Until an agent is sent. */
   #delay: NodeJS.Timeout | undefined;
   /** The process whose line this is: that of a forked child is empty. */
-  #owner = lockerId;
+  #owner = thisProcess;
 
   constructor(prize: Prize) {
     this.#prize = prize;
@@ -153,8 +153,8 @@ export class WaitLine {
   }
 
   #forgetParent(): void {
-    if (this.#owner === lockerId) return;
-    this.#owner = lockerId;
+    if (this.#owner === thisProcess) return;
+    this.#owner = thisProcess;
     this.#waiters = new Fifo();
     this.#errand = undefined;
     this.#delay = undefined;

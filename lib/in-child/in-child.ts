@@ -1,8 +1,8 @@
 import { type ProcessError, WorkerLostError } from '../common/errors.js';
+import { onForkedChild } from '../common/per-process.js';
 import { assertFunction } from '../common/validate.js';
 import { type Connection, Pipe } from '../connection/index.js';
 import { finishRequests } from '../fork/drain.js';
-import { onForkedChild } from '../fork/fork.js';
 import { rememberCode } from '../fork/known-code.js';
 import { exit } from '../fork/leave.js';
 import { Process } from '../process/process.js';

@@ -1,8 +1,9 @@
-// multiprocessing.managers.BaseManager.
 import { randomBytes } from 'node:crypto';
 import { ProcessError } from '../common/errors.js';
 import { bytesOption, optionsReader, timeoutOption } from '../common/options.js';
 import { process } from '../common/originals.js';
+// multiprocessing.managers.BaseManager.
+import { thisProcess } from '../common/per-process.js';
 import { checkReceivers } from '../common/receivers.js';
 import { assertFunction, invalidThis } from '../common/validate.js';
 import type { SyncWaitOptions, WaitOptions } from '../common/waiting.js';
@@ -102,7 +103,7 @@ export class BaseManager {
   #process: ServerProcess | undefined;
   /** Which server it is, where this process or a parent has started it. */
   #identity: string | undefined;
-  #owner = process.pid;
+  #owner = thisProcess;
   #ending: Promise<void> | undefined;
   #knownLink: ServerLink | undefined;
 
@@ -171,7 +172,7 @@ export class BaseManager {
       initialize: () => initializer?.(...initArgs),
     });
     this.#process = child;
-    this.#owner = process.pid;
+    this.#owner = thisProcess;
     this.#address = started.address;
     this.#identity = started.identity;
     this.#state = 'started';
@@ -357,7 +358,7 @@ export class BaseManager {
 
   /** The server, if it is this process's to end. */
   #toEnd(): ServerProcess | undefined {
-    if (this.#process === undefined || this.#owner !== process.pid) return undefined;
+    if (this.#process === undefined || this.#owner !== thisProcess) return undefined;
     this.#state = 'shut down';
     return this.#process;
   }

@@ -1,7 +1,8 @@
-import { assertInteger, outOfRange } from '../common/validate.js';
 // Small pieces of the memory that a process shares with the children it forks: many of
 // them to a mapping, for the kernel allows a process some 65,000.
-import { onForkedChild, registerAtFork } from '../fork/fork.js';
+import { onForkedChild } from '../common/per-process.js';
+import { assertInteger, outOfRange } from '../common/validate.js';
+import { registerAtFork } from '../fork/fork.js';
 import { mapShareable, munmapPrivate } from '../posix/memory.js';
 import type { Delivered, Luggage } from '../serialize/shareables.js';
 

@@ -3,7 +3,7 @@
 // what there is, and at the end of file removes what is left, and says so.
 import type { SystemError } from '../common/errors.js';
 import { emitWarning, process } from '../common/originals.js';
-import { onForkedChild } from '../fork/fork.js';
+import { onForkedChild } from '../common/per-process.js';
 import { close, pipe, write } from '../posix/descriptors.js';
 import { spawnShell, wait4, WNOHANG } from '../posix/wait.js';
 

@@ -1,5 +1,6 @@
 import { AbortError, ProcessError, TimeoutError } from '../common/errors.js';
-import { emitWarning, process } from '../common/originals.js';
+import { emitWarning } from '../common/originals.js';
+import { thisProcess } from '../common/per-process.js';
 import { checkReceivers } from '../common/receivers.js';
 import { shown } from '../common/validate.js';
 import {
@@ -31,9 +32,9 @@ function messageOf(error: unknown): string {
 }
 
 /** Failures that nobody has asked for, until their result is garbage. */
-const unseen = new FinalizationRegistry<{ reason: unknown; owner: number }>(({ reason, owner }) => {
+const unseen = new FinalizationRegistry<{ reason: unknown; owner: symbol }>(({ reason, owner }) => {
   // In a child the results of its parent are garbage, too.
-  if (owner !== process.pid) return;
+  if (owner !== thisProcess) return;
   emitWarning(
     `A task of a pool failed, and nobody asked for its result: ${messageOf(reason)}`,
     'PoolWarning',
@@ -171,7 +172,7 @@ export class AsyncResult<T> implements PromiseLike<T> {
   #fail(reason: unknown, isExpected: boolean): void {
     this.#settle('rejected', reason);
     if (isExpected) this.#promise?.catch(ignore);
-    else if (!this.#isObserved) unseen.register(this, { reason, owner: process.pid }, this);
+    else if (!this.#isObserved) unseen.register(this, { reason, owner: thisProcess }, this);
   }
 
   #settle(state: State, outcome: unknown): void {

@@ -1,6 +1,6 @@
 // The event loop stays alive as long as a pool is waited for or has something to do.
 import { clearInterval, setInterval } from '../common/originals.js';
-import { onForkedChild } from '../fork/fork.js';
+import { onForkedChild } from '../common/per-process.js';
 import { inRootContext } from './root-context.js';
 
 /** Nothing is due before that; the timer only has to be there. */

@@ -1,10 +1,10 @@
 // What a process is to the kernel, and its last act.
 import { assertInt } from '../common/validate.js';
-import { native } from './native.js';
+import { nativePosix } from '../native/posix.js';
 
 /** getppid(2) — the pid of the parent; 1, or a subreaper's, when that has died. */
 export function getppid(): number {
-  return native.getppid();
+  return nativePosix.getppid();
 }
 
 /**
@@ -14,5 +14,5 @@ export function getppid(): number {
  */
 export function _exit(code = 0): never {
   assertInt(code, 'code');
-  return native._exit(code);
+  return nativePosix._exit(code);
 }

@@ -3,11 +3,11 @@ import { constants } from 'node:os';
 import { bytesFrom } from '../common/bytes.js';
 import { check } from '../common/errors.js';
 import { assertDescriptor, assertInteger } from '../common/validate.js';
-import { native } from './native.js';
+import { nativeIo } from '../native/io.js';
 
 function pair(syscall: 'pipe' | 'socketpair'): [number, number] {
   const ends = new Int32Array(2);
-  check(native[syscall](ends), syscall);
+  check(nativeIo[syscall](ends), syscall);
   return [ends[0]!, ends[1]!];
 }
 
@@ -52,7 +52,7 @@ function lengthOf(buffer: Uint8Array, offset: number, length: number | undefined
 export function read(fd: number, buffer: Uint8Array, offset = 0, length?: number): number {
   assertDescriptor(fd);
   const count = lengthOf(buffer, offset, length);
-  return check(native.read(fd, buffer, offset, count), 'read');
+  return check(nativeIo.read(fd, buffer, offset, count), 'read');
 }
 
 /**
@@ -65,13 +65,13 @@ export function read(fd: number, buffer: Uint8Array, offset = 0, length?: number
 export function write(fd: number, buffer: Uint8Array, offset = 0, length?: number): number {
   assertDescriptor(fd);
   const count = lengthOf(buffer, offset, length);
-  return check(native.write(fd, buffer, offset, count), 'write');
+  return check(nativeIo.write(fd, buffer, offset, count), 'write');
 }
 
 /** close(2). @throws SystemError `EBADF` */
 export function close(fd: number): void {
   assertDescriptor(fd);
-  check(native.close(fd), 'close');
+  check(nativeIo.close(fd), 'close');
 }
 
 /**
@@ -81,7 +81,7 @@ export function close(fd: number): void {
  */
 export function dup(fd: number): number {
   assertDescriptor(fd);
-  return check(native.duplicate(fd), 'dup');
+  return check(nativeIo.duplicate(fd), 'dup');
 }
 
 /**
@@ -94,7 +94,7 @@ export function dup(fd: number): number {
 export function dup2(oldFd: number, newFd: number): number {
   assertDescriptor(oldFd, 'oldFd');
   assertDescriptor(newFd, 'newFd');
-  return check(native.dup2(oldFd, newFd), 'dup2');
+  return check(nativeIo.dup2(oldFd, newFd), 'dup2');
 }
 
 const { EAGAIN, ECONNRESET } = constants.errno;
@@ -106,7 +106,7 @@ export function tryRead(
   offset: number,
   length: number,
 ): number | undefined {
-  const count = native.read(fd, buffer, offset, length);
+  const count = nativeIo.read(fd, buffer, offset, length);
   if (count >= 0) return count;
   if (count === -EAGAIN) return undefined;
   // The peer is gone, and had not read all that we sent.
@@ -120,11 +120,11 @@ export function tryWritePair(
   first: Uint8Array,
   second: Uint8Array,
 ): number | undefined {
-  const count = native.writePair(fd, first, second);
+  const count = nativeIo.writePair(fd, first, second);
   return count === -EAGAIN ? undefined : check(count, 'write');
 }
 
 /** Makes `fd` fail with `EAGAIN` where it would block, here and wherever it was inherited. */
 export function setNonblocking(fd: number): void {
-  check(native.setNonblocking(fd), 'fcntl');
+  check(nativeIo.setNonblocking(fd), 'fcntl');
 }

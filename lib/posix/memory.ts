@@ -4,6 +4,8 @@ import { constants as files } from 'node:fs';
 import { types } from 'node:util';
 import { check } from '../common/errors.js';
 import { clearInterval, process, setInterval } from '../common/originals.js';
+import { onForkedChild } from '../common/per-process.js';
+import { precompileForChildren } from '../common/precompiled.js';
 import {
   assertCString,
   assertDescriptor,
@@ -12,9 +14,7 @@ import {
   assertInteger,
   assertType,
 } from '../common/validate.js';
-import { onForkedChild } from '../fork/fork.js';
-import { precompileForChildren } from '../fork/precompile.js';
-import { native } from './native.js';
+import { nativeMemory } from '../native/memory.js';
 
 /** The pages of a mapping cannot be used. Combine the protections of {@link mmap} with `|`. */
 export const PROT_NONE = 0;
@@ -69,7 +69,7 @@ export function mmap(
   assertFlags(flags, 'flags', MAP_FLAGS, 'MAP_SHARED or MAP_PRIVATE, and MAP_ANONYMOUS');
   assertInt(fd, 'fd', -1);
   assertInteger(offset, 'offset', 0);
-  return mapped(native.mmap(length, prot, flags, fd, offset));
+  return mapped(nativeMemory.mmap(length, prot, flags, fd, offset));
 }
 
 function mapped(result: ArrayBuffer | number): ArrayBuffer {
@@ -83,12 +83,12 @@ function mapped(result: ArrayBuffer | number): ArrayBuffer {
  */
 export function mapShareable(length: number): ArrayBuffer {
   assertInteger(length, 'length', 1, bufferLimits.MAX_LENGTH);
-  return mapped(native.mapShareable(length));
+  return mapped(nativeMemory.mapShareable(length));
 }
 
 /** The descriptor of a mapping, which is closed with it; a negative errno: it has none, and why. */
 export function descriptorOf(buffer: ArrayBuffer): number {
-  return native.descriptorOfMapping(buffer);
+  return nativeMemory.descriptorOfMapping(buffer);
 }
 
 /**
@@ -99,7 +99,7 @@ export function descriptorOf(buffer: ArrayBuffer): number {
  * @throws SystemError `EINVAL` if it is no such memory; `ENOMEM`
  */
 export function mapDescriptor(fd: number, fresh = false): ArrayBuffer {
-  return mapped(native.mapDescriptor(fd, fresh));
+  return mapped(nativeMemory.mapDescriptor(fd, fresh));
 }
 
 /** How often to look whether the requests that memory had to stay for have ended. */
@@ -109,7 +109,7 @@ let looking: NodeJS.Timeout | undefined;
 
 /** Unmaps what {@link munmap} could not, or looks again soon. */
 function unmapRetired(): void {
-  if (native.unmapRetired() > 0) {
+  if (nativeMemory.unmapRetired() > 0) {
     looking ??= setInterval(unmapRetired, LOOK_EVERY_MS).unref();
   } else if (looking !== undefined) {
     clearInterval(looking);
@@ -142,13 +142,13 @@ precompileForChildren(unmapRetired);
  */
 export function munmap(buffer: ArrayBuffer): void {
   assertType(types.isArrayBuffer(buffer), 'buffer', 'an instance of ArrayBuffer', buffer);
-  check(native.munmap(buffer, true), 'munmap');
+  check(nativeMemory.munmap(buffer, true), 'munmap');
   unmapRetired();
 }
 
 /** As {@link munmap}, of a buffer that was never given to anybody. */
 export function munmapPrivate(buffer: ArrayBuffer): void {
-  check(native.munmap(buffer, false), 'munmap');
+  check(nativeMemory.munmap(buffer, false), 'munmap');
 }
 
 /**
@@ -171,7 +171,7 @@ export function shmOpen(name: string, flags: number, mode = 0o600): number {
     'O_RDWR or O_RDONLY, and O_CREAT, O_EXCL and O_TRUNC',
   );
   assertInt(mode, 'mode', 0);
-  return check(native.shmOpen(name, flags, mode), 'shm_open');
+  return check(nativeMemory.shmOpen(name, flags, mode), 'shm_open');
 }
 
 /**
@@ -182,7 +182,7 @@ export function shmOpen(name: string, flags: number, mode = 0o600): number {
  */
 export function shmUnlink(name: string): void {
   assertCString(name, 'name');
-  check(native.shmUnlink(name), 'shm_unlink');
+  check(nativeMemory.shmUnlink(name), 'shm_unlink');
 }
 
 /**
@@ -195,5 +195,5 @@ export function shmUnlink(name: string): void {
 export function ftruncate(fd: number, length: number): void {
   assertDescriptor(fd);
   assertInteger(length, 'length', 0);
-  check(native.ftruncate(fd, length), 'ftruncate');
+  check(nativeMemory.ftruncate(fd, length), 'ftruncate');
 }

@@ -1,7 +1,7 @@
 // Waiting for one descriptor, with and without blocking.
 import { constants } from 'node:os';
 import { check, systemError } from '../common/errors.js';
-import { native, type Poller } from './native.js';
+import { type Poller, nativeIo } from '../native/io.js';
 
 export type { Poller };
 
@@ -16,7 +16,7 @@ const POLLNVAL = 0x20;
 
 /** Makes a {@link Poller} of `fd`, which becomes non-blocking. */
 export function makePoller(fd: number, onready: (events: number) => void): Poller {
-  const poller = new native.Poller(fd);
+  const poller = new nativeIo.Poller(fd);
   poller.onready = onready;
   return poller;
 }
@@ -37,7 +37,7 @@ function forPoll(event: number): number {
  * @returns false after the timeout
  */
 export function waitUntilReady(fd: number, event: number, timeout: number): boolean {
-  return check(native.poll(fd, forPoll(event), timeout === Infinity ? -1 : timeout), 'poll') > 0;
+  return check(nativeIo.poll(fd, forPoll(event), timeout === Infinity ? -1 : timeout), 'poll') > 0;
 }
 
 /** Something to wait for: {@link READABLE}, {@link WRITABLE}, or either: their sum. */
@@ -56,7 +56,7 @@ export interface Wish {
 export function waitForAny<T extends Wish>(wishes: readonly T[], timeout: number): T[] {
   const fds = Int32Array.from(wishes, ({ fd }) => fd);
   const events = Int32Array.from(wishes, (wish) => forPoll(wish.event));
-  check(native.pollAll(fds, events, timeout === Infinity ? -1 : timeout), 'poll');
+  check(nativeIo.pollAll(fds, events, timeout === Infinity ? -1 : timeout), 'poll');
   const isClosed = events.some((event) => (event & POLLNVAL) !== 0);
   if (isClosed) throw systemError(-constants.errno.EBADF, 'poll');
   return wishes.filter((_, i) => events[i] !== 0);

@@ -9,7 +9,7 @@ import {
   assertInteger,
   assertType,
 } from '../common/validate.js';
-import { native } from './native.js';
+import { nativePosix } from '../native/posix.js';
 
 const MAX_UNSIGNED = 2 ** 32 - 1;
 const { EAGAIN, ETIMEDOUT } = constants.errno;
@@ -37,13 +37,13 @@ export function semOpen(name: string, flags = 0, mode = 0o600, value = 0): numbe
   assertFlags(flags, 'flags', O_CREAT | O_EXCL, 'O_CREAT and O_EXCL');
   assertInt(mode, 'mode', 0);
   assertInteger(value, 'value', 0, MAX_UNSIGNED);
-  return check(native.semOpen(name, flags, mode, value), 'sem_open');
+  return check(nativePosix.semOpen(name, flags, mode, value), 'sem_open');
 }
 
 /** sem_close(3). The semaphore lives on until it is unlinked. @throws SystemError `EINVAL` */
 export function semClose(sem: number): void {
   assertInt(sem, 'sem', 0);
-  check(native.semClose(sem), 'sem_close');
+  check(nativePosix.semClose(sem), 'sem_close');
 }
 
 /**
@@ -53,13 +53,13 @@ export function semClose(sem: number): void {
  */
 export function semUnlink(name: string): void {
   assertCString(name, 'name');
-  check(native.semUnlink(name), 'sem_unlink');
+  check(nativePosix.semUnlink(name), 'sem_unlink');
 }
 
 /** sem_post(3) — gives a permit back. @throws SystemError `EOVERFLOW`, `EINVAL` */
 export function semPost(sem: number): void {
   assertInt(sem, 'sem', 0);
-  check(native.semPost(sem), 'sem_post');
+  check(nativePosix.semPost(sem), 'sem_post');
 }
 
 /**
@@ -70,7 +70,7 @@ export function semPost(sem: number): void {
  */
 export function semTryWait(sem: number): boolean {
   assertInt(sem, 'sem', 0);
-  return taken(native.semTryWait(sem), EAGAIN, 'sem_trywait');
+  return taken(nativePosix.semTryWait(sem), EAGAIN, 'sem_trywait');
 }
 
 /**
@@ -85,7 +85,7 @@ export function semWait(sem: number, timeout: number = Infinity): boolean {
   assertInt(sem, 'sem', 0);
   const isNumber = typeof timeout === 'number' && !Number.isNaN(timeout);
   assertType(isNumber, 'timeout', 'a number of milliseconds', timeout);
-  return taken(native.semWait(sem, Math.max(0, timeout)), ETIMEDOUT, 'sem_wait');
+  return taken(nativePosix.semWait(sem, Math.max(0, timeout)), ETIMEDOUT, 'sem_wait');
 }
 
 /**
@@ -95,5 +95,5 @@ export function semWait(sem: number, timeout: number = Infinity): boolean {
  */
 export function semGetValue(sem: number): number {
   assertInt(sem, 'sem', 0);
-  return check(native.semGetValue(sem), 'sem_getvalue');
+  return check(nativePosix.semGetValue(sem), 'sem_getvalue');
 }

@@ -3,8 +3,8 @@ import { constants } from 'node:os';
 import { bytesFrom } from '../common/bytes.js';
 import { check, systemError } from '../common/errors.js';
 import { assertDescriptor, assertInteger, assertType, outOfRange } from '../common/validate.js';
+import { type SocketName, nativeIo } from '../native/io.js';
 import { close } from './descriptors.js';
-import { native, type SocketName } from './native.js';
 import { waitUntilReady, WRITABLE } from './poller.js';
 
 export type { SocketName };
@@ -40,7 +40,7 @@ export function sendFds(
   assertInteger(fds.length, 'fds.length', 0, MOST_DESCRIPTORS);
   const bytes = bytesFrom(buffer, 'buffer');
   if (bytes.length === 0) throw outOfRange('buffer.length', '>= 1', 0);
-  return check(native.sendFds(socket, NOTHING, bytes, Int32Array.from(fds)), 'sendmsg');
+  return check(nativeIo.sendFds(socket, NOTHING, bytes, Int32Array.from(fds)), 'sendmsg');
 }
 
 /** The bytes, and what came with them. */
@@ -94,7 +94,7 @@ function receive(
   length: number,
   fds: number[],
 ): number {
-  const count = native.receive(fd, buffer, offset, length, arrived);
+  const count = nativeIo.receive(fd, buffer, offset, length, arrived);
   const [number] = arrived;
   if (number !== 0) {
     arrived[0] = 0;
@@ -129,7 +129,7 @@ export function trySendFds(
   second: Uint8Array,
   fds: readonly number[],
 ): number | undefined {
-  const count = native.sendFds(socket, first, second, Int32Array.from(fds));
+  const count = nativeIo.sendFds(socket, first, second, Int32Array.from(fds));
   return count === -EAGAIN ? undefined : check(count, 'sendmsg');
 }
 
@@ -137,12 +137,12 @@ export function trySendFds(
 export type SocketKind = 'none' | 'unix' | 'other';
 
 export function socketKind(fd: number): SocketKind {
-  return (['none', 'unix', 'other'] as const)[native.socketKind(fd)]!;
+  return (['none', 'unix', 'other'] as const)[nativeIo.socketKind(fd)]!;
 }
 
 /** Whether `fd` is a socket that listens. */
 export function isListening(fd: number): boolean {
-  return native.isListening(fd);
+  return nativeIo.isListening(fd);
 }
 
 function split(name: SocketName): [host: string, port?: number] {
@@ -151,7 +151,7 @@ function split(name: SocketName): [host: string, port?: number] {
 
 /** Makes a socket, and does something with it: `syscall`. Closes it if that fails. */
 function socketFor(name: SocketName, syscall: string, use: (fd: number) => void): number {
-  const fd = native.socket(...split(name));
+  const fd = nativeIo.socket(...split(name));
   check(fd, fd === -ENAMETOOLONG ? syscall : 'socket');
   try {
     use(fd);
@@ -165,14 +165,14 @@ function socketFor(name: SocketName, syscall: string, use: (fd: number) => void)
 /** socket(2), bind(2), listen(2). The descriptor does not block. */
 export function listenOn(name: SocketName, backlog: number): number {
   return socketFor(name, 'bind', (fd) => {
-    check(native.bind(fd, ...split(name)), 'bind');
-    check(native.listen(fd, backlog), 'listen');
+    check(nativeIo.bind(fd, ...split(name)), 'bind');
+    check(nativeIo.listen(fd, backlog), 'listen');
   });
 }
 
 /** accept(2): a descriptor that does not block; undefined if nobody is there. */
 export function tryAccept(listener: number): number | undefined {
-  const fd = native.accept(listener);
+  const fd = nativeIo.accept(listener);
   return fd === -EAGAIN ? undefined : check(fd, 'accept');
 }
 
@@ -196,10 +196,10 @@ export class Connecting {
   step(): boolean {
     if (this.#isUnderWay) {
       if (!waitUntilReady(this.fd, WRITABLE, 0)) return false;
-      check(native.socketError(this.fd), 'connect');
+      check(nativeIo.socketError(this.fd), 'connect');
       return true;
     }
-    const made = native.connect(this.fd, ...split(this.#name));
+    const made = nativeIo.connect(this.fd, ...split(this.#name));
     if (made === -EAGAIN) return false; // too many wait to be accepted, at a Unix socket
     this.#isUnderWay = made === -EINPROGRESS;
     if (!this.#isUnderWay) check(made, 'connect');
@@ -214,12 +214,12 @@ function nameFrom(found: SocketName | number | undefined, syscall: string): Sock
 
 /** Where a socket is bound to. */
 export function getsockname(fd: number): SocketName {
-  return nameFrom(native.getsockname(fd), 'getsockname');
+  return nameFrom(nativeIo.getsockname(fd), 'getsockname');
 }
 
 /** Where its peer is: empty for a Unix socket without a name. */
 export function getpeername(fd: number): SocketName {
-  return nameFrom(native.getpeername(fd), 'getpeername');
+  return nameFrom(nativeIo.getpeername(fd), 'getpeername');
 }
 
 function notFound(host: string): Error {
@@ -238,7 +238,7 @@ function notFound(host: string): Error {
  * @throws SystemError `ENOTFOUND`; `EAGAIN`: no threads
  */
 export function lookUpSync(host: string, timeout: number): string | undefined {
-  const found = native.lookUp(host, timeout);
+  const found = nativeIo.lookUp(host, timeout);
   if (found === '') throw notFound(host);
   if (typeof found === 'number') check(found, 'pthread_create');
   return found as string | undefined;

@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import { check } from '../common/errors.js';
 import { process } from '../common/originals.js';
 import { assertInt, assertString, assertType } from '../common/validate.js';
-import { native } from './native.js';
+import { nativePosix } from '../native/posix.js';
 
 /** Options of {@link waitpid} and {@link wait4}; combine them with `|`. */
 export const WNOHANG = 1;
@@ -85,7 +85,7 @@ function reap(pid: number, options: number, syscall: string): Reaped | null {
   assertInt(pid, 'pid');
   assertInt(options, 'options', 0);
   const out = new Float64Array(10);
-  const reaped = check(native.wait4(pid, options, out), syscall);
+  const reaped = check(nativePosix.wait4(pid, options, out), syscall);
   if (reaped === 0) return null;
   return {
     ...decodeWaitStatus(reaped, out[0]!),
@@ -133,7 +133,7 @@ export function wait4(
 
 /** @internal Starts a shell that signals do not end. @throws SystemError `EAGAIN`, `ENOENT` */
 export function spawnShell(script: string, argument: string, input: number): number {
-  return check(native.spawnShell(script, argument, input), 'spawn /bin/sh');
+  return check(nativePosix.spawnShell(script, argument, input), 'spawn /bin/sh');
 }
 
 /**
@@ -144,7 +144,7 @@ export function spawnShell(script: string, argument: string, input: number): num
  */
 export function pidfdOpen(pid: number): number {
   assertInt(pid, 'pid', 1);
-  return check(native.pidfdOpen(pid), 'pidfd_open');
+  return check(nativePosix.pidfdOpen(pid), 'pidfd_open');
 }
 
 /**
@@ -155,7 +155,7 @@ export function pidfdOpen(pid: number): number {
  */
 export function pidfdSendSignal(pidfd: number, signal: number | NodeJS.Signals): void {
   assertInt(pidfd, 'pidfd', 0);
-  check(native.pidfdSendSignal(pidfd, signalNumber(signal)), 'pidfd_send_signal');
+  check(nativePosix.pidfdSendSignal(pidfd, signalNumber(signal)), 'pidfd_send_signal');
 }
 
 /**
@@ -166,5 +166,5 @@ export function pidfdSendSignal(pidfd: number, signal: number | NodeJS.Signals):
  */
 export function kill(pid: number, signal: number | NodeJS.Signals = 'SIGTERM'): void {
   assertInt(pid, 'pid');
-  check(native.kill(pid, signalNumber(signal)), 'kill');
+  check(nativePosix.kill(pid, signalNumber(signal)), 'kill');
 }

@@ -4,10 +4,10 @@
 // watches its parent, too.
 import { constants } from 'node:os';
 import { process } from '../common/originals.js';
-import { onForkedChild } from '../fork/fork.js';
+import { onForkedChild } from '../common/per-process.js';
+import { precompileForChildren } from '../common/precompiled.js';
 import { parentDeathSignal, setParentDeathSignal } from '../fork/forked-child.js';
 import { OwnDescriptor } from '../fork/own-descriptor.js';
-import { precompileForChildren } from '../fork/precompile.js';
 import { getppid } from '../posix/attributes.js';
 import { MAP_ANONYMOUS, MAP_SHARED, mmap, PROT_READ, PROT_WRITE } from '../posix/memory.js';
 import { READABLE } from '../posix/poller.js';

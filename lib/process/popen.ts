@@ -1,12 +1,13 @@
 import { type SystemError } from '../common/errors.js';
 import { process } from '../common/originals.js';
+import { onForkedChild } from '../common/per-process.js';
+import { precompileForChildren } from '../common/precompiled.js';
 import { Deadline, sleepSync, throwIfAborted, waitFor } from '../common/waiting.js';
 // A child as the kernel sees it: a pid to wait for and to signal. What a Process is
 // to its user stands in process.ts.
 import type { Inheritable } from '../fork/child/inherit.js';
 import { Inheritance } from '../fork/child/set-up.js';
-import { assertCanStart, forkWith, onForkedChild } from '../fork/fork.js';
-import { precompileForChildren } from '../fork/precompile.js';
+import { assertCanStart, forkWith } from '../fork/fork.js';
 import { close, pipe } from '../posix/descriptors.js';
 import {
   kill,

@@ -15,6 +15,8 @@ import {
   stringOption,
 } from '../common/options.js';
 import { emitWarning, process } from '../common/originals.js';
+import { onForkedChild, thisProcess } from '../common/per-process.js';
+import { precompileForChildren } from '../common/precompiled.js';
 import { checkReceivers } from '../common/receivers.js';
 import { assertString, assertType } from '../common/validate.js';
 import {
@@ -26,10 +28,8 @@ import {
 } from '../common/waiting.js';
 import type { Inheritable } from '../fork/child/inherit.js';
 import { makeMain } from '../fork/child/main.js';
-import { onForkedChild } from '../fork/fork.js';
 import { keepInChildren } from '../fork/kept-listeners.js';
 import { rememberCode } from '../fork/known-code.js';
-import { precompileForChildren } from '../fork/precompile.js';
 import { say } from '../fork/say.js';
 import type { ResourceUsage } from '../posix/wait.js';
 import { ParentProcess } from './parent-process.js';
@@ -106,7 +106,8 @@ const children = new Set<Process>();
  */
 export class Process<Args extends unknown[] = unknown[]> {
   readonly #identity: readonly number[];
-  readonly #creator = process.pid;
+  readonly #creator = thisProcess;
+  readonly #creatorPid = process.pid;
   #name: string;
   #daemon: boolean;
   #authkey: Buffer;
@@ -173,7 +174,7 @@ export class Process<Args extends unknown[] = unknown[]> {
     if (this.#popen !== undefined || this === current) {
       throw new ProcessError('ERR_TRUEFORK_ALREADY_STARTED', 'cannot start a process twice');
     }
-    if (this.#creator !== process.pid) {
+    if (this.#creator !== thisProcess) {
       throw new ProcessError(
         'ERR_TRUEFORK_NOT_THE_CREATOR',
         'can only start a process object created by current process',
@@ -348,7 +349,7 @@ export class Process<Args extends unknown[] = unknown[]> {
     const parts = [`name='${this.#name}'`];
     if (this.#isClosed) return `<${this.constructor.name} ${parts.join(' ')} closed>`;
     if (this.pid !== null) parts.push(`pid=${this.pid}`);
-    if (this.#identity.length > 0) parts.push(`parent=${this.#creator}`);
+    if (this.#identity.length > 0) parts.push(`parent=${this.#creatorPid}`);
     parts.push(this.#state());
     if (this.#daemon) parts.push('daemon');
     return `<${this.constructor.name} ${parts.join(' ')}>`;
@@ -365,7 +366,7 @@ export class Process<Args extends unknown[] = unknown[]> {
   }
 
   get #isOurs(): boolean {
-    return this.#creator === process.pid && this !== current;
+    return this.#creator === thisProcess && this !== current;
   }
 
   #state(): string {

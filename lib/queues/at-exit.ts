@@ -1,8 +1,8 @@
 import { process } from '../common/originals.js';
-import { onForkedChild } from '../fork/fork.js';
+import { onForkedChild } from '../common/per-process.js';
+import { precompileForChildren } from '../common/precompiled.js';
 // What a process does about its queues before it ends.
 import { keepInChildren } from '../fork/kept-listeners.js';
-import { precompileForChildren } from '../fork/precompile.js';
 
 export interface Leaver {
   /** Called when the process ends by itself. */

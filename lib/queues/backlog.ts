@@ -1,11 +1,11 @@
+import { process } from '../common/originals.js';
 // What this process has put into a queue without a limit, and there is no room for yet:
 // native/queue/backlog.h. An agent puts it, whatever the thread does meanwhile.
-import { process } from '../common/originals.js';
+import { thisProcess } from '../common/per-process.js';
 import { throwIfAborted, waitFor } from '../common/waiting.js';
 import { Wakers } from '../common/wakers.js';
 import { say } from '../fork/say.js';
 import { type Errand, send } from '../futex/agents.js';
-import { lockerId } from '../futex/robust-list.js';
 import { discard } from '../serialize/serialize.js';
 import { addLeaver, type Leaver, removeLeaver } from './at-exit.js';
 import type { SharedRing } from './ring.js';
@@ -19,7 +19,7 @@ export class Backlog implements Leaver {
   #ended = new Wakers();
   #isAwaitedAtExit = true;
   /** The process whose it is: a forked child has none yet. */
-  #owner = lockerId;
+  #owner = thisProcess;
 
   constructor(ring: SharedRing) {
     this.#ring = ring;
@@ -109,8 +109,8 @@ export class Backlog implements Leaver {
   }
 
   #forgetParent(): void {
-    if (this.#owner === lockerId) return;
-    this.#owner = lockerId;
+    if (this.#owner === thisProcess) return;
+    this.#owner = thisProcess;
     this.#errands = new Set();
     this.#ended = new Wakers();
     this.#isAwaitedAtExit = true;

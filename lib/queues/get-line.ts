@@ -1,16 +1,16 @@
+import { ProcessError } from '../common/errors.js';
+import { type Entry, Fifo } from '../common/fifo.js';
 // Those of this process who wait for the next value without blocking the thread. An
 // agent takes it for the first of them.
 //
 // A value that the agent has taken is somebody's: whoever gives up last asks the agent first, and
 // has not given up if it has one. A long value that it has begun to take, and waits for the rest of, is for
 // whoever comes next.
-import { ProcessError } from '../common/errors.js';
-import { type Entry, Fifo } from '../common/fifo.js';
+import { thisProcess } from '../common/per-process.js';
 import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
 import { type Errand, send } from '../futex/agents.js';
 import { DONE, TIMED_OUT } from '../futex/outcome.js';
-import { lockerId } from '../futex/robust-list.js';
-import type { Agent } from '../posix/native.js';
+import type { Agent } from '../native/agent.js';
 import { addLeaver, type Leaver, removeLeaver } from './at-exit.js';
 import {
   AT_ONCE,
@@ -44,7 +44,7 @@ export class GetLine implements Leaver {
   /** A record that an agent has brought when nobody waited any more. */
   #inHand: Buffer | undefined;
   /** The process whose line this is: that of a forked child is empty. */
-  #owner = lockerId;
+  #owner = thisProcess;
 
   constructor(ring: SharedRing) {
     this.#ring = ring;
@@ -245,8 +245,8 @@ export class GetLine implements Leaver {
   }
 
   #forgetParent(): void {
-    if (this.#owner === lockerId) return;
-    this.#owner = lockerId;
+    if (this.#owner === thisProcess) return;
+    this.#owner = thisProcess;
     this.#getters = new Fifo();
     this.#errand = undefined;
     this.#inHand = undefined;

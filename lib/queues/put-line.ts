@@ -1,14 +1,14 @@
+import type { ProcessError } from '../common/errors.js';
+import { type Entry, Fifo } from '../common/fifo.js';
 // Those of this process who wait for room in a queue that has a limit. An agent puts
 // the first one's value; they are put in the order in which they came.
 //
 // A value is put or it is not: whoever gives up asks the agent first, and has not given up if it
 // was put.
-import type { ProcessError } from '../common/errors.js';
-import { type Entry, Fifo } from '../common/fifo.js';
+import { thisProcess } from '../common/per-process.js';
 import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
 import { type Errand, send } from '../futex/agents.js';
 import { DONE, TIMED_OUT } from '../futex/outcome.js';
-import { lockerId } from '../futex/robust-list.js';
 import { discard, type Encoded } from '../serialize/serialize.js';
 import { AT_ONCE, BUSY, COPY_MS, type SharedRing } from './ring.js';
 import { takesTurn } from './turns.js';
@@ -32,7 +32,7 @@ export class PutLine {
   #putters = new Fifo<Putter>();
   #errand: Errand | undefined;
   /** The process whose line this is: that of a forked child is empty. */
-  #owner = lockerId;
+  #owner = thisProcess;
 
   constructor(ring: SharedRing) {
     this.#ring = ring;
@@ -175,8 +175,8 @@ export class PutLine {
   }
 
   #forgetParent(): void {
-    if (this.#owner === lockerId) return;
-    this.#owner = lockerId;
+    if (this.#owner === thisProcess) return;
+    this.#owner = thisProcess;
     this.#putters = new Fifo();
     this.#errand = undefined;
   }

@@ -5,7 +5,7 @@ import { constants } from 'node:os';
 import { systemError, type SystemError } from '../common/errors.js';
 import { DONE } from '../futex/outcome.js';
 import { assertRobust } from '../futex/robust-list.js';
-import { native, type Ring } from '../posix/native.js';
+import { type Ring, nativeQueue } from '../native/queue.js';
 import { decodeBody, encode, type Encoded, Kind } from '../serialize/serialize.js';
 import { Untaken } from './untaken.js';
 
@@ -38,7 +38,7 @@ const LEAST_USUAL_SIZE = 2 ** 20;
 const HEAD = 8;
 const KIND = 4;
 
-const memory = native.ringScratch();
+const memory = nativeQueue.ringScratch();
 const scratch = Buffer.from(memory);
 const numbers = new Float64Array(memory);
 /** UTF-8 has up to three bytes for each unit of a string. */
@@ -108,7 +108,7 @@ export function makeOver<T>(ring: Ring, make: () => T): T {
 function map(size: number | undefined, most: number): Ring {
   assertRobust();
   if (received !== undefined) return received;
-  const ring = new native.Ring();
+  const ring = new nativeQueue.Ring();
   const result = size === undefined ? mapUsualSize(ring, most) : ring.map(size, most);
   if (result < 0) throw systemError(result, 'mmap');
   return ring;

@@ -2,8 +2,8 @@
 // is the queue that it has.
 import { fstatSync } from 'node:fs';
 import { check } from '../common/errors.js';
+import { type Ring, nativeQueue } from '../native/queue.js';
 import { close } from '../posix/descriptors.js';
-import { native, type Ring } from '../posix/native.js';
 import { noDescriptor } from '../serialize/luggage.js';
 import { noteSharedQueue } from '../serialize/origin.js';
 import { type Delivered, type Luggage, makeShareable } from '../serialize/shareables.js';
@@ -36,7 +36,7 @@ function send({ native: ring }: SharedRing, luggage: Luggage): number {
 }
 
 function attach(fd: number): Ring {
-  const ring = new native.Ring();
+  const ring = new nativeQueue.Ring();
   check(ring.attach(fd), 'mmap');
   return ring;
 }

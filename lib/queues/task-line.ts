@@ -1,10 +1,10 @@
+import { thisProcess } from '../common/per-process.js';
 import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
 import { Wakers } from '../common/wakers.js';
 // Those of this process who wait until all tasks are done: native/queue/tasks.h. One agent waits
 // for all of them.
 import { type Errand, send } from '../futex/agents.js';
 import { DONE } from '../futex/outcome.js';
-import { lockerId } from '../futex/robust-list.js';
 import type { SharedRing } from './ring.js';
 
 export class TaskLine {
@@ -12,7 +12,7 @@ export class TaskLine {
   #joiners = this.#makeJoiners();
   #errand: Errand | undefined;
   /** The process whose line this is: that of a forked child is empty. */
-  #owner = lockerId;
+  #owner = thisProcess;
 
   constructor(ring: SharedRing) {
     this.#ring = ring;
@@ -64,8 +64,8 @@ export class TaskLine {
   }
 
   #forgetParent(): void {
-    if (this.#owner === lockerId) return;
-    this.#owner = lockerId;
+    if (this.#owner === thisProcess) return;
+    this.#owner = thisProcess;
     this.#joiners = this.#makeJoiners();
     this.#errand = undefined;
   }

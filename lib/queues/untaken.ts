@@ -7,8 +7,8 @@
 // only then.
 import { closeSync, openSync } from 'node:fs';
 import { clearTimeout, setTimeout } from '../common/originals.js';
-import { onForkedChild } from '../fork/fork.js';
-import { native } from '../posix/native.js';
+import { onForkedChild } from '../common/per-process.js';
+import { nativeIo } from '../native/io.js';
 import { type Ticket, TicketGroup } from '../serialize/sharer.js';
 
 /** How long to wait before looking again whether others still have the queue, in milliseconds. */
@@ -34,7 +34,7 @@ onForkedChild(() => {
 });
 
 function isGone({ group, witness }: Left): boolean {
-  return group.isEmpty || native.lockFile(witness, true) === 0;
+  return group.isEmpty || nativeIo.lockFile(witness, true) === 0;
 }
 
 function giveBack(entry: Left): void {
@@ -89,7 +89,7 @@ export class Untaken {
   /** Without a descriptor, or where there is no /proc, nobody can know; it waits for the end of this process. */
   #begin(): Left | undefined {
     const fd = this.#descriptor();
-    if (fd < 0 || native.lockFile(fd, false) < 0) return undefined;
+    if (fd < 0 || nativeIo.lockFile(fd, false) < 0) return undefined;
     let witness: number;
     try {
       witness = openSync(`/proc/self/fd/${fd}`, 'r');

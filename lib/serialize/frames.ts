@@ -3,8 +3,8 @@
 // more than they can say, −1 and eight bytes.
 import { constants } from 'node:buffer';
 import { EOFError, ProcessError } from '../common/errors.js';
+import { nativeIo } from '../native/io.js';
 import { close, dup, tryRead, tryWritePair } from '../posix/descriptors.js';
-import { native } from '../posix/native.js';
 import { LOST, MOST_DESCRIPTORS, tryReceive, trySendFds } from '../posix/sockets.js';
 
 const MAX_SHORT = 0x7fff_ffff;
@@ -46,7 +46,7 @@ function allocate(length: number): Buffer {
   } catch {
     throw badLength();
   }
-  if (length >= LARGE) native.expectAll(bytes);
+  if (length >= LARGE) nativeIo.expectAll(bytes);
   return bytes;
 }
 

@@ -5,15 +5,8 @@ import { close } from '../posix/descriptors.js';
 import { descriptorOf, mapDescriptor } from '../posix/memory.js';
 import { wereLost } from '../posix/sockets.js';
 import { closeFds } from './frames.js';
-import type { Delivered, Luggage } from './shareables.js';
+import type { Carriage, Delivered, Luggage } from './shareables.js';
 import { entrust, isTicket, redeem, type Ticket } from './sharer.js';
-
-/**
- * How descriptors go to the receiver: beside the bytes, which go through a Unix socket; apart, and
- * the receiver gets them from this process; so, too, between a manager's server and its clients, who know the
- * manager's objects; not at all, for it may be on another machine.
- */
-export type Carriage = 'beside' | 'apart' | 'managed' | 'impossible';
 
 const REFUSED =
   'the system refuses memfd_create(2): an old kernel, or a sandbox, which has to allow it';

@@ -19,13 +19,11 @@ import {
 } from './clone.js';
 import { ErrorDissector, type ErrorParts, isError, putTogether } from './error-parts.js';
 import { closeFds } from './frames.js';
-import { type Carriage, DeliveredLuggage, OutgoingLuggage } from './luggage.js';
+import { DeliveredLuggage, OutgoingLuggage } from './luggage.js';
 import { pack, type Packed, unpack } from './packing.js';
 import { isPlainData } from './plain-data.js';
-import { isShareable } from './shareables.js';
+import { type Carriage, isShareable } from './shareables.js';
 import { revoke, type Ticket } from './sharer.js';
-
-export type { Carriage };
 
 type KindName =
   | 'clone'

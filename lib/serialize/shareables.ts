@@ -3,7 +3,12 @@
 // put together again.
 import { ProcessError } from '../common/errors.js';
 import { isMadeBy } from '../common/receivers.js';
-import type { Carriage } from './luggage.js';
+/**
+ * How descriptors go to the receiver: beside the bytes, which go through a Unix socket; apart, and
+ * the receiver gets them from this process; so, too, between a manager's server and its clients, who know the
+ * manager's objects; not at all, for it may be on another machine.
+ */
+export type Carriage = 'beside' | 'apart' | 'managed' | 'impossible';
 
 /** What goes along with the data of an object that is taken apart. */
 export interface Luggage {

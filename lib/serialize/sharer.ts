@@ -4,12 +4,13 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { constants } from 'node:os';
 import { check, ProcessError, systemError, type SystemError } from '../common/errors.js';
 import { process } from '../common/originals.js';
+import { onForkedChild, thisProcess } from '../common/per-process.js';
+import { PrivateDirectory } from '../common/private-directory.js';
 import { Deadline } from '../common/waiting.js';
-import { PrivateDirectory } from '../connection/address.js';
-import { onForkedChild, registerAtFork } from '../fork/fork.js';
+import { registerAtFork } from '../fork/fork.js';
 import { OwnDescriptor } from '../fork/own-descriptor.js';
+import { nativeIo } from '../native/io.js';
 import { close } from '../posix/descriptors.js';
-import { native } from '../posix/native.js';
 import { READABLE, waitUntilReady, WRITABLE } from '../posix/poller.js';
 import { Connecting, listenOn, tryReceive, trySendFds, wereLost } from '../posix/sockets.js';
 
@@ -31,21 +32,21 @@ const PATIENCE = 10_000;
 let name: string | undefined;
 
 onForkedChild(() => {
-  native.abandonSharer();
+  nativeIo.abandonSharer();
   name = undefined;
 });
 registerAtFork({
-  before: () => native.holdSharer(),
-  afterInParent: () => native.releaseSharer(),
+  before: () => nativeIo.holdSharer(),
+  afterInParent: () => nativeIo.releaseSharer(),
 });
 
 /** Linux has names that nobody has to remove. */
 function newName(): string {
   if (process.platform === 'linux') return `\0truefork-${randomUUID()}`;
   const directory = new PrivateDirectory();
-  const { pid } = process;
+  const owner = thisProcess;
   process.on('exit', () => {
-    if (process.pid === pid) directory.remove();
+    if (owner === thisProcess) directory.remove();
   });
   return directory.socketPath;
 }
@@ -59,7 +60,7 @@ function isName(value: unknown): value is string {
 function start(): string {
   const where = newName();
   const fd = listenOn(where, BACKLOG);
-  const error = native.startSharer(fd);
+  const error = nativeIo.startSharer(fd);
   if (error < 0) {
     close(fd);
     throw systemError(error, 'pthread_create');
@@ -75,13 +76,13 @@ function start(): string {
 export function entrust(fds: readonly number[]): Ticket {
   name ??= start();
   const token = randomBytes(TOKEN_SIZE);
-  check(native.keepToShare(token, Int32Array.from(fds)), 'dup');
+  check(nativeIo.keepToShare(token, Int32Array.from(fds)), 'dup');
   return { name, token, count: fds.length };
 }
 
 /** Nobody will come. */
 export function revoke({ token }: Ticket): void {
-  native.forgetToShare(token);
+  nativeIo.forgetToShare(token);
 }
 
 /** Tickets of which one can know together that nobody will come. */
@@ -90,16 +91,16 @@ export class TicketGroup {
   readonly #number = ++TicketGroup.#count;
 
   add({ token }: Ticket): void {
-    native.groupToShare(token, this.#number);
+    nativeIo.groupToShare(token, this.#number);
   }
 
   /** Whether nobody is expected any more. */
   get isEmpty(): boolean {
-    return !native.hasGroupToShare(this.#number);
+    return !nativeIo.hasGroupToShare(this.#number);
   }
 
   revoke(): void {
-    native.forgetGroupToShare(this.#number);
+    nativeIo.forgetGroupToShare(this.#number);
   }
 }
 
@@ -163,7 +164,7 @@ export function redeem({ name: where, token, count }: Ticket): number[] {
   const fds: number[] = [];
   try {
     // The name of one that has ended could be somebody else's by now.
-    if (native.peerUid(descriptor.fd) !== process.geteuid!()) throw lost();
+    if (nativeIo.peerUid(descriptor.fd) !== process.geteuid!()) throw lost();
     awaitEvent(descriptor.fd, WRITABLE, deadline);
     trySendFds(descriptor.fd, token, new Uint8Array(0), []);
     receiveAll(descriptor.fd, count, fds, deadline);

@@ -16,12 +16,11 @@ import {
   type WaitOptions,
   waitOptions,
 } from '../common/waiting.js';
-import { Onlookers, type Words } from '../futex/change.js';
+import { Onlookers, type Words, wakeAll } from '../futex/change.js';
 import { begin, bell, end, lockerId } from '../futex/robust-list.js';
 import { SEATS, Seats, sizeOfSeats } from '../futex/seats.js';
 import type { PlaceParts } from '../memory/heap.js';
 import { receiveObject, sendObject } from '../memory/shared-objects.js';
-import { native } from '../posix/native.js';
 import { makeShareable } from '../serialize/shareables.js';
 import { decode, encode, nextRound, type State, wasReset } from './barrier-state.js';
 
@@ -51,7 +50,7 @@ const WORDS = 4;
 /** A note of a seat: one more than the round that its process waits in. */
 const SEAT_ROUND = 0;
 
-const EVERYBODY = 2 ** 31 - 1;
+const MAX_PARTIES = 2 ** 31 - 1;
 
 interface Arrival {
   /** In the order of arrival; undefined if the round was full. */
@@ -92,7 +91,7 @@ export class Barrier {
 
   /** @param parties how many have to come, at least 1 */
   constructor(parties: number, options: BarrierOptions & NoFunction = {}) {
-    assertInteger(parties, 'parties', 1, EVERYBODY);
+    assertInteger(parties, 'parties', 1, MAX_PARTIES);
     const { action, timeout = Infinity } = readOptions(options);
     this.#parties = parties;
     this.#action = action;
@@ -186,7 +185,7 @@ export class Barrier {
   #change(next: (state: State) => State | undefined): { before: State; isMade: boolean } {
     begin(this.#bell);
     const change = this.#exchange(next);
-    native.wake(this.#seats.buffer, this.#offset(ARRIVED), EVERYBODY);
+    wakeAll(this.#seats.buffer, this.#offset(ARRIVED));
     end();
     return change;
   }

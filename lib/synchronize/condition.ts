@@ -12,12 +12,11 @@ import {
   type WaitOptions,
   waitOptions,
 } from '../common/waiting.js';
-import { Onlookers, type Words } from '../futex/change.js';
+import { Onlookers, type Words, wakeAll } from '../futex/change.js';
 import { begin, bell, end, lockerId } from '../futex/robust-list.js';
 import { SEATS, Seats, sizeOfSeats, tooManyWaiters } from '../futex/seats.js';
 import type { PlaceParts } from '../memory/heap.js';
 import { receiveObject, sendObject } from '../memory/shared-objects.js';
-import { native } from '../posix/native.js';
 import { makeShareable } from '../serialize/shareables.js';
 import { Lock } from './lock.js';
 import { RLock } from './rlock.js';
@@ -31,8 +30,6 @@ const ONE_WAITS = 1;
 const ONE_NOTIFIED = 0x10000;
 const WAITING = 0xffff;
 const BELL = 1;
-
-const EVERYBODY = 2 ** 31 - 1;
 
 function notifiedOf(tally: number): number {
   return tally >>> 16;
@@ -215,7 +212,7 @@ export class Condition {
     const count = this.#addNotified(seat, most);
     if (count > 0) {
       this.#next = seat + 1;
-      native.wake(this.#seats.buffer, this.#seats.offsetOfNote(seat, TALLY), EVERYBODY);
+      wakeAll(this.#seats.buffer, this.#seats.offsetOfNote(seat, TALLY));
     }
     end();
     return count;

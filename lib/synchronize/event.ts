@@ -8,11 +8,10 @@ import {
   type WaitOptions,
   waitOptions,
 } from '../common/waiting.js';
-import { Onlookers, type Words } from '../futex/change.js';
+import { Onlookers, type Words, wakeAll } from '../futex/change.js';
 import { begin, bell, end } from '../futex/robust-list.js';
 import { allocate, type Block, type PlaceParts } from '../memory/heap.js';
 import { receiveObject, sendObject } from '../memory/shared-objects.js';
-import { native } from '../posix/native.js';
 import { makeShareable } from '../serialize/shareables.js';
 
 /** In bytes. */
@@ -24,8 +23,6 @@ const IS_SET = 1;
 const IS_AWAITED = 2;
 const ONE_MORE = 4;
 const TIMES = ~(IS_SET | IS_AWAITED);
-
-const EVERYBODY = 2 ** 31 - 1;
 
 const dropped = new FinalizationRegistry<Block>((block) => block.free());
 
@@ -68,7 +65,7 @@ export class Event {
     const before = this.#change((value) =>
       (value & IS_SET) !== 0 ? value : ((value & TIMES) + ONE_MORE) | 0 | IS_SET,
     );
-    if ((before & IS_AWAITED) !== 0) native.wake(this.#buffer, this.#byteOffset, EVERYBODY);
+    if ((before & IS_AWAITED) !== 0) wakeAll(this.#buffer, this.#byteOffset);
     end();
   }
 

@@ -2,8 +2,8 @@
 // reported as in any process.
 import { createRequire } from 'node:module';
 import { process } from '../../common/originals.js';
+import { precompileForChildren } from '../../common/precompiled.js';
 import { nodeInternals } from '../node-internals.js';
-import { precompileForChildren } from '../precompile.js';
 
 interface Domain extends NodeJS.EventEmitter {
   exit(): void;

@@ -2,8 +2,8 @@
 // for that with a promise. A child that is forked meanwhile would wait for ever.
 import { inspect } from 'node:util';
 import { process } from '../../common/originals.js';
+import { precompileForChildren } from '../../common/precompiled.js';
 import { nodeInternals, variablesOf } from '../node-internals.js';
-import { precompileForChildren } from '../precompile.js';
 
 const UNDICI = 'internal/deps/undici/undici';
 

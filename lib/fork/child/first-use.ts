@@ -4,7 +4,7 @@ import { WriteStream } from 'node:fs';
 import { Duplex, Readable, Writable } from 'node:stream';
 import { ProcessError } from '../../common/errors.js';
 import { nextTick } from '../../common/originals.js';
-import { precompileForChildren } from '../precompile.js';
+import { precompileForChildren } from '../../common/precompiled.js';
 
 type Method = (...args: unknown[]) => unknown;
 

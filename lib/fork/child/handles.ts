@@ -1,8 +1,8 @@
 // Servers and sockets of the parent that the child does not inherit look closed in the child: what
 // they are used for fails as it does with closed ones, and a server can listen anew.
 import type { Server } from 'node:net';
+import { precompileForChildren } from '../../common/precompiled.js';
 import { handleOwners } from '../forked-child.js';
-import { precompileForChildren } from '../precompile.js';
 import { refuseUse } from './first-use.js';
 import { hiddenValue } from './hidden.js';
 import { datagramState, descriptorIn, resetConnections, type Inheritable } from './inherit.js';

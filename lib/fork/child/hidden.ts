@@ -1,5 +1,5 @@
 // Properties whose keys are symbols that Node does not export.
-import { precompileForChildren } from '../precompile.js';
+import { precompileForChildren } from '../../common/precompiled.js';
 
 /** The symbol with that description among the object's own keys. */
 export function hiddenKey(object: object, description: string): symbol | undefined {

@@ -3,7 +3,7 @@
 import type { Agent } from 'node:http';
 import { createRequire } from 'node:module';
 import { process } from '../../common/originals.js';
-import { precompileForChildren } from '../precompile.js';
+import { precompileForChildren } from '../../common/precompiled.js';
 
 interface AgentInternals {
   sockets: Record<string, unknown>;

@@ -4,8 +4,8 @@ import type { Socket as DatagramSocket } from 'node:dgram';
 import { fstatSync } from 'node:fs';
 import type { Server, Socket } from 'node:net';
 import { ProcessError } from '../../common/errors.js';
+import { precompileForChildren } from '../../common/precompiled.js';
 import { assertDescriptor, assertType } from '../../common/validate.js';
-import { precompileForChildren } from '../precompile.js';
 import { hiddenKey, hiddenValue } from './hidden.js';
 
 /** What a child can be given to inherit: servers (net, http, https, tls), sockets, descriptors. */

@@ -1,8 +1,8 @@
 import { process } from '../../common/originals.js';
+import { precompileForChildren } from '../../common/precompiled.js';
 // The parent's listeners on `process` are the parent's: its cleanup at exit, its
 // signal handlers, its IPC channel.
 import { isKeptInChildren } from '../kept-listeners.js';
-import { precompileForChildren } from '../precompile.js';
 
 type Listener = (...args: unknown[]) => void;
 

@@ -2,9 +2,10 @@
 // waits for one, or writes to it, is told so and does not wait for ever.
 import { Worker, type MessagePort } from 'node:worker_threads';
 import { setImmediate } from '../../common/originals.js';
-import { onForkedChild, warnOf } from '../fork.js';
+import { onForkedChild } from '../../common/per-process.js';
+import { precompileForChildren } from '../../common/precompiled.js';
+import { warnOf } from '../fork.js';
 import { takeWorkers } from '../js-workers.js';
-import { precompileForChildren } from '../precompile.js';
 import { hiddenKey, hiddenValue } from './hidden.js';
 
 /** As of one that has nothing left to do: whoever did not count on that, will say so. */

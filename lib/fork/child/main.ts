@@ -1,9 +1,9 @@
 // The life of a child, once its parent's is behind it.
 import { AsyncResource } from 'node:async_hooks';
 import { inspect } from 'node:util';
+import { precompileForChildren } from '../../common/precompiled.js';
 import { unmapRetiredInChild } from '../../posix/memory.js';
 import { exit, setPending } from '../leave.js';
-import { precompileForChildren } from '../precompile.js';
 import { say } from '../say.js';
 import { startThreadPool } from '../slow-jobs.js';
 import { loadMissingParser } from './fetch-parser.js';

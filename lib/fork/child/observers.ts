@@ -1,8 +1,8 @@
 import { setImmediate } from '../../common/originals.js';
+import { precompileForChildren } from '../../common/precompiled.js';
 // PerformanceObservers of the parent are the parent's, and with them the turn of
 // the loop in which their callbacks would be called.
 import { nodeInternals } from '../node-internals.js';
-import { precompileForChildren } from '../precompile.js';
 
 /** The place in `immediateInfo` that says whether Node is in the middle of calling immediates. */
 const IS_CALLING = 2;

@@ -2,9 +2,9 @@
 // write to and its copy have to share one open file, as they do if it was open before: through
 // two, each would overwrite what the other writes. So the file is opened before the fork.
 import fs, { openSync, ReadStream, statSync, WriteStream } from 'node:fs';
+import { precompileForChildren } from '../../common/precompiled.js';
 import { sleepSync } from '../../common/waiting.js';
 import { finishedOpens } from '../forked-child.js';
-import { precompileForChildren } from '../precompile.js';
 import { hiddenValue } from './hidden.js';
 
 type Callback = (error?: Error | null) => void;

@@ -1,9 +1,9 @@
+import { precompileForChildren } from '../../common/precompiled.js';
 import { setExitCode } from '../exit-code.js';
 // How a child leaves the parent's work behind. All of it happens while the frames
 // of the parent are still on the stack; then they are abandoned.
 import { abandonStack, resetSignals, restHandles } from '../forked-child.js';
 import { nodeInternals } from '../node-internals.js';
-import { precompileForChildren } from '../precompile.js';
 import { removeExceptionHandlers } from './exception-handlers.js';
 import { isParserPending } from './fetch-parser.js';
 import { closeHandles } from './handles.js';

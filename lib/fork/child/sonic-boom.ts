@@ -3,8 +3,8 @@
 import { Module } from 'node:module';
 import { sep } from 'node:path';
 import { process } from '../../common/originals.js';
+import { precompileForChildren } from '../../common/precompiled.js';
 import { instancesOf } from '../node-internals.js';
-import { precompileForChildren } from '../precompile.js';
 
 interface SonicBoom {
   sync: boolean;

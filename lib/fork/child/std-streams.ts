@@ -5,9 +5,9 @@
 import { createReadStream } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { process } from '../../common/originals.js';
+import { precompileForChildren } from '../../common/precompiled.js';
 import { writeFully } from '../forked-child.js';
 import { nodeInternals } from '../node-internals.js';
-import { precompileForChildren } from '../precompile.js';
 import { forgetWrites } from './writes.js';
 
 type Callback = (error?: Error | null) => void;

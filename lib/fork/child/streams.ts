@@ -5,7 +5,7 @@ import { ReadStream, WriteStream } from 'node:fs';
 import { Duplex, Readable, Transform, Writable } from 'node:stream';
 import { Gzip } from 'node:zlib';
 import { nextTick } from '../../common/originals.js';
-import { precompileForChildren } from '../precompile.js';
+import { precompileForChildren } from '../../common/precompiled.js';
 import { noteUse, onFirstUse, refuseUse, setUsed } from './first-use.js';
 import { hiddenKey, hiddenValue } from './hidden.js';
 import { adoptFiles, type FileStream } from './opening-files.js';

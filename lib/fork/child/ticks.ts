@@ -1,7 +1,7 @@
 import { process } from '../../common/originals.js';
+import { precompileForChildren } from '../../common/precompiled.js';
 // What the parent had put off until its current callback ends.
 import { nodeInternals } from '../node-internals.js';
-import { precompileForChildren } from '../precompile.js';
 
 // The places in `tickInfo`.
 const HAS_TICK = 0;

@@ -1,7 +1,7 @@
 import { clearImmediate, clearTimeout, setTimeout } from '../../common/originals.js';
+import { precompileForChildren } from '../../common/precompiled.js';
 // The parent's timers and immediates are the parent's.
 import { nodeInternals, type QueuedImmediate, type QueuedTimer } from '../node-internals.js';
-import { precompileForChildren } from '../precompile.js';
 
 // The places in `immediateInfo`.
 const COUNT = 0;

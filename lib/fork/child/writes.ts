@@ -1,6 +1,6 @@
 // The writing side of a stream as it was before anything was written to it.
 import { Duplex, Writable } from 'node:stream';
-import { precompileForChildren } from '../precompile.js';
+import { precompileForChildren } from '../../common/precompiled.js';
 
 /** Node's state of the writing side of a stream. */
 export interface WritableState {

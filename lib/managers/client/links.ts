@@ -2,9 +2,9 @@
 import { channel } from 'node:diagnostics_channel';
 import { inspect, isDeepStrictEqual } from 'node:util';
 import { AuthenticationError } from '../../common/errors.js';
-import { process } from '../../common/originals.js';
+import { onForkedChild, thisProcess } from '../../common/per-process.js';
 import type { Address } from '../../connection/address.js';
-import { type ForkMessage, onForkedChild, registerAtFork } from '../../fork/fork.js';
+import { type ForkMessage, registerAtFork } from '../../fork/fork.js';
 import { currentProcess } from '../../process/process.js';
 import type { Origin } from '../../serialize/origin.js';
 import { type Home, makeProxy, noteArrival, Reference, type Token } from '../protocol/reference.js';
@@ -113,12 +113,12 @@ export function adopt(token: Token, origin: Origin): object {
 
 /** A proxy that looks for its server when it is used. */
 function adoptLater(token: Token, origin: Origin): object {
-  const { pid } = process;
+  const owner = thisProcess;
   const home = token.home!;
   const reference: Reference = new Reference(() => {
     const link = findLink(home, origin);
     // In a child that was forked meanwhile the ticket is the parent's to give back.
-    const ticket = pid === process.pid ? home.ticket : '';
+    const ticket = owner === thisProcess ? home.ticket : '';
     const ours = { ...token, home: { ...home, ticket } };
     reference.kept = link.adopt(ours, () => reference.proxy!);
     return link;

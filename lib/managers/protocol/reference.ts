@@ -1,8 +1,8 @@
 import { setImmediate } from '../../common/originals.js';
+import { onForkedChild } from '../../common/per-process.js';
+import { precompileForChildren } from '../../common/precompiled.js';
 import { assertType } from '../../common/validate.js';
 import { type Address, familyOf } from '../../connection/address.js';
-import { onForkedChild } from '../../fork/fork.js';
-import { precompileForChildren } from '../../fork/precompile.js';
 // What is behind a proxy: an object somewhere else, and the way there.
 import { badMessage } from '../../serialize/clone.js';
 

@@ -3,15 +3,14 @@ import { ProcessError, type SystemError } from '../../common/errors.js';
 import type { Source } from '../../serialize/origin.js';
 import { adopt } from '../client/links.js';
 import { NO_ANSWER, Reply, Request, SERVER_ITSELF, VERSION } from '../protocol/protocol.js';
-import { referenceOf, type Token } from '../protocol/reference.js';
+import { referenceOf, type Target, type Token } from '../protocol/reference.js';
 import { NO_TASKS, type Tasks } from '../protocol/tasks.js';
 import { isThenable } from '../protocol/thenable.js';
 import { MessageReader, MessageWriter, type ProxyCodec } from '../protocol/values.js';
 import { HEADER, type Wire, writeHeader } from '../protocol/wire.js';
 import { Granted } from './granted.js';
-import type { Server } from './server.js';
 import { Caller, type Session } from './session.js';
-import type { StoredObject } from './store.js';
+import type { Store, StoredObject } from './store.js';
 
 /** How many calls of one connection may wait at the same time. */
 const MAX_CALLS = 10_000;
@@ -51,15 +50,31 @@ interface ClientRequest {
   tasks: Tasks;
 }
 
+/** The server, as far as a connection has to do with it. */
+export interface Host {
+  readonly identity: string;
+  readonly source: Source;
+  readonly store: Store;
+  /** @returns the session of that name, which the client belongs to from now on */
+  enter(client: ServedClient, session: string): Session;
+  /** @param session undefined if it has not entered any */
+  forget(client: ServedClient, session: Session | undefined): void;
+  invoke(id: number, method: string, args: never[], caller: Caller): unknown;
+  administer(method: string, args: unknown[], caller: Caller): unknown;
+  /** @param pairs ids of objects, each followed by how often it is given up */
+  drop(pairs: number[], session: Session): void;
+  proxyFor(id: number): object;
+}
+
 export class ServedClient implements ProxyCodec {
   readonly source: Source;
-  readonly #server: Server;
+  readonly #server: Host & Target;
   readonly #wire: Wire;
   readonly #writer = new MessageWriter(this);
   readonly #calls = new Map<number, Caller>();
   #session: Session | undefined;
 
-  constructor(server: Server, wire: Wire) {
+  constructor(server: Host & Target, wire: Wire) {
     this.#server = server;
     this.#wire = wire;
     this.source = server.source;

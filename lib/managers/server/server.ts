@@ -1,8 +1,9 @@
-// The process that has the objects. One event loop serves all clients; what has to wait is asynchronous, and
-// holds up only the one who called it.
 import { randomBytes } from 'node:crypto';
 import { ProcessError } from '../../common/errors.js';
-import { process, setImmediate, sleep } from '../../common/originals.js';
+import { setImmediate, sleep } from '../../common/originals.js';
+// The process that has the objects. One event loop serves all clients; what has to wait is asynchronous, and
+// holds up only the one who called it.
+import { thisProcess } from '../../common/per-process.js';
 import type { Address } from '../../connection/address.js';
 import type { Connection } from '../../connection/connection.js';
 import { Listener } from '../../connection/listener.js';
@@ -62,7 +63,7 @@ export class Server implements Target {
   readonly #isStopped = new Promise<void>((resolve) => (this.#stop = resolve));
   #serving: Promise<void> | undefined;
   readonly #authkey: Uint8Array;
-  readonly #pid = process.pid;
+  readonly #owner = thisProcess;
 
   constructor({ managerClass, registry, listener, identity, authkey }: ServerParts) {
     this.managerClass = managerClass;
@@ -222,7 +223,7 @@ export class Server implements Target {
 
   /** In a child that was forked from it, which has copies of the objects: the way to the server. */
   get #original(): Target | undefined {
-    return this.#pid === process.pid ? undefined : linkToOwn(this.whereabouts);
+    return this.#owner === thisProcess ? undefined : linkToOwn(this.whereabouts);
   }
 
   #callHere(id: number, method: string, args: readonly unknown[]): unknown {

@@ -1,11 +1,18 @@
 import { NO_TASKS, type Tasks } from '../protocol/tasks.js';
 // What a server knows of its clients.
-import type { StoredObject } from './store.js';
 
 /** Something that a client can hold, and that must not be lost with it. */
 export interface Holding {
   /** The client is gone. */
   onHolderGone(session: Session): void;
+}
+
+/** Something that is a session's own as long as it has been granted more often than given up. */
+export interface Grantable {
+  /** @param count may be negative */
+  grant(session: Session, count: number): void;
+  /** The session has ended. */
+  forget(session: Session): void;
 }
 
 /** One client process. It ends with the last of its connections, and all that it has is given up. */
@@ -17,7 +24,7 @@ export class Session {
    * How often each object was granted to it. Less than 0 where it has given up what it is yet to be granted: a child
    * may be here before the news that it was forked.
    */
-  readonly grants: Map<StoredObject, number> = new Map();
+  readonly grants: Map<Grantable, number> = new Map();
   readonly connections: Set<object> = new Set();
   #isOver = false;
 

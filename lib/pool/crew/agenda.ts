@@ -1,5 +1,6 @@
+import { clearTimeout, performance, setTimeout } from '../../common/originals.js';
 // Actions of a pool that are due at some time.
-import { clearTimeout, performance, process, setTimeout } from '../../common/originals.js';
+import { thisProcess } from '../../common/per-process.js';
 import { inRootContext } from '../root-context.js';
 
 /** The longest that a timer of Node takes, in milliseconds. */
@@ -10,7 +11,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
  * without one: by {@link runDue}.
  */
 export class Agenda {
-  readonly #owner = process.pid;
+  readonly #owner = thisProcess;
   readonly #times = new Map<() => void, number>();
   #timer: NodeJS.Timeout | undefined;
   #wakesAt = Infinity;
@@ -56,7 +57,7 @@ export class Agenda {
 
   #onTimer(): void {
     // The copy of a child that goes on with its parent's work (`posix.fork()`).
-    if (process.pid !== this.#owner) return;
+    if (this.#owner !== thisProcess) return;
     this.#wakesAt = Infinity;
     this.runDue();
     if (this.#times.size > 0) this.#setTimer(this.#next);

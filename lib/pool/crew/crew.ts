@@ -1,6 +1,7 @@
-// The workers of a pool, and who of them gets what.
 import { BrokenPoolError, ProcessError, TimeoutError } from '../../common/errors.js';
 import { performance, process } from '../../common/originals.js';
+// The workers of a pool, and who of them gets what.
+import { thisProcess } from '../../common/per-process.js';
 import { waitFor, type Deadline } from '../../common/waiting.js';
 import { waitForAny } from '../../posix/poller.js';
 import { Callers } from '../jobs/callers.js';
@@ -54,7 +55,7 @@ export class Crew implements JobEvents, WorkerEvents {
   readonly settings: Settings;
   state: State = 'RUN';
   readonly callers: Callers = new Callers();
-  readonly #owner = process.pid;
+  readonly #owner = thisProcess;
   readonly #registry = new Registry();
   readonly #queue = new JobQueue();
   readonly #jobs = new Set<Job>();
@@ -104,7 +105,7 @@ export class Crew implements JobEvents, WorkerEvents {
 
   /** Whether this process has made it, and not one that it is a fork of. */
   get isOurs(): boolean {
-    return this.#owner === process.pid;
+    return this.#owner === thisProcess;
   }
 
   /** @throws ProcessError `ERR_TRUEFORK_NOT_THE_CREATOR` */

@@ -1,6 +1,6 @@
 // A worker as its pool sees it: what it has in hand, and the line to it.
 import { performance } from '../../common/originals.js';
-import { onForkedChild } from '../../fork/fork.js';
+import { onForkedChild } from '../../common/per-process.js';
 import { socketpair } from '../../posix/descriptors.js';
 import {
   makePoller,
@@ -10,7 +10,8 @@ import {
   type Poller,
   type Wish,
 } from '../../posix/poller.js';
-import type { Job, Runner, Task } from '../jobs/job.js';
+import type { Runner } from '../jobs/callers.js';
+import type { Job, Loss, Task } from '../jobs/job.js';
 import { Order, readReport, unreadable, writeTasks, type WorkerReport } from '../line/messages.js';
 import { pack, unpack } from '../line/values.js';
 import { makeMark, Wire } from '../line/wire.js';
@@ -42,14 +43,6 @@ export interface WorkerEvents {
   failed(worker: Worker, error: unknown): void;
   /** The process has ended; not more than that is known. */
   ended(worker: Worker): void;
-}
-
-/** How a worker has ended, for its tasks. */
-export interface Loss {
-  exitcode: number | undefined;
-  signal: NodeJS.Signals | null;
-  /** Why it was ended, if it was. */
-  cause: unknown;
 }
 
 /** Whether the tasks of two jobs can go in one message. */

@@ -1,3 +1,4 @@
+// Who asked for a task, and who ran it, for the stacks of its errors.
 import { performance } from '../../common/originals.js';
 import type { AnyFunction } from '../options.js';
 
@@ -7,6 +8,12 @@ import type { AnyFunction } from '../options.js';
  */
 export interface Caller {
   stack?: string;
+}
+
+/** Who ran a task, for its errors. */
+export interface Runner {
+  readonly name: string;
+  readonly pid: number;
 }
 
 interface Capture {

@@ -2,10 +2,9 @@
 // what became of them.
 import { onAbort } from '../../common/abort.js';
 import { AbortError, TimeoutError, WorkerLostError } from '../../common/errors.js';
-import type { Loss } from '../crew/worker.js';
 import type { AnyFunction, TaskSettings } from '../options.js';
 import type { Watcher } from '../progress.js';
-import type { Caller } from './callers.js';
+import type { Caller, Runner } from './callers.js';
 import { withCaller } from './stack.js';
 
 /** A part of a job that one worker does: some items, one after the other. */
@@ -30,10 +29,12 @@ export class Task {
   }
 }
 
-/** Who ran a task, for its errors. */
-export interface Runner {
-  readonly name: string;
-  readonly pid: number;
+/** How a worker has ended, for its tasks. */
+export interface Loss {
+  exitcode: number | undefined;
+  signal: NodeJS.Signals | null;
+  /** Why it was ended, if it was. */
+  cause: unknown;
 }
 
 /** What a job tells the pool. */

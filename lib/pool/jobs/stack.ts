@@ -1,6 +1,5 @@
 // Where an error comes from: the place that asked the pool, and below it the place in the worker.
-import type { Caller } from './callers.js';
-import type { Runner } from './job.js';
+import type { Caller, Runner } from './callers.js';
 
 /** The lines of a stack that are frames. */
 function framesOf(stack: string | undefined): string {

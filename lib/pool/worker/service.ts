@@ -1,9 +1,9 @@
 // What a worker does: it runs the tasks that come, in order, and says what became of them.
 import { inspect } from 'node:util';
 import { performance, process, setImmediate } from '../../common/originals.js';
+import { precompileForChildren } from '../../common/precompiled.js';
 import { finishRequests } from '../../fork/drain.js';
 import { exit } from '../../fork/leave.js';
-import { precompileForChildren } from '../../fork/precompile.js';
 import { makePoller, READABLE, startPoller, type Poller } from '../../posix/poller.js';
 import { numberAfter, type Ledger } from '../line/ledger.js';
 import { Order, readTasks, Report, writeItems, type TasksHead } from '../line/messages.js';
