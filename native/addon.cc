@@ -1,4 +1,5 @@
-// The functions and classes that JavaScript sees, in one list. lib/native/ has their types.
+// The functions and classes that JavaScript sees, in one list. lib/native/ has
+// their types.
 #include <napi.h>
 #include <unistd.h>
 #include <uv.h>
@@ -7,18 +8,17 @@
 #include <string>
 #include <vector>
 
-#include "agent/agent.h"
 #include "base/elements.h"
 #include "base/result.h"
 #include "fork/fork.h"
 #include "fork/leave.h"
 #include "fork/signals.h"
 #include "io/descriptors.h"
+#include "io/fd_broker.h"
 #include "io/frames.h"
 #include "io/look_up.h"
 #include "io/poll_set.h"
 #include "io/poller.h"
-#include "io/sharer.h"
 #include "io/sockets.h"
 #include "loop/abandon.h"
 #include "loop/inherited_handles.h"
@@ -35,6 +35,7 @@
 #include "posix/wait.h"
 #include "queue/ring_object.h"
 #include "sync/synchronize.h"
+#include "waiter/waiter_thread_object.h"
 
 namespace truefork {
 
@@ -192,12 +193,12 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   RegisterPollSet(env, exports);
   RegisterSemaphores(env, exports);
   RegisterSharedMemory(env, exports);
-  RegisterSharer(env, exports);
+  RegisterFdBroker(env, exports);
   RegisterSockets(env, exports);
   RegisterWait(env, exports);
   RegisterSpawn(env, exports);
   RegisterSynchronize(env, exports);
-  Agent::Register(env, exports);
+  WaiterThreadObject::Register(env, exports);
   Poller::Register(env, exports);
   RingObject::Register(env, exports);
   return exports;

@@ -34,7 +34,7 @@ const INCLUDES: Record<string, readonly string[]> = {
   sync: ['base'],
   memory: ['base', 'sync'],
   queue: ['base', 'sync', 'memory'],
-  agent: ['base', 'sync', 'queue'],
+  waiter: ['base', 'sync', 'queue'],
 };
 
 test('native code includes what is below it', () => {

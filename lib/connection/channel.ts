@@ -3,6 +3,7 @@
 import { EOFError, ProcessError, TimeoutError } from '../common/errors.js';
 import { type Entry, Fifo } from '../common/fifo.js';
 import { onForkedChild, thisProcess } from '../common/per-process.js';
+import { SpinBudget } from '../common/spin-budget.js';
 import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
 import { Wakers } from '../common/wakers.js';
 import { close, setNonblocking } from '../posix/descriptors.js';
@@ -11,8 +12,8 @@ import type { Poller } from '../posix/poller.js';
 import { socketKind } from '../posix/sockets.js';
 import { closeFds, type Frame, FrameReader, OutgoingFrame } from '../serialize/frames.js';
 import { discard, type Encoded } from '../serialize/serialize.js';
-import type { Carriage } from '../serialize/shareables.js';
-import { Hope, NOTHING, receiveShort, sendShort, sizeOf } from './short-frames.js';
+import type { FdTransport } from '../serialize/shareables.js';
+import { NOTHING, receiveShort, sendShort, sizeOf } from './short-frames.js';
 
 /** Somebody who waits, and what became of it. */
 interface Waiting {
@@ -83,7 +84,7 @@ function closeRemains({ fd, reader, poller }: Remains): void {
 const dropped = new FinalizationRegistry<Remains>(closeRemains);
 
 /** How descriptors go with what is sent. */
-const CARRIAGES = { none: 'apart', unix: 'beside', other: 'impossible' } as const;
+const TRANSPORTS = { none: 'apart', unix: 'beside', other: 'impossible' } as const;
 
 /** Those that somebody waits for. Nothing else may hold them. */
 const awaited = new Set<Channel>();
@@ -93,9 +94,9 @@ onForkedChild(() => awaited.clear());
 export class Channel {
   readonly fd: number;
   /** How descriptors go with what is sent here. */
-  readonly carriage: Carriage;
+  readonly transport: FdTransport;
   readonly #reader: FrameReader;
-  readonly #hope = new Hope();
+  readonly #budget = new SpinBudget();
   #receivers = new Fifo<Receiver>();
   #senders = new Fifo<Sender>();
   /** Called when there may be something to receive, or the end. */
@@ -117,8 +118,8 @@ export class Channel {
   constructor(fd: number) {
     setNonblocking(fd);
     this.fd = fd;
-    this.carriage = CARRIAGES[socketKind(fd)];
-    this.#reader = new FrameReader(this.carriage === 'beside');
+    this.transport = TRANSPORTS[socketKind(fd)];
+    this.#reader = new FrameReader(this.transport === 'beside');
     this.#remains = { fd, reader: this.#reader };
     dropped.register(this, this.#remains, this);
   }
@@ -141,7 +142,7 @@ export class Channel {
     const isFirst = this.#receivers.length === 0;
     const mayLook = this.#burst++ < MAX_BURST;
     if (isFirst && mayLook) {
-      const frame = this.#receiveNow(maxLength, timeout === 0 ? undefined : this.#hope, 0);
+      const frame = this.#receiveNow(maxLength, timeout === 0 ? undefined : this.#budget, 0);
       if (frame !== undefined) return frame;
     }
     const receiver: Receiver = { maxLength, wake: ignore, isDone: false };
@@ -165,8 +166,8 @@ export class Channel {
     this.#enterToReceive();
     const deadline = new Deadline(timeout);
     if (this.#receivers.length === 0) {
-      const hope = timeout === 0 ? undefined : this.#hope;
-      const frame = this.#receiveNow(maxLength, hope, timeout);
+      const budget = timeout === 0 ? undefined : this.#budget;
+      const frame = this.#receiveNow(maxLength, budget, timeout);
       if (frame !== undefined) return frame;
     }
     const receiver: Receiver = { maxLength, wake: ignore, isDone: false };
@@ -227,19 +228,27 @@ export class Channel {
   }
 
   /** A message that is there, or comes within `timeout` ms, for which it blocks the thread. */
-  #receiveNow(maxLength: number, hope: Hope | undefined, timeout: number): Frame | undefined {
+  #receiveNow(
+    maxLength: number,
+    budget: SpinBudget | undefined,
+    timeout: number,
+  ): Frame | undefined {
     try {
-      return this.#readFrame(maxLength, hope, timeout);
+      return this.#readFrame(maxLength, budget, timeout);
     } catch (error) {
       this.#noteFailure(error);
       throw error;
     }
   }
 
-  #readFrame(maxLength: number, hope: Hope | undefined, timeout: number): Frame | undefined {
+  #readFrame(
+    maxLength: number,
+    budget: SpinBudget | undefined,
+    timeout: number,
+  ): Frame | undefined {
     if (!this.#reader.isInside) {
-      const takesFds = this.carriage === 'beside';
-      const received = receiveShort(this.fd, takesFds, maxLength, hope, timeout);
+      const takesFds = this.transport === 'beside';
+      const received = receiveShort(this.fd, takesFds, maxLength, budget, timeout);
       if (received === NOTHING) return undefined;
       if (!('beginning' in received)) return received;
       this.#reader.feed(received.beginning);

@@ -300,15 +300,15 @@ export class Connection {
   static {
     checkReceivers(this, (object) => #channel in object);
     makeShareable('Connection', Connection, {
-      takeApart(connection, luggage) {
+      toParts(connection, attachments) {
         const { readable, writable } = connection;
         const channel = connection.#channel;
         if (channel.isClosed) throw closedError();
         if (channel.isBusy) throw busyError();
         sourceOf(connection).openTo(currentOrigin());
-        return { fd: luggage.descriptor(channel.fd), readable, writable };
+        return { fd: attachments.descriptor(channel.fd), readable, writable };
       },
-      putTogether({ fd, readable, writable }, delivered) {
+      fromParts({ fd, readable, writable }, delivered) {
         const connection = new Connection(delivered.descriptor(fd), { readable, writable });
         return setSource(connection, new Source(currentOrigin()));
       },
@@ -340,8 +340,8 @@ export class Connection {
     return this.#isWritable;
   }
 
-  #encode(value: unknown, { carriage }: Channel): Encoded {
-    return within(sourceOf(this), () => encode(value, carriage));
+  #encode(value: unknown, { transport }: Channel): Encoded {
+    return within(sourceOf(this), () => encode(value, transport));
   }
 
   #toReceive(): Channel {

@@ -1,6 +1,7 @@
-// Short messages, with one call each.
 import { constants } from 'node:os';
 import { check, systemError } from '../common/errors.js';
+// Short messages, with one call each.
+import type { SpinBudget } from '../common/spin-budget.js';
 import { nativeIo } from '../native/io.js';
 import { LOST, MOST_DESCRIPTORS } from '../posix/sockets.js';
 import type { Frame } from '../serialize/frames.js';
@@ -41,54 +42,25 @@ export function sendShort(fd: number, kind: number | undefined, body: Uint8Array
   return count === -EAGAIN ? 0 : check(count, 'write');
 }
 
-/** Whether to look for a message again and again for a moment, instead of going to sleep at once. */
-export class Hope {
-  /** In microseconds. For somebody who sleeps to be woken and to answer takes less. */
-  static readonly #moment = 40;
-  static readonly #most = 16;
-  /** After so many times at the most it is worth another try. */
-  static readonly #longestGap = 64;
-  #hits = 2;
-  #gap = 1;
-  #skipped = 0;
-
-  /** For how long, in microseconds. */
-  get moment(): number {
-    return this.#hits > 0 || ++this.#skipped >= this.#gap ? Hope.#moment : 0;
-  }
-
-  learn(hasCome: boolean): void {
-    this.#skipped = 0;
-    if (hasCome) {
-      this.#hits = Math.min(this.#hits + 2, Hope.#most);
-      this.#gap = 1;
-    } else if (this.#hits > 0) {
-      this.#hits--;
-    } else {
-      this.#gap = Math.min(this.#gap * 2, Hope.#longestGap);
-    }
-  }
-}
-
 /**
  * Reads a message from a descriptor that does not block.
  *
  * @param takesFds whether it is a Unix socket
- * @param hope undefined: do not look twice
+ * @param budget undefined: do not look twice
  * @param timeout in milliseconds: blocks the thread for as long
  */
 export function receiveShort(
   fd: number,
   takesFds: boolean,
   maxLength: number,
-  hope: Hope | undefined,
+  budget: SpinBudget | undefined,
   timeout: number,
 ): Frame | Beginning | typeof NOTHING {
   const most = Math.min(maxLength, LONGEST);
-  const spin = hope?.moment ?? 0;
+  const spin = budget?.microseconds ?? 0;
   const wait = timeout === Infinity ? -1 : timeout;
   const length = nativeIo.receiveFrame(fd, takesFds, scratch, out, most, spin, wait);
-  if (spin > 0) hope!.learn(out[WAS_THERE] === 1);
+  if (spin > 0) budget!.learn(out[WAS_THERE] === 1);
   if (length >= 0) return { bytes: copy(HEADER, length), fds: [] };
   if (length === -EAGAIN) return NOTHING;
   const count = out[COUNT]!;

@@ -4,7 +4,7 @@ import { thisProcess } from '../common/per-process.js';
 import { Deadline, waitFor } from '../common/waiting.js';
 import { Wakers } from '../common/wakers.js';
 import { nativeSync } from '../native/sync.js';
-import { type Errand, send } from './agents.js';
+import { type PendingWait, send } from './waiter-threads.js';
 
 /**
  * Pairs of a byte offset in the buffer and the value that is expected there. The second pair is
@@ -26,19 +26,19 @@ export interface Watched<K> {
   words(): Words;
   /** Whether those who wait with this key need not wait any more. */
   isOver(key: K): boolean;
-  /** Calls {@link Onlookers.wake} for those of whom that is true. Default: asks for each key. */
+  /** Calls {@link ChangeWaiters.wake} for those of whom that is true. Default: asks for each key. */
   look?(): void;
 }
 
 /**
  * Those of this process who wait for something to become true without blocking the thread.
- * One agent waits for all of them.
+ * One waiter thread waits for all of them.
  */
-export class Onlookers<K> {
+export class ChangeWaiters<K> {
   readonly #buffer: ArrayBuffer;
   readonly #watched: Watched<K>;
   #waiting = new Map<K, Wakers>();
-  #errand: Errand | undefined;
+  #pending: PendingWait | undefined;
   /** The process whose they are: in a forked child nobody waits yet. */
   #owner = thisProcess;
 
@@ -49,7 +49,7 @@ export class Onlookers<K> {
 
   /** Blocks the thread. @returns false after the timeout */
   waitUntilSync(key: K, timeout: number): boolean {
-    this.#recallAgent();
+    this.#recallThread();
     const deadline = new Deadline(timeout);
     while (!this.#watched.isOver(key) && !deadline.isOver) {
       const words = this.#watched.words(); // before the look, so that what changes after it ends the sleep
@@ -76,11 +76,11 @@ export class Onlookers<K> {
   }
 
   #subscribe(key: K, wake: () => void): () => void {
-    // An agent that is there already ends with what changes from now on.
-    if (this.#errand === undefined) {
+    // A waiter thread that is there already ends with what changes from now on.
+    if (this.#pending === undefined) {
       const words = this.#watched.words(); // before the look, as above
       if (this.#watched.isOver(key)) queueMicrotask(wake);
-      else this.#sendAgent(words);
+      else this.#startWaiting(words);
     }
     return this.#wakersOf(key).subscribe(wake);
   }
@@ -92,23 +92,23 @@ export class Onlookers<K> {
       // In a forked child the keys of its own may be those of its parent.
       if (wakers.size > 0 || this.#waiting.get(key) !== wakers) return;
       this.#waiting.delete(key);
-      if (this.#waiting.size === 0) this.#errand?.cancel();
+      if (this.#waiting.size === 0) this.#pending?.cancel();
     });
     this.#waiting.set(key, wakers);
     return wakers;
   }
 
-  #sendAgent(words: Words): void {
-    this.#errand = send(
-      (agent) => agent.awaitChange(this.#buffer, words),
+  #startWaiting(words: Words): void {
+    this.#pending = send(
+      (thread) => thread.awaitChange(this.#buffer, words),
       () => {
-        this.#errand = undefined;
+        this.#pending = undefined;
         this.#look();
       },
     );
   }
 
-  /** Wakes those who need not wait any more, and has an agent wait for the others. */
+  /** Wakes those who need not wait any more, and has a waiter thread wait for the others. */
   #look(): void {
     if (this.#waiting.size === 0) return;
     const words = this.#watched.words(); // before the look, as above
@@ -116,9 +116,9 @@ export class Onlookers<K> {
     else
       for (const key of Array.from(this.#waiting.keys()))
         if (this.#watched.isOver(key)) this.wake(key);
-    if (this.#waiting.size === 0 || this.#errand !== undefined) return;
+    if (this.#waiting.size === 0 || this.#pending !== undefined) return;
     try {
-      this.#sendAgent(words);
+      this.#startWaiting(words);
     } catch {
       // Each of them tries itself, and gets the error.
       for (const key of Array.from(this.#waiting.keys())) this.wake(key);
@@ -126,17 +126,17 @@ export class Onlookers<K> {
   }
 
   /** Its news would be of no use as long as the thread is blocked. */
-  #recallAgent(): void {
+  #recallThread(): void {
     this.#forgetParent();
-    const errand = this.#errand;
-    this.#errand = undefined;
-    errand?.recall(() => {});
+    const pending = this.#pending;
+    this.#pending = undefined;
+    pending?.recall(() => {});
   }
 
   #forgetParent(): void {
     if (this.#owner === thisProcess) return;
     this.#owner = thisProcess;
     this.#waiting = new Map();
-    this.#errand = undefined;
+    this.#pending = undefined;
   }
 }

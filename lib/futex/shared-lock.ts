@@ -68,15 +68,15 @@ export class SharedLock {
   readonly #listing: Listing = { by: 0 };
   #block: Block | undefined;
   readonly #line = new WaitLine({
-    begin: (agent) => agent.acquireLock(this.#buffer, this.#byteOffset),
-    take: (agent) => {
-      this.#note(agent.adopt(this.#buffer, this.#byteOffset));
+    begin: (thread) => thread.acquireLock(this.#buffer, this.#byteOffset),
+    take: (thread) => {
+      this.#note(thread.adopt(this.#buffer, this.#byteOffset));
     },
     giveBack: (outcome) => {
-      // Somebody else may have done so when it was the agent's.
+      // Somebody else may have done so when it was the waiter thread's.
       if (this.isHeldHere) this.#giveBack(outcome === OWNER_DIED);
     },
-    awaitNext: () => this.#sendAgent(),
+    awaitNext: () => this.#startWaiting(),
   });
 
   /** @param place its memory, all zeros at first; default: some of its own */
@@ -121,13 +121,13 @@ export class SharedLock {
   /** @returns DONE, OWNER_DIED or TIMED_OUT */
   acquireSync(timeout: number): number {
     if (this.#takeIfFree()) return DONE;
-    const recalled = this.#line.recallAgent();
+    const recalled = this.#line.recallThread();
     if (recalled !== undefined) {
-      this.#sendAgent();
+      this.#startWaiting();
       return recalled;
     }
     const outcome = this.#await(timeout);
-    this.#sendAgent();
+    this.#startWaiting();
     return outcome;
   }
 
@@ -137,7 +137,7 @@ export class SharedLock {
     const isFirst = this.#line.isEmpty && !this.isHeldHere;
     const outcome = isFirst ? this.acquireSync(0) : TIMED_OUT;
     if (outcome !== TIMED_OUT || timeout === 0) return outcome;
-    return this.#line.wait(timeout, signal, () => this.#sendAgent());
+    return this.#line.wait(timeout, signal, () => this.#startWaiting());
   }
 
   /** It must be held here. */
@@ -148,7 +148,7 @@ export class SharedLock {
 
   /** As {@link release}, by a thread that is about to wait for somebody who needs the lock. */
   releaseToWait(): void {
-    this.#line.recallAgent();
+    this.#line.recallThread();
     this.release();
   }
 
@@ -208,7 +208,7 @@ export class SharedLock {
   /** Gives a free lock to the first in the line. */
   #serve(): void {
     if (!this.#line.isEmpty && this.#takeIfFree()) this.#line.serveFirst(DONE);
-    else this.#sendAgent();
+    else this.#startWaiting();
   }
 
   /** @param isLeft that the one before has died is news for the next */
@@ -226,10 +226,10 @@ export class SharedLock {
     end();
   }
 
-  #sendAgent(): void {
-    // Most probably this process will give back what it holds, and no agent is needed. But
+  #startWaiting(): void {
+    // Most probably this process will give back what it holds, and no waiter thread is needed. But
     // another process may, too.
-    if (this.isHeldHere) this.#line.sendAgentAfter(PATIENCE);
-    else this.#line.sendAgent();
+    if (this.isHeldHere) this.#line.startWaitingAfter(PATIENCE);
+    else this.#line.startWaiting();
   }
 }

@@ -26,10 +26,10 @@ export class SharedSemaphore {
   readonly #words: Int32Array;
   readonly #bell: number;
   readonly #line = new WaitLine({
-    begin: (agent) => agent.acquireSemaphore(this.#buffer, this.#byteOffset),
+    begin: (thread) => thread.acquireSemaphore(this.#buffer, this.#byteOffset),
     take: () => {},
     giveBack: () => void this.release(Infinity),
-    awaitNext: () => this.#line.sendAgent(),
+    awaitNext: () => this.#line.startWaiting(),
   });
 
   constructor(value: number) {
@@ -52,13 +52,13 @@ export class SharedSemaphore {
     if (this.#takeIfThere()) return DONE;
     // A permit that is there although nobody may take it: perhaps whoever it is for has died.
     if (timeout === 0 && this.value === 0) return TIMED_OUT;
-    const recalled = this.#line.recallAgent();
+    const recalled = this.#line.recallThread();
     if (recalled !== undefined) {
-      this.#line.sendAgent();
+      this.#line.startWaiting();
       return recalled;
     }
     const outcome = nativeSync.acquireSemaphore(this.#buffer, this.#byteOffset, timeout);
-    this.#line.sendAgent();
+    this.#line.startWaiting();
     return outcome;
   }
 
@@ -68,10 +68,10 @@ export class SharedSemaphore {
     const isFirst = this.#line.isEmpty;
     if (isFirst && this.#takeIfThere()) return DONE;
     if (timeout === 0) return isFirst ? this.acquireSync(0) : TIMED_OUT;
-    // It looks for some microseconds, which is less than an agent costs.
+    // It looks for some microseconds, which is less than a waiter thread costs.
     if (isFirst && nativeSync.acquireSemaphore(this.#buffer, this.#byteOffset, 0) === DONE)
       return DONE;
-    return this.#line.wait(timeout, signal, () => this.#line.sendAgent());
+    return this.#line.wait(timeout, signal, () => this.#line.startWaiting());
   }
 
   /** @returns false if there are `max` permits already */

@@ -1,13 +1,13 @@
 import { Fifo } from '../common/fifo.js';
 import { clearTimeout, queueMicrotask, setTimeout } from '../common/originals.js';
 // Those of this process who wait for a lock or a semaphore without blocking the
-// thread. An agent waits for the first of them; what it brings is theirs in the
+// thread. A waiter thread waits for the first of them; what it brings is theirs in the
 // order in which they came.
 import { thisProcess } from '../common/per-process.js';
 import { waitFor } from '../common/waiting.js';
-import type { Agent } from '../native/agent.js';
-import { type Errand, send } from './agents.js';
+import type { WaiterThread } from '../native/waiter.js';
 import { DONE, OWNER_DIED, TIMED_OUT } from './outcome.js';
+import { type PendingWait, send } from './waiter-threads.js';
 
 export function wasTaken(outcome: number): boolean {
   return outcome === DONE || outcome === OWNER_DIED;
@@ -20,28 +20,28 @@ interface Waiter {
 }
 
 /** What there is to wait for. */
-export interface Prize {
-  /** Tells an agent to get it. */
-  begin(agent: Agent): number;
+export interface Acquirable {
+  /** Tells a waiter thread to get it. */
+  begin(thread: WaiterThread): number;
   /** Makes it this thread's. */
-  take(agent: Agent): void;
-  /** For a prize that nobody wants any more, with the outcome that brought it. */
+  take(thread: WaiterThread): void;
+  /** For a acquirable that nobody wants any more, with the outcome that brought it. */
   giveBack(outcome: number): void;
-  /** Has an agent sent for the next one, now or later. */
+  /** Has a waiter thread sent for the next one, now or later. */
   awaitNext(): void;
 }
 
 export class WaitLine {
-  readonly #prize: Prize;
+  readonly #acquirable: Acquirable;
   #waiters = new Fifo<Waiter>();
-  #errand: Errand | undefined;
-  /** Until an agent is sent. */
+  #pending: PendingWait | undefined;
+  /** Until a waiter thread is sent. */
   #delay: NodeJS.Timeout | undefined;
   /** The process whose line this is: that of a forked child is empty. */
   #owner = thisProcess;
 
-  constructor(prize: Prize) {
-    this.#prize = prize;
+  constructor(acquirable: Acquirable) {
+    this.#acquirable = acquirable;
   }
 
   /** If so it is empty; if not look at {@link isEmpty}. For paths where each nanosecond counts. */
@@ -79,13 +79,13 @@ export class WaitLine {
     return waiter.outcome;
   }
 
-  /** Sends an agent, unless one is on its way. */
-  sendAgent(): void {
-    if (this.isEmpty || this.#errand !== undefined) return;
+  /** Sends a waiter thread, unless one is on its way. */
+  startWaiting(): void {
+    if (this.isEmpty || this.#pending !== undefined) return;
     try {
-      this.#errand = send(
-        (agent) => this.#prize.begin(agent),
-        (outcome, agent) => this.#receive(outcome, agent),
+      this.#pending = send(
+        (thread) => this.#acquirable.begin(thread),
+        (outcome, thread) => this.#receive(outcome, thread),
       );
     } catch (failure) {
       for (const waiter of this.#waiters.takeAll()) {
@@ -96,28 +96,28 @@ export class WaitLine {
   }
 
   /** Sends one after so many milliseconds, if somebody is in the line then. */
-  sendAgentAfter(delay: number): void {
-    if (this.isEmpty || this.#errand !== undefined) return;
+  startWaitingAfter(delay: number): void {
+    if (this.isEmpty || this.#pending !== undefined) return;
     this.#delay ??= setTimeout(() => {
       this.#delay = undefined;
-      this.sendAgent();
+      this.startWaiting();
     }, delay);
   }
 
   /**
-   * Calls the agent back, for the thread to wait itself: it could not take over what the
-   * agent gets meanwhile.
+   * Calls the waiter thread back, for the thread to wait itself: it could not take over what the
+   * waiter thread gets meanwhile.
    *
-   * @returns the outcome, if the agent got it: then it is the caller's
+   * @returns the outcome, if the waiter thread got it: then it is the caller's
    */
-  recallAgent(): number | undefined {
+  recallThread(): number | undefined {
     this.#forgetParent();
-    const errand = this.#errand;
-    this.#errand = undefined;
+    const pending = this.#pending;
+    this.#pending = undefined;
     let taken: number | undefined;
-    errand?.recall((outcome, agent) => {
+    pending?.recall((outcome, thread) => {
       if (!wasTaken(outcome)) return;
-      this.#prize.take(agent);
+      this.#acquirable.take(thread);
       taken = outcome;
     });
     return taken;
@@ -129,34 +129,34 @@ export class WaitLine {
     this.#restIfEmpty();
     waiter.outcome = outcome;
     waiter.wake();
-    if (!this.isEmpty) this.#prize.awaitNext();
+    if (!this.isEmpty) this.#acquirable.awaitNext();
   }
 
-  #receive(outcome: number, agent: Agent): void {
-    this.#errand = undefined;
+  #receive(outcome: number, thread: WaiterThread): void {
+    this.#pending = undefined;
     if (wasTaken(outcome)) {
-      this.#prize.take(agent);
-      if (this.isEmpty) this.#prize.giveBack(outcome);
+      this.#acquirable.take(thread);
+      if (this.isEmpty) this.#acquirable.giveBack(outcome);
       else this.serveFirst(outcome);
     } else {
-      this.sendAgent(); // it was cancelled, and somebody else has come since
+      this.startWaiting(); // it was cancelled, and somebody else has come since
     }
   }
 
-  /** Nobody here wants any more what the agent may have got: others must not wait for this loop. */
+  /** Nobody here wants any more what the waiter thread may have got: others must not wait for this loop. */
   #restIfEmpty(): void {
     if (this.#waiters.length > 0) return;
     clearTimeout(this.#delay);
     this.#delay = undefined;
-    const outcome = this.recallAgent();
-    if (outcome !== undefined) this.#prize.giveBack(outcome);
+    const outcome = this.recallThread();
+    if (outcome !== undefined) this.#acquirable.giveBack(outcome);
   }
 
   #forgetParent(): void {
     if (this.#owner === thisProcess) return;
     this.#owner = thisProcess;
     this.#waiters = new Fifo();
-    this.#errand = undefined;
+    this.#pending = undefined;
     this.#delay = undefined;
   }
 }

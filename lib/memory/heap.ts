@@ -4,7 +4,7 @@ import { onForkedChild } from '../common/per-process.js';
 import { assertInteger, outOfRange } from '../common/validate.js';
 import { registerAtFork } from '../fork/fork.js';
 import { mapShareable, munmapPrivate } from '../posix/memory.js';
-import type { Delivered, Luggage } from '../serialize/shareables.js';
+import type { Delivered, Attachments } from '../serialize/shareables.js';
 
 /** In bytes. Of a mapping only the pages that are used take memory. */
 const ARENA_SIZE = 2 ** 18;
@@ -280,9 +280,9 @@ export interface PlaceParts {
 }
 
 /** @throws ProcessError `ERR_TRUEFORK_NOT_SHAREABLE` */
-export function sendBlock(block: Block, luggage: Luggage): PlaceParts {
+export function sendBlock(block: Block, attachments: Attachments): PlaceParts {
   const { buffer, byteOffset, byteLength } = block;
-  const parts = { memory: luggage.memory(buffer), byteOffset, byteLength };
+  const parts = { memory: attachments.memory(buffer), byteOffset, byteLength };
   block.share();
   return parts;
 }
@@ -313,9 +313,9 @@ export function receiveBlock(parts: PlaceParts, byteLength: number, delivered: D
 }
 
 /** As {@link sendBlock}, of memory from {@link allocateForViews}. */
-export function sendSpace(space: Space, byteLength: number, luggage: Luggage): PlaceParts {
+export function sendSpace(space: Space, byteLength: number, attachments: Attachments): PlaceParts {
   const { buffer, byteOffset } = space;
-  return { memory: luggage.memory(buffer), byteOffset, byteLength };
+  return { memory: attachments.memory(buffer), byteOffset, byteLength };
 }
 
 /** The space that another process, or this one, has sent. */

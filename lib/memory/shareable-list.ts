@@ -323,8 +323,8 @@ export class ShareableList {
       return `ShareableList(${inspect([...this])}, name=${inspect(this.#shm.name)})`;
     }
     makeShareable<ShareableList, string>('ShareableList', ShareableList, {
-      takeApart: ({ shm }) => shm.name,
-      putTogether: (name) => new ShareableList(undefined, { name }),
+      toParts: ({ shm }) => shm.name,
+      fromParts: (name) => new ShareableList(undefined, { name }),
     });
   }
 }

@@ -272,8 +272,8 @@ export class SharedMemory {
 
   static {
     makeShareable<SharedMemory, string>('SharedMemory', SharedMemory, {
-      takeApart: ({ name }) => name,
-      putTogether: (name) => new SharedMemory({ name }),
+      toParts: ({ name }) => name,
+      fromParts: (name) => new SharedMemory({ name }),
     });
   }
 }

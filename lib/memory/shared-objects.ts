@@ -1,4 +1,4 @@
-import type { Delivered, Luggage } from '../serialize/shareables.js';
+import type { Delivered, Attachments } from '../serialize/shareables.js';
 // Objects over shared memory that are sent: what arrives is over the same memory, and where this process
 // has sent or received such an object before it is that one.
 import { type Block, makeOver, type PlaceParts, receiveBlock, sendBlock } from './heap.js';
@@ -16,9 +16,9 @@ function note({ buffer, byteOffset }: Block, object: object): void {
 export function sendObject(
   object: object,
   blocks: readonly Block[],
-  luggage: Luggage,
+  attachments: Attachments,
 ): PlaceParts[] {
-  const places = blocks.map((block) => sendBlock(block, luggage));
+  const places = blocks.map((block) => sendBlock(block, attachments));
   note(blocks[0]!, object);
   return places;
 }

@@ -83,18 +83,18 @@ export interface IoFunctions {
   /** The user at the other end of a Unix socket, or -1. */
   peerUid(fd: number): number;
   /** Starts a thread that gives what it was given to keep to those with the token. */
-  startSharer(listener: number): number;
-  keepToShare(token: Uint8Array, fds: Int32Array): number;
-  forgetToShare(token: Uint8Array): void;
+  startFdBroker(listener: number): number;
+  entrustFds(token: Uint8Array, fds: Int32Array): number;
+  revokeFds(token: Uint8Array): void;
   /** All descriptors of a group, which is a number other than 0, can be given up together. */
-  groupToShare(token: Uint8Array, group: number): void;
-  hasGroupToShare(group: number): boolean;
-  forgetGroupToShare(group: number): void;
+  groupFds(token: Uint8Array, group: number): void;
+  hasFdGroup(group: number): boolean;
+  revokeFdGroup(group: number): void;
   /** Around a fork. */
-  holdSharer(): void;
-  releaseSharer(): void;
-  /** In a forked child, after holdSharer(). */
-  abandonSharer(): void;
+  holdFdBroker(): void;
+  releaseFdBroker(): void;
+  /** In a forked child, after holdFdBroker(). */
+  abandonFdBroker(): void;
 
   Poller: new (fd: number) => Poller;
 }

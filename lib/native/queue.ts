@@ -20,14 +20,14 @@ export interface Ring {
   putScratch(kind: number, length: number, timeout: number): number;
   /**
    * The size of the record in the scratch, 0 after the timeout, 1 if it is in takenRecord(), 2 if an
-   * agent has to wait for it, or a negative errno. Blocks the thread as put() does.
+   * waiter thread has to wait for it, or a negative errno. Blocks the thread as put() does.
    */
   take(timeout: number): number;
   /** Eight bytes, of which the fifth is the kind, and the record. Once only. */
   takenRecord(): Buffer;
   /** Returns whether that was possible. */
   putBack(kind: number, bytes: Uint8Array): boolean;
-  /** Copies the bytes. Returns whether an agent feeds the ring; if not send one. */
+  /** Copies the bytes. Returns whether a waiter thread feeds the ring; if not send one. */
   addToBacklog(kind: number, bytes: Uint8Array): boolean;
   /** What was added last and cannot be fed. */
   withdraw(): void;

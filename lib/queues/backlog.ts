@@ -1,11 +1,11 @@
 import { process } from '../common/originals.js';
 // What this process has put into a queue without a limit, and there is no room for yet:
-// native/queue/backlog.h. An agent puts it, whatever the thread does meanwhile.
+// native/queue/backlog.h. A waiter thread puts it, whatever the thread does meanwhile.
 import { thisProcess } from '../common/per-process.js';
 import { throwIfAborted, waitFor } from '../common/waiting.js';
 import { Wakers } from '../common/wakers.js';
 import { say } from '../fork/say.js';
-import { type Errand, send } from '../futex/agents.js';
+import { type PendingWait, send } from '../futex/waiter-threads.js';
 import { discard } from '../serialize/serialize.js';
 import { addLeaver, type Leaver, removeLeaver } from './at-exit.js';
 import type { SharedRing } from './ring.js';
@@ -15,7 +15,7 @@ const PATIENCE = 2000;
 
 export class Backlog implements Leaver {
   readonly #ring: SharedRing;
-  #errands = new Set<Errand>();
+  #errands = new Set<PendingWait>();
   #ended = new Wakers();
   #isAwaitedAtExit = true;
   /** The process whose it is: a forked child has none yet. */
@@ -31,7 +31,7 @@ export class Backlog implements Leaver {
     return this.#ring.native.countBacklog();
   }
 
-  /** Before somebody counts: an agent may have put something and not said so yet. */
+  /** Before somebody counts: a waiter thread may have put something and not said so yet. */
   settle(): void {
     if (this.length > 0) this.#ring.native.settleBacklog();
   }
@@ -69,7 +69,7 @@ export class Backlog implements Leaver {
   letGo(): void {
     this.#forgetParent();
     this.#isAwaitedAtExit = false;
-    for (const errand of this.#errands) errand.setRef(false);
+    for (const pending of this.#errands) pending.setRef(false);
     removeLeaver(this);
   }
 
@@ -85,23 +85,23 @@ export class Backlog implements Leaver {
   }
 
   #feed(): void {
-    let errand: Errand;
+    let pending: PendingWait;
     try {
-      errand = send(
-        (agent) => agent.feed(this.#ring.native),
-        () => this.#end(errand),
+      pending = send(
+        (thread) => thread.feed(this.#ring.native),
+        () => this.#end(pending),
       );
     } catch (error) {
       this.#ring.native.withdraw();
       throw error;
     }
-    this.#errands.add(errand);
+    this.#errands.add(pending);
     if (this.#isAwaitedAtExit) addLeaver(this);
-    else errand.setRef(false);
+    else pending.setRef(false);
   }
 
-  #end(errand: Errand): void {
-    this.#errands.delete(errand);
+  #end(pending: PendingWait): void {
+    this.#errands.delete(pending);
     // It may have been sent again before it told.
     if (this.#errands.size > 0) return;
     removeLeaver(this);

@@ -1,16 +1,16 @@
 import { ProcessError } from '../common/errors.js';
 import { type Entry, Fifo } from '../common/fifo.js';
 // Those of this process who wait for the next value without blocking the thread. An
-// agent takes it for the first of them.
+// waiter thread takes it for the first of them.
 //
-// A value that the agent has taken is somebody's: whoever gives up last asks the agent first, and
+// A value that the waiter thread has taken is somebody's: whoever gives up last asks the waiter thread first, and
 // has not given up if it has one. A long value that it has begun to take, and waits for the rest of, is for
 // whoever comes next.
 import { thisProcess } from '../common/per-process.js';
 import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
-import { type Errand, send } from '../futex/agents.js';
 import { DONE, TIMED_OUT } from '../futex/outcome.js';
-import type { Agent } from '../native/agent.js';
+import { type PendingWait, send } from '../futex/waiter-threads.js';
+import type { WaiterThread } from '../native/waiter.js';
 import { addLeaver, type Leaver, removeLeaver } from './at-exit.js';
 import {
   AT_ONCE,
@@ -27,7 +27,7 @@ import {
 import { takesTurn } from './turns.js';
 
 interface Getter {
-  /** How long an agent tries: there is no time to wait, or no limit that it knows of. */
+  /** How long a waiter thread tries: there is no time to wait, or no limit that it knows of. */
   patience: number;
   wake: () => void;
   value: unknown;
@@ -40,8 +40,8 @@ const PUT_BACK_TIMEOUT_MS = 1000;
 export class GetLine implements Leaver {
   readonly #ring: SharedRing;
   #getters = new Fifo<Getter>();
-  #errand: Errand | undefined;
-  /** A record that an agent has brought when nobody waited any more. */
+  #pending: PendingWait | undefined;
+  /** A record that a waiter thread has brought when nobody waited any more. */
   #inHand: Buffer | undefined;
   /** The process whose line this is: that of a forked child is empty. */
   #owner = thisProcess;
@@ -80,7 +80,7 @@ export class GetLine implements Leaver {
   /** As {@link get}, and blocks the thread: what comes now is for the one who cannot do without. */
   getSync(timeout: number): unknown {
     this.#forgetParent();
-    const isAlone = this.#errand === undefined && this.#inHand === undefined;
+    const isAlone = this.#pending === undefined && this.#inHand === undefined;
     // Without a limit the thread itself can wait for all of a value.
     if (isAlone && timeout === Infinity) return this.#ring.take(timeout);
     const deadline = new Deadline(Math.max(timeout, COPY_MS));
@@ -88,9 +88,9 @@ export class GetLine implements Leaver {
     try {
       this.#recall((record) => (value = read(record)));
       if (value === NOTHING) value = this.#takeNow(timeout);
-      return value === LATER ? this.#takeByAgent(deadline) : value;
+      return value === LATER ? this.#takeByThread(deadline) : value;
     } finally {
-      this.#sendAgent();
+      this.#startWaiting();
     }
   }
 
@@ -99,13 +99,13 @@ export class GetLine implements Leaver {
     this.#forgetParent();
     this.#recall((record) => this.#accept(record));
     this.#fail(failure);
-    this.#errand?.setRef(false);
+    this.#pending?.setRef(false);
   }
 
   leave(): void {
     this.#recall((record) => (this.#inHand = record));
     // It has begun to take a value.
-    if (this.#errand?.awaitEnd(PUT_BACK_TIMEOUT_MS) === true) {
+    if (this.#pending?.awaitEnd(PUT_BACK_TIMEOUT_MS) === true) {
       this.#recall((record) => (this.#inHand = record));
     }
     if (this.#inHand === undefined) return;
@@ -118,7 +118,7 @@ export class GetLine implements Leaver {
 
   /** @returns NOTHING or LATER if there is none yet */
   #takeNow(timeout: number): unknown {
-    if (this.#inHand === undefined) return this.#errand ? LATER : this.#ring.take(timeout);
+    if (this.#inHand === undefined) return this.#pending ? LATER : this.#ring.take(timeout);
     const record = this.#inHand;
     this.#inHand = undefined;
     removeLeaver(this);
@@ -126,14 +126,14 @@ export class GetLine implements Leaver {
   }
 
   /** Blocks the thread, for a value that may take longer than there is time. */
-  #takeByAgent(deadline: Deadline): unknown {
+  #takeByThread(deadline: Deadline): unknown {
     if (deadline.isOver) return NOTHING;
-    if (this.#errand === undefined) this.#send(0);
-    this.#errand!.awaitEnd(deadline.left);
+    if (this.#pending === undefined) this.#send(0);
+    this.#pending!.awaitEnd(deadline.left);
     let value: unknown = NOTHING;
     const outcome = this.#recall((record) => (value = read(record)));
     if (outcome === NO_MEMORY) throw noMemory();
-    if (this.#getters.length === 0) this.#errand?.setRef(false);
+    if (this.#getters.length === 0) this.#pending?.setRef(false);
     return value;
   }
 
@@ -141,8 +141,8 @@ export class GetLine implements Leaver {
     const place = this.#getters.push(getter);
     if (this.#getters.length > 1) return place;
     try {
-      if (this.#errand === undefined) this.#send(getter.patience);
-      else this.#errand.setRef(true);
+      if (this.#pending === undefined) this.#send(getter.patience);
+      else this.#pending.setRef(true);
       return place;
     } catch (error) {
       this.#getters.remove(place);
@@ -155,20 +155,20 @@ export class GetLine implements Leaver {
     const isLast = this.#getters.length === 1;
     if (isLast) this.#recall((record) => this.#serve(() => read(record)));
     this.#getters.remove(place);
-    if (isLast) this.#errand?.setRef(false);
+    if (isLast) this.#pending?.setRef(false);
   }
 
   #send(patience: number): void {
-    const errand = send(
-      (agent) => agent.takeRecord(this.#ring.native, patience),
-      (outcome, agent) => this.#receive(outcome, agent),
+    const pending = send(
+      (thread) => thread.takeRecord(this.#ring.native, patience),
+      (outcome, thread) => this.#receive(outcome, thread),
     );
-    this.#keep(errand);
+    this.#keep(pending);
   }
 
-  #sendAgent(): void {
+  #startWaiting(): void {
     const { first } = this.#getters;
-    if (this.#errand !== undefined || first === undefined) return;
+    if (this.#pending !== undefined || first === undefined) return;
     try {
       this.#send(first.patience);
     } catch (failure) {
@@ -176,12 +176,12 @@ export class GetLine implements Leaver {
     }
   }
 
-  #receive(outcome: number, agent: Agent): void {
+  #receive(outcome: number, thread: WaiterThread): void {
     this.#end();
-    if (outcome === DONE) this.#accept(agent.takenRecord());
+    if (outcome === DONE) this.#accept(thread.takenRecord());
     if (outcome === NO_MEMORY) this.#fail(noMemory());
     if (outcome === TIMED_OUT || outcome === BUSY) this.#serveHurried();
-    this.#sendAgent();
+    this.#startWaiting();
   }
 
   /** There was nothing for the one who had no time, if it still waits. */
@@ -199,30 +199,30 @@ export class GetLine implements Leaver {
   }
 
   /**
-   * Calls the agent back, unless it has begun to take a value. What it has taken goes to `receive`.
+   * Calls the waiter thread back, unless it has begun to take a value. What it has taken goes to `receive`.
    *
-   * @returns the outcome, if there was an agent and it is back
+   * @returns the outcome, if there was a waiter thread and it is back
    */
   #recall(receive: (record: Buffer) => void): number | undefined {
-    const errand = this.#errand;
-    if (errand === undefined) return undefined;
+    const pending = this.#pending;
+    if (pending === undefined) return undefined;
     this.#end();
     let found: number | undefined;
-    const hasEnded = errand.recall((outcome, agent) => {
+    const hasEnded = pending.recall((outcome, thread) => {
       found = outcome;
-      if (outcome === DONE) receive(agent.takenRecord());
+      if (outcome === DONE) receive(thread.takenRecord());
     });
-    if (!hasEnded) this.#keep(errand);
+    if (!hasEnded) this.#keep(pending);
     return found;
   }
 
-  #keep(errand: Errand): void {
-    this.#errand = errand;
+  #keep(pending: PendingWait): void {
+    this.#pending = pending;
     addLeaver(this);
   }
 
   #end(): void {
-    this.#errand = undefined;
+    this.#pending = undefined;
     removeLeaver(this);
   }
 
@@ -248,7 +248,7 @@ export class GetLine implements Leaver {
     if (this.#owner === thisProcess) return;
     this.#owner = thisProcess;
     this.#getters = new Fifo();
-    this.#errand = undefined;
+    this.#pending = undefined;
     this.#inHand = undefined;
   }
 }

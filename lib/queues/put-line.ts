@@ -1,21 +1,21 @@
 import type { ProcessError } from '../common/errors.js';
 import { type Entry, Fifo } from '../common/fifo.js';
-// Those of this process who wait for room in a queue that has a limit. An agent puts
+// Those of this process who wait for room in a queue that has a limit. A waiter thread puts
 // the first one's value; they are put in the order in which they came.
 //
-// A value is put or it is not: whoever gives up asks the agent first, and has not given up if it
+// A value is put or it is not: whoever gives up asks the waiter thread first, and has not given up if it
 // was put.
 import { thisProcess } from '../common/per-process.js';
 import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
-import { type Errand, send } from '../futex/agents.js';
 import { DONE, TIMED_OUT } from '../futex/outcome.js';
+import { type PendingWait, send } from '../futex/waiter-threads.js';
 import { discard, type Encoded } from '../serialize/serialize.js';
 import { AT_ONCE, BUSY, COPY_MS, type SharedRing } from './ring.js';
 import { takesTurn } from './turns.js';
 
 interface Putter {
   item: Encoded;
-  /** How long an agent tries: there is no time to wait, or no limit that it knows of. */
+  /** How long a waiter thread tries: there is no time to wait, or no limit that it knows of. */
   patience: number;
   wake: () => void;
   isDone: boolean;
@@ -30,7 +30,7 @@ export function keep(item: Encoded): Encoded {
 export class PutLine {
   readonly #ring: SharedRing;
   #putters = new Fifo<Putter>();
-  #errand: Errand | undefined;
+  #pending: PendingWait | undefined;
   /** The process whose line this is: that of a forked child is empty. */
   #owner = thisProcess;
 
@@ -98,7 +98,7 @@ export class PutLine {
       }
       return this.#ring.putItem(item, deadline.left);
     } finally {
-      this.#sendAgent();
+      this.#startWaiting();
     }
   }
 
@@ -125,19 +125,19 @@ export class PutLine {
     if (!this.#putters.has(place)) return;
     if (place.value === this.#putters.first) this.#recall();
     this.#putters.remove(place);
-    this.#sendAgent();
+    this.#startWaiting();
   }
 
   #send(): void {
     const { item, patience } = this.#putters.first!;
-    this.#errand = send(
-      (agent) => agent.putRecord(this.#ring.native, item.kind, item.body, patience),
+    this.#pending = send(
+      (thread) => thread.putRecord(this.#ring.native, item.kind, item.body, patience),
       (outcome) => this.#receive(outcome),
     );
   }
 
-  #sendAgent(): void {
-    if (this.#errand !== undefined || this.#putters.length === 0) return;
+  #startWaiting(): void {
+    if (this.#pending !== undefined || this.#putters.length === 0) return;
     try {
       this.#send();
     } catch (failure) {
@@ -146,17 +146,17 @@ export class PutLine {
   }
 
   #receive(outcome: number): void {
-    this.#errand = undefined;
+    this.#pending = undefined;
     if (outcome === DONE) this.#serve();
     else if (outcome === TIMED_OUT || outcome === BUSY) this.#putters.shift()?.wake();
-    this.#sendAgent();
+    this.#startWaiting();
   }
 
-  /** Calls the agent back, which may have put the first one's value. */
+  /** Calls the waiter thread back, which may have put the first one's value. */
   #recall(): void {
-    const errand = this.#errand;
-    this.#errand = undefined;
-    errand?.recall((outcome) => {
+    const pending = this.#pending;
+    this.#pending = undefined;
+    pending?.recall((outcome) => {
       if (outcome === DONE) this.#serve();
     });
   }
@@ -178,6 +178,6 @@ export class PutLine {
     if (this.#owner === thisProcess) return;
     this.#owner = thisProcess;
     this.#putters = new Fifo();
-    this.#errand = undefined;
+    this.#pending = undefined;
   }
 }

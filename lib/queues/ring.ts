@@ -12,7 +12,7 @@ import { Untaken } from './untaken.js';
 /** What a take() gives that found nothing. */
 export const NOTHING: unique symbol = Symbol('nothing');
 
-/** The result of a take() that cannot tell in time: an agent has to wait. */
+/** The result of a take() that cannot tell in time: a waiter thread has to wait. */
 export const LATER: unique symbol = Symbol('later');
 
 /** The timeout of a thread that has other things to do: a moment, whatever other processes do. */

@@ -4,9 +4,9 @@ import { fstatSync } from 'node:fs';
 import { check } from '../common/errors.js';
 import { type Ring, nativeQueue } from '../native/queue.js';
 import { close } from '../posix/descriptors.js';
-import { noDescriptor } from '../serialize/luggage.js';
+import { noDescriptor } from '../serialize/attachments.js';
 import { noteSharedQueue } from '../serialize/origin.js';
-import { type Delivered, type Luggage, makeShareable } from '../serialize/shareables.js';
+import { type Delivered, type Attachments, makeShareable } from '../serialize/shareables.js';
 import { makeOver, type SharedRing } from './ring.js';
 
 /** The queues of this process, by the identity of their memory. */
@@ -29,10 +29,10 @@ export function note(queue: object, { native: ring }: SharedRing): void {
   collected.register(queue, identity);
 }
 
-function send({ native: ring }: SharedRing, luggage: Luggage): number {
+function send({ native: ring }: SharedRing, attachments: Attachments): number {
   const fd = ring.descriptor();
   if (fd < 0) throw noDescriptor('queue', fd);
-  return luggage.descriptor(fd);
+  return attachments.descriptor(fd);
 }
 
 function attach(fd: number): Ring {
@@ -51,7 +51,7 @@ export function makeQueueShareable<T extends object>(
   ringOf: (queue: T) => SharedRing,
   make: (most: number) => T,
 ): void {
-  function putTogether(number: number, delivered: Delivered): T {
+  function fromParts(number: number, delivered: Delivered): T {
     noteSharedQueue();
     const fd = delivered.descriptor(number);
     const found = known.get(identityOf(fd))?.deref();
@@ -62,9 +62,9 @@ export function makeQueueShareable<T extends object>(
     const ring = attach(fd);
     return makeOver(ring, () => make(ring.most()));
   }
-  function takeApart(queue: T, luggage: Luggage): number {
+  function toParts(queue: T, attachments: Attachments): number {
     noteSharedQueue();
-    return send(ringOf(queue), luggage);
+    return send(ringOf(queue), attachments);
   }
-  makeShareable(Class.name, Class, { takeApart, putTogether });
+  makeShareable(Class.name, Class, { toParts, fromParts });
 }

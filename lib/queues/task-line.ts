@@ -1,16 +1,16 @@
 import { thisProcess } from '../common/per-process.js';
 import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
 import { Wakers } from '../common/wakers.js';
-// Those of this process who wait until all tasks are done: native/queue/tasks.h. One agent waits
-// for all of them.
-import { type Errand, send } from '../futex/agents.js';
 import { DONE } from '../futex/outcome.js';
+// Those of this process who wait until all tasks are done: native/queue/tasks.h. One waiter thread waits
+// for all of them.
+import { type PendingWait, send } from '../futex/waiter-threads.js';
 import type { SharedRing } from './ring.js';
 
 export class TaskLine {
   readonly #ring: SharedRing;
   #joiners = this.#makeJoiners();
-  #errand: Errand | undefined;
+  #pending: PendingWait | undefined;
   /** The process whose line this is: that of a forked child is empty. */
   #owner = thisProcess;
 
@@ -47,17 +47,17 @@ export class TaskLine {
 
   #makeJoiners(): Wakers {
     const joiners: Wakers = new Wakers(() => {
-      if (joiners.size === 0) this.#errand?.cancel();
-      else this.#sendAgent();
+      if (joiners.size === 0) this.#pending?.cancel();
+      else this.#startWaiting();
     });
     return joiners;
   }
 
-  #sendAgent(): void {
-    this.#errand ??= send(
-      (agent) => agent.joinTasks(this.#ring.native),
+  #startWaiting(): void {
+    this.#pending ??= send(
+      (thread) => thread.joinTasks(this.#ring.native),
       () => {
-        this.#errand = undefined;
+        this.#pending = undefined;
         this.#joiners.wakeAll();
       },
     );
@@ -67,6 +67,6 @@ export class TaskLine {
     if (this.#owner === thisProcess) return;
     this.#owner = thisProcess;
     this.#joiners = this.#makeJoiners();
-    this.#errand = undefined;
+    this.#pending = undefined;
   }
 }

@@ -9,7 +9,7 @@ import { closeSync, openSync } from 'node:fs';
 import { clearTimeout, setTimeout } from '../common/originals.js';
 import { onForkedChild } from '../common/per-process.js';
 import { nativeIo } from '../native/io.js';
-import { type Ticket, TicketGroup } from '../serialize/sharer.js';
+import { type Ticket, TicketGroup } from '../serialize/fd-broker.js';
 
 /** How long to wait before looking again whether others still have the queue, in milliseconds. */
 const FIRST_WAIT_MS = 10;

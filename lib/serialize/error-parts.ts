@@ -101,7 +101,7 @@ export class ErrorDissector {
     this.#encoder = encoder;
   }
 
-  takeApart(error: Error): ErrorParts {
+  toParts(error: Error): ErrorParts {
     const parts = headOf(error);
     if (this.#seen.has(error)) return parts;
     this.#seen.add(error);
@@ -138,7 +138,7 @@ export class ErrorDissector {
   #encode(value: unknown): Buffer {
     if (!isError(value)) return this.#encoder.value(value);
     if (this.#depth === MAX_DEPTH) return this.#encoder.description(value);
-    return this.#encoder.error(this.takeApart(value));
+    return this.#encoder.error(this.toParts(value));
   }
 }
 
@@ -173,7 +173,7 @@ function makeError({ className, traces, message, name }: ErrorParts): Error {
  * program that this process has in common with the other; an error of any other class is one of the
  * nearest that it extends, with its name.
  */
-export function putTogether(parts: ErrorParts, decode: (bytes: Buffer) => unknown): Error {
+export function fromParts(parts: ErrorParts, decode: (bytes: Buffer) => unknown): Error {
   const { stack, cause, errors, properties } = parts;
   const error = makeError(parts);
   Object.defineProperty(error, 'stack', hidden(stack));

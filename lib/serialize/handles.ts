@@ -63,8 +63,8 @@ export class DupFd {
       return `DupFd(${this.#fd ?? 'closed'})`;
     }
     makeShareable('DupFd', DupFd, {
-      takeApart: (handle, luggage) => luggage.descriptor(handle.fileno()),
-      putTogether(number: number, delivered) {
+      toParts: (handle, attachments) => attachments.descriptor(handle.fileno()),
+      fromParts(number: number, delivered) {
         const fd = delivered.descriptor(number);
         try {
           return new DupFd(fd);
@@ -109,12 +109,12 @@ function checked(fd: number, shallListen: boolean): number {
 }
 
 makeShareable<Socket, { fd: number; allowHalfOpen: boolean }>('net.Socket', Socket, {
-  takeApart(socket, luggage) {
+  toParts(socket, attachments) {
     const fd = descriptorOf(socket);
     assertQuiet(socket);
-    return { fd: luggage.descriptor(fd), allowHalfOpen: socket.allowHalfOpen };
+    return { fd: attachments.descriptor(fd), allowHalfOpen: socket.allowHalfOpen };
   },
-  putTogether({ fd: number, allowHalfOpen }, delivered) {
+  fromParts({ fd: number, allowHalfOpen }, delivered) {
     const fd = checked(delivered.descriptor(number), false);
     const options = { readable: true, writable: true, pauseOnCreate: true };
     return new Socket({ ...options, allowHalfOpen, fd });
@@ -122,7 +122,7 @@ makeShareable<Socket, { fd: number; allowHalfOpen: boolean }>('net.Socket', Sock
 });
 
 makeShareable<Server, { fd: number }>('net.Server', Server, {
-  takeApart: (server, luggage) => ({ fd: luggage.descriptor(descriptorOf(server)) }),
-  putTogether: ({ fd }, delivered) =>
+  toParts: (server, attachments) => ({ fd: attachments.descriptor(descriptorOf(server)) }),
+  fromParts: ({ fd }, delivered) =>
     createServer().listen({ fd: checked(delivered.descriptor(fd), true) }),
 });

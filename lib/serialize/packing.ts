@@ -1,7 +1,7 @@
 // Values with objects in them that are more than data. Each of those leaves a slot, which is
 // an empty object: V8 keeps the identity of what stands in many places of one value.
 import { types } from 'node:util';
-import { type Delivered, entryFor, entryNamed, type Luggage } from './shareables.js';
+import { type Delivered, entryFor, entryNamed, type Attachments } from './shareables.js';
 
 /** What is left of a value: data alone. */
 export interface Packed {
@@ -29,11 +29,11 @@ function isPlain(value: object): boolean {
 class Packer {
   readonly slots: object[] = [];
   readonly parts: [name: string, parts: unknown][] = [];
-  readonly #luggage: Luggage;
+  readonly #attachments: Attachments;
   readonly #copies = new Map<object, object>();
 
-  constructor(luggage: Luggage) {
-    this.#luggage = luggage;
+  constructor(attachments: Attachments) {
+    this.#attachments = attachments;
   }
 
   copy(value: unknown): unknown {
@@ -46,7 +46,7 @@ class Packer {
     this.slots.push(slot);
     const parts: [string, unknown] = [entry.name, undefined];
     this.parts.push(parts);
-    parts[1] = this.copy(entry.recipe.takeApart(value, this.#luggage));
+    parts[1] = this.copy(entry.recipe.toParts(value, this.#attachments));
     return slot;
   }
 
@@ -74,8 +74,8 @@ class Packer {
 }
 
 /** Takes the objects out of a value. Returns undefined if there are none. */
-export function pack(value: unknown, luggage: Luggage): Packed | undefined {
-  const packer = new Packer(luggage);
+export function pack(value: unknown, attachments: Attachments): Packed | undefined {
+  const packer = new Packer(attachments);
   const root = packer.copy(value);
   const { slots, parts } = packer;
   return slots.length === 0 ? undefined : { root, slots, parts };
@@ -117,7 +117,7 @@ class Unpacker {
     // What is a part of itself nobody has sent.
     if (this.#begun.has(number)) throw new TypeError('an object that contains itself');
     this.#begun.add(number);
-    const object = entry.recipe.putTogether(this.fill(parts), this.#delivered);
+    const object = entry.recipe.fromParts(this.fill(parts), this.#delivered);
     this.#objects.set(number, object);
     return object;
   }

@@ -6,6 +6,7 @@ import { Buffer } from 'node:buffer'; // the global is a getter, which costs eac
 import { inspect, types } from 'node:util';
 import { HIDDEN } from '../common/authkey.js';
 import { plainArray } from '../common/bytes.js';
+import { DeliveredAttachments, OutgoingAttachments } from './attachments.js';
 import {
   assertSendable,
   assertWhole,
@@ -17,13 +18,12 @@ import {
   restore,
   serialize,
 } from './clone.js';
-import { ErrorDissector, type ErrorParts, isError, putTogether } from './error-parts.js';
+import { ErrorDissector, type ErrorParts, isError, fromParts } from './error-parts.js';
+import { revoke, type Ticket } from './fd-broker.js';
 import { closeFds } from './frames.js';
-import { DeliveredLuggage, OutgoingLuggage } from './luggage.js';
 import { pack, type Packed, unpack } from './packing.js';
 import { isPlainData } from './plain-data.js';
-import { type Carriage, isShareable } from './shareables.js';
-import { revoke, type Ticket } from './sharer.js';
+import { type FdTransport, isShareable } from './shareables.js';
 
 type KindName =
   | 'clone'
@@ -77,8 +77,8 @@ function plainText(value: unknown): string | undefined {
   }
 }
 
-function clone(value: unknown, carriage: Carriage): Encoded {
-  if (isShareable(value)) return encodeShared(value, carriage)!;
+function clone(value: unknown, transport: FdTransport): Encoded {
+  if (isShareable(value)) return encodeShared(value, transport)!;
   let bytes: Buffer | undefined;
   let failure: unknown;
   try {
@@ -87,7 +87,7 @@ function clone(value: unknown, carriage: Carriage): Encoded {
     failure = error;
   }
   if (bytes !== undefined && !mayHaveEmptied(bytes)) return { kind: Kind.clone, body: bytes };
-  const shared = encodeShared(value, carriage);
+  const shared = encodeShared(value, transport);
   if (shared !== undefined) return shared;
   if (bytes === undefined) throw failure;
   assertWhole(value);
@@ -95,19 +95,19 @@ function clone(value: unknown, carriage: Carriage): Encoded {
 }
 
 /** A value with objects in it that are more than data; undefined if there are none. */
-function encodeShared(value: unknown, carriage: Carriage): Encoded | undefined {
-  const luggage = new OutgoingLuggage(carriage);
+function encodeShared(value: unknown, transport: FdTransport): Encoded | undefined {
+  const attachments = new OutgoingAttachments(transport);
   try {
-    const packed = pack(value, luggage);
+    const packed = pack(value, attachments);
     if (packed === undefined) return undefined;
     const { root, slots, parts } = packed;
     assertWhole([root, parts]);
-    luggage.close();
-    const { fds, ticket, undos } = luggage;
+    attachments.close();
+    const { fds, ticket, undos } = attachments;
     const body = serialize([root, slots, parts, ticket]);
     return { kind: Kind.shared, body, fds, ticket, undos };
   } catch (error) {
-    discard(luggage);
+    discard(attachments);
     throw error;
   }
 }
@@ -151,7 +151,7 @@ function encodeError(error: Error): Encoded {
     description: encodeDescription,
     error: (parts) => join(encodeParts(parts)),
   });
-  return encodeParts(dissector.takeApart(error));
+  return encodeParts(dissector.toParts(error));
 }
 
 const NUMBER_SIZE = 8;
@@ -162,10 +162,10 @@ function encodeNumber(value: number): Encoded {
   return { kind: Kind.number, body };
 }
 
-function encodeBytes(value: Uint8Array, carriage: Carriage): Encoded {
+function encodeBytes(value: Uint8Array, transport: FdTransport): Encoded {
   assertSendable(value);
   const isBuffer = Object.getPrototypeOf(value) === Buffer.prototype;
-  if (!isBuffer && isShareable(value)) return encodeShared(value, carriage)!;
+  if (!isBuffer && isShareable(value)) return encodeShared(value, transport)!;
   const kind = Buffer.isBuffer(value) ? Kind.buffer : Kind.uint8Array;
   return { kind, body: plainArray(value) };
 }
@@ -173,21 +173,21 @@ function encodeBytes(value: Uint8Array, carriage: Carriage): Encoded {
 /**
  * Bytes that {@link decode} makes an equal value of.
  *
- * @param carriage how descriptors can go along
+ * @param transport how descriptors can go along
  * @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE`, `ERR_TRUEFORK_NOT_SHAREABLE`
  */
-export function encode(value: unknown, carriage: Carriage = 'apart'): Encoded {
+export function encode(value: unknown, transport: FdTransport = 'apart'): Encoded {
   if (typeof value === 'number') return encodeNumber(value);
   // UTF-8 has no lone surrogates.
   if (typeof value === 'string' && value.isWellFormed()) {
     return { kind: Kind.string, body: Buffer.from(value) };
   }
   try {
-    if (types.isUint8Array(value)) return encodeBytes(value, carriage);
+    if (types.isUint8Array(value)) return encodeBytes(value, transport);
     if (isError(value)) return encodeError(value);
     const text = plainText(value);
     if (text !== undefined) return { kind: Kind.json, body: Buffer.from(text) };
-    return clone(value, carriage);
+    return clone(value, transport);
   } catch (error) {
     throw refusal(error);
   }
@@ -210,7 +210,7 @@ function parse(body: Buffer): unknown {
 function restoreError(body: Buffer): Error {
   const parts = restore(body) as ErrorParts;
   try {
-    return putTogether(parts, (bytes) => decode(bytes));
+    return fromParts(parts, (bytes) => decode(bytes));
   } catch (error) {
     throw withCode(error);
   }
@@ -219,7 +219,7 @@ function restoreError(body: Buffer): Error {
 type Parts = [Packed['root'], Packed['slots'], Packed['parts']];
 
 function restoreShared(body: Buffer, fds: number[]): unknown {
-  const delivered = new DeliveredLuggage(fds);
+  const delivered = new DeliveredAttachments(fds);
   try {
     const [root, slots, parts, ticket] = restore(body) as [...Parts, unknown];
     delivered.expect(ticket);

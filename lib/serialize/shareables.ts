@@ -8,12 +8,12 @@ import { isMadeBy } from '../common/receivers.js';
  * the receiver gets them from this process; so, too, between a manager's server and its clients, who know the
  * manager's objects; not at all, for it may be on another machine.
  */
-export type Carriage = 'beside' | 'apart' | 'managed' | 'impossible';
+export type FdTransport = 'beside' | 'apart' | 'managed' | 'impossible';
 
 /** What goes along with the data of an object that is taken apart. */
-export interface Luggage {
+export interface Attachments {
   /** How it goes. */
-  readonly carriage: Carriage;
+  readonly transport: FdTransport;
   /**
    * Sends a descriptor, which stays open here.
    *
@@ -46,8 +46,8 @@ export interface Delivered {
 
 /** How the objects of a class are sent. Peers may have made up the parts: check them. */
 export interface Recipe<T extends object, Parts> {
-  takeApart(object: T, luggage: Luggage): Parts;
-  putTogether(parts: Parts, delivered: Delivered): T;
+  toParts(object: T, attachments: Attachments): Parts;
+  fromParts(parts: Parts, delivered: Delivered): T;
 }
 
 interface Entry {
@@ -76,11 +76,11 @@ export function makeShareable<T extends object, Parts>(
   recipe: Recipe<T, Parts>,
 ): void {
   const genuine: Recipe<T, Parts> = {
-    takeApart(object, luggage) {
+    toParts(object, attachments) {
       if (!isMadeBy(Class, object)) throw impostorError(name);
-      return recipe.takeApart(object, luggage);
+      return recipe.toParts(object, attachments);
     },
-    putTogether: recipe.putTogether,
+    fromParts: recipe.fromParts,
   };
   const entry = { name, recipe: genuine as unknown as Recipe<object, unknown> };
   byPrototype.set(Class.prototype, entry);

@@ -15,7 +15,7 @@ import {
 import { munmap } from '../posix/memory.js';
 import {
   type Delivered,
-  type Luggage,
+  type Attachments,
   makeShareable,
   makeShareableByName,
   makeViewShareable,
@@ -85,15 +85,15 @@ interface ArrayParts {
   lock?: DataLock | undefined;
 }
 
-function takeApart(
+function toParts(
   typecode: TypeCode,
   space: Space,
   array: ArrayLike<unknown>,
-  luggage: Luggage,
+  attachments: Attachments,
 ): ArrayParts {
   const { length } = array;
   const byteLength = length * typeOf(typecode).size;
-  return { typecode, length, place: sendSpace(space, byteLength, luggage) };
+  return { typecode, length, place: sendSpace(space, byteLength, attachments) };
 }
 
 /** The space that an array of such parts needs. */
@@ -115,11 +115,11 @@ function makeRaw(typecode: TypeCode, space: Space, length: number): Uint8Array<A
 }
 
 makeShareableByName<Uint8Array, ArrayParts>('RawArray', {
-  takeApart(array, luggage) {
+  toParts(array, attachments) {
     const { typecode, space } = raws.get(array)!;
-    return takeApart(typecode, space, array, luggage);
+    return toParts(typecode, space, array, attachments);
   },
-  putTogether: (parts, delivered) =>
+  fromParts: (parts, delivered) =>
     makeRaw(parts.typecode, spaceFor(parts, delivered), parts.length),
 });
 
@@ -294,11 +294,11 @@ function sharedClass(Base: ArrayClass): ArrayClass {
 }
 
 const RECIPE: Recipe<Uint8Array<ArrayBuffer>, ArrayParts> = {
-  takeApart(array, luggage) {
+  toParts(array, attachments) {
     const { typecode, space, lock } = partsOf(array);
-    return { ...takeApart(typecode, space, array, luggage), lock };
+    return { ...toParts(typecode, space, array, attachments), lock };
   },
-  putTogether(received, delivered) {
+  fromParts(received, delivered) {
     const { typecode, length, lock = false } = received;
     return makeShared(typecode, spaceFor(received, delivered), length, lockFrom({ lock }));
   },

@@ -11,7 +11,7 @@ import {
   receiveBlock,
   sendBlock,
 } from '../memory/heap.js';
-import { type Delivered, type Luggage, makeShareable } from '../serialize/shareables.js';
+import { type Delivered, type Attachments, makeShareable } from '../serialize/shareables.js';
 import { assertLock, type DataLock, lockFrom, type LockOptions } from './data-lock.js';
 import {
   CELL,
@@ -53,7 +53,7 @@ interface ValueParts {
 }
 
 /** The parts of a value; set below, where they are known. */
-let takeApart: (value: RawValue, luggage: Luggage) => ValueParts;
+let toParts: (value: RawValue, attachments: Attachments) => ValueParts;
 
 function over<T>({ typecode, place }: ValueParts, delivered: Delivered, make: () => T): T {
   return makeOver([receiveBlock(place, typeOf(typecode).size, delivered)], make);
@@ -175,13 +175,13 @@ export class RawValue<Code extends TypeCode = TypeCode> {
 
   static {
     checkReceivers(this, (object) => #typecode in object);
-    takeApart = (value, luggage) => {
+    toParts = (value, attachments) => {
       if (value[CELL] === NOTHING) refuseClosed();
-      return { typecode: value.typecode, place: sendBlock(value.#block, luggage) };
+      return { typecode: value.typecode, place: sendBlock(value.#block, attachments) };
     };
     makeShareable<RawValue, ValueParts>('RawValue', RawValue, {
-      takeApart,
-      putTogether: (parts, delivered) => over(parts, delivered, () => new RawValue(parts.typecode)),
+      toParts,
+      fromParts: (parts, delivered) => over(parts, delivered, () => new RawValue(parts.typecode)),
     });
     Object.defineProperty(this.prototype, inspect.custom, { value: describe });
     function describe(this: RawValue): string {
@@ -228,8 +228,8 @@ export class Value<Code extends TypeCode = TypeCode> extends RawValue<Code> {
   static {
     checkReceivers(this, (object) => #lock in object);
     makeShareable<Value, ValueParts>('Value', Value, {
-      takeApart: (value, luggage) => ({ ...takeApart(value, luggage), lock: value.#lock }),
-      putTogether: (parts, delivered) =>
+      toParts: (value, attachments) => ({ ...toParts(value, attachments), lock: value.#lock }),
+      fromParts: (parts, delivered) =>
         over(parts, delivered, () => {
           const { typecode, lock = false } = parts;
           return new Value(typecode, undefined, { lock });

@@ -16,9 +16,9 @@ import {
   type WaitOptions,
   waitOptions,
 } from '../common/waiting.js';
-import { Onlookers, type Words, wakeAll } from '../futex/change.js';
+import { ChangeWaiters, type Words, wakeAll } from '../futex/change.js';
 import { begin, bell, end, lockerId } from '../futex/robust-list.js';
-import { SEATS, Seats, sizeOfSeats } from '../futex/seats.js';
+import { SLOTS, WaiterSlots, sizeOfSlots } from '../futex/waiter-slots.js';
 import type { PlaceParts } from '../memory/heap.js';
 import { receiveObject, sendObject } from '../memory/shared-objects.js';
 import { makeShareable } from '../serialize/shareables.js';
@@ -47,8 +47,8 @@ const BELL = 2;
 const SITTERS = 3;
 const WORDS = 4;
 
-/** A note of a seat: one more than the round that its process waits in. */
-const SEAT_ROUND = 0;
+/** A note of a slot: one more than the round that its process waits in. */
+const SLOT_ROUND = 0;
 
 const MAX_PARTIES = 2 ** 31 - 1;
 
@@ -78,11 +78,11 @@ export class Barrier {
   readonly #parties: number;
   readonly #action: (() => unknown) | undefined;
   readonly #timeout: number;
-  readonly #seats = new Seats(WORDS);
-  readonly #words = this.#seats.extra;
+  readonly #slots = new WaiterSlots(WORDS);
+  readonly #words = this.#slots.extra;
   readonly #word = new BigUint64Array(this.#words.buffer, this.#offset(ARRIVED), 1);
-  readonly #bell = bell(this.#seats.buffer, this.#offset(BELL));
-  readonly #onlookers = new Onlookers<number>(this.#seats.buffer, {
+  readonly #bell = bell(this.#slots.buffer, this.#offset(BELL));
+  readonly #waiters = new ChangeWaiters<number>(this.#slots.buffer, {
     words: () => this.#whatToWatch(),
     isOver: (round) => this.#isOver(round),
   });
@@ -185,7 +185,7 @@ export class Barrier {
   #change(next: (state: State) => State | undefined): { before: State; isMade: boolean } {
     begin(this.#bell);
     const change = this.#exchange(next);
-    wakeAll(this.#seats.buffer, this.#offset(ARRIVED));
+    wakeAll(this.#slots.buffer, this.#offset(ARRIVED));
     end();
     return change;
   }
@@ -208,7 +208,7 @@ export class Barrier {
       this.#getUp();
       throw new BrokenBarrierError();
     }
-    if (!isMade && this.#waitingHere === 1) this.#seats.store(this.#seats.own!, SEAT_ROUND, 0);
+    if (!isMade && this.#waitingHere === 1) this.#slots.store(this.#slots.own!, SLOT_ROUND, 0);
     // If all have come, the last of them is calling the action.
     const index = isMade ? before.arrived : undefined;
     return { index, round: before.round, of: lockerId };
@@ -217,7 +217,7 @@ export class Barrier {
   #withOneMore(state: State): State | undefined {
     if (state.isBroken || state.arrived === this.parties) return undefined;
     // Before it counts: the others would not see that it has died.
-    this.#seats.store(this.#seats.own!, SEAT_ROUND, state.round + 1);
+    this.#slots.store(this.#slots.own!, SLOT_ROUND, state.round + 1);
     return { ...state, arrived: state.arrived + 1 };
   }
 
@@ -250,7 +250,7 @@ export class Barrier {
 
   async #stay(arrival: Arrival, timeout: number, signal: AbortSignal | undefined): Promise<void> {
     try {
-      await this.#onlookers.waitUntil(arrival.round, timeout, signal);
+      await this.#waiters.waitUntil(arrival.round, timeout, signal);
       this.#finish(arrival);
     } catch (error) {
       this.#finish(arrival);
@@ -261,7 +261,7 @@ export class Barrier {
   }
 
   #staySync(arrival: Arrival, timeout: number): void {
-    this.#onlookers.waitUntilSync(arrival.round, timeout);
+    this.#waiters.waitUntilSync(arrival.round, timeout);
     this.#finish(arrival);
     this.#judge(arrival);
   }
@@ -310,23 +310,23 @@ export class Barrier {
   }
 
   #hasSomebodyDied(round: number): boolean {
-    for (let seat = 0; seat < SEATS; seat++) {
-      if (this.#isIn(seat, round) && !this.#seats.isTaken(seat)) return true;
+    for (let slot = 0; slot < SLOTS; slot++) {
+      if (this.#isIn(slot, round) && !this.#slots.isTaken(slot)) return true;
     }
     return false;
   }
 
-  #isIn(seat: number, round: number): boolean {
-    return this.#seats.load(seat, SEAT_ROUND) === round + 1;
+  #isIn(slot: number, round: number): boolean {
+    return this.#slots.load(slot, SLOT_ROUND) === round + 1;
   }
 
   #whatToWatch(): Words {
     const words: number[] = [ARRIVED, BELL, ROUND, SITTERS].flatMap((word) => this.#watch(word));
     // Also those who wait for the next round: one of them may be the only one who was told of a
     // death, and die.
-    for (let seat = 0; seat < SEATS; seat++) {
-      if (seat === this.#seats.own) continue;
-      for (const word of this.#seats.watch(seat) ?? []) words.push(word);
+    for (let slot = 0; slot < SLOTS; slot++) {
+      if (slot === this.#slots.own) continue;
+      for (const word of this.#slots.watch(slot) ?? []) words.push(word);
     }
     return words;
   }
@@ -337,33 +337,33 @@ export class Barrier {
 
   #sitDown(): void {
     // In a forked child none of those waits who waited in its parent.
-    if (this.#seats.own === undefined) this.#waitingHere = 0;
-    const isNew = this.#seats.own === undefined;
-    this.#seats.take((seat) => this.#inherit(seat));
+    if (this.#slots.own === undefined) this.#waitingHere = 0;
+    const isNew = this.#slots.own === undefined;
+    this.#slots.take((slot) => this.#inherit(slot));
     if (isNew) Atomics.add(this.#words, SITTERS, 1);
     this.#waitingHere++;
   }
 
   /** Nobody else can see any more that the one who sat there before has died. */
-  #inherit(seat: number): void {
+  #inherit(slot: number): void {
     const { round } = this.#state;
-    if (this.#isIn(seat, round)) this.#breakRound(round);
+    if (this.#isIn(slot, round)) this.#breakRound(round);
   }
 
   #getUp(): void {
     if (--this.#waitingHere > 0) return;
-    this.#seats.store(this.#seats.own!, SEAT_ROUND, 0);
-    this.#seats.leave();
+    this.#slots.store(this.#slots.own!, SLOT_ROUND, 0);
+    this.#slots.leave();
   }
 
   #offset(word: number): number {
-    return this.#seats.extra.byteOffset + word * 4;
+    return this.#slots.extra.byteOffset + word * 4;
   }
 
   static {
     checkReceivers(this, (object) => #parties in object);
     makeShareable<Barrier, BarrierParts>('Barrier', Barrier, {
-      takeApart(barrier, luggage) {
+      toParts(barrier, attachments) {
         const { parties } = barrier;
         if (barrier.#action !== undefined) {
           throw new ProcessError(
@@ -371,12 +371,12 @@ export class Barrier {
             'a barrier with an action cannot be sent: functions cannot',
           );
         }
-        const places = sendObject(barrier, [barrier.#seats.block], luggage);
+        const places = sendObject(barrier, [barrier.#slots.block], attachments);
         return { places, parties, timeout: barrier.#timeout };
       },
-      putTogether({ places, parties, timeout }, delivered) {
+      fromParts({ places, parties, timeout }, delivered) {
         const make = (): Barrier => new Barrier(parties, { timeout });
-        return receiveObject(Barrier, places, [sizeOfSeats(WORDS)], delivered, make);
+        return receiveObject(Barrier, places, [sizeOfSlots(WORDS)], delivered, make);
       },
     });
   }

@@ -12,9 +12,9 @@ import {
   type WaitOptions,
   waitOptions,
 } from '../common/waiting.js';
-import { Onlookers, type Words, wakeAll } from '../futex/change.js';
+import { ChangeWaiters, type Words, wakeAll } from '../futex/change.js';
 import { begin, bell, end, lockerId } from '../futex/robust-list.js';
-import { SEATS, Seats, sizeOfSeats, tooManyWaiters } from '../futex/seats.js';
+import { SLOTS, WaiterSlots, sizeOfSlots, tooManyWaiters } from '../futex/waiter-slots.js';
 import type { PlaceParts } from '../memory/heap.js';
 import { receiveObject, sendObject } from '../memory/shared-objects.js';
 import { makeShareable } from '../serialize/shareables.js';
@@ -22,7 +22,7 @@ import { Lock } from './lock.js';
 import { RLock } from './rlock.js';
 import { withLock, withLockSync } from './with.js';
 
-// The notes of a seat. Those of its process who wait, and how many of them were
+// The notes of a slot. Those of its process who wait, and how many of them were
 // notified and do not know it yet: 16 bits each. They sleep on that very word:
 // what is notified by one who dies then is not missed by who is about to sleep.
 const TALLY = 0;
@@ -57,8 +57,8 @@ interface Waiter {
  */
 export class Condition {
   readonly #lock: Lock | RLock;
-  readonly #seats = new Seats();
-  readonly #onlookers = new Onlookers<Waiter>(this.#seats.buffer, {
+  readonly #slots = new WaiterSlots();
+  readonly #notes = new ChangeWaiters<Waiter>(this.#slots.buffer, {
     words: () => this.#announce(),
     isOver: (waiter) => this.#isNotified(waiter),
     look: () => this.#passOnNotifications(),
@@ -118,7 +118,7 @@ export class Condition {
     const waiter = this.#join();
     const state = this.#lock.releaseAll();
     try {
-      await this.#onlookers.waitUntil(waiter, timeout, signal);
+      await this.#notes.waitUntil(waiter, timeout, signal);
     } catch (error) {
       this.#leave(waiter);
       // Nobody else would get the notification.
@@ -135,7 +135,7 @@ export class Condition {
     const timeout = syncTimeout(options);
     const waiter = this.#join();
     const state = this.#lock.releaseAllToWait();
-    this.#onlookers.waitUntilSync(waiter, timeout);
+    this.#notes.waitUntilSync(waiter, timeout);
     this.#leave(waiter);
     this.#lock.acquireAgainSync(state);
     return waiter.isNotified;
@@ -200,30 +200,30 @@ export class Condition {
     }
     const first = this.#next;
     let left = n;
-    for (let step = 0; step < SEATS && left > 0; step++) {
-      left -= this.#notifySeat((first + step) % SEATS, left);
+    for (let step = 0; step < SLOTS && left > 0; step++) {
+      left -= this.#notifySlot((first + step) % SLOTS, left);
     }
   }
 
   /** @returns how many were notified */
-  #notifySeat(seat: number, most: number): number {
-    if (!this.#seats.isTaken(seat)) return 0;
-    begin(bell(this.#seats.buffer, this.#seats.offsetOfNote(seat, BELL)));
-    const count = this.#addNotified(seat, most);
+  #notifySlot(slot: number, most: number): number {
+    if (!this.#slots.isTaken(slot)) return 0;
+    begin(bell(this.#slots.buffer, this.#slots.offsetOfNote(slot, BELL)));
+    const count = this.#addNotified(slot, most);
     if (count > 0) {
-      this.#next = seat + 1;
-      wakeAll(this.#seats.buffer, this.#seats.offsetOfNote(seat, TALLY));
+      this.#next = slot + 1;
+      wakeAll(this.#slots.buffer, this.#slots.offsetOfNote(slot, TALLY));
     }
     end();
     return count;
   }
 
-  #addNotified(seat: number, most: number): number {
+  #addNotified(slot: number, most: number): number {
     for (;;) {
-      const tally = this.#seats.load(seat, TALLY);
+      const tally = this.#slots.load(slot, TALLY);
       const count = Math.min(most, (tally & WAITING) - notifiedOf(tally));
       if (count <= 0) return 0;
-      if (this.#seats.replace(seat, TALLY, tally, tally + count * ONE_NOTIFIED)) return count;
+      if (this.#slots.replace(slot, TALLY, tally, tally + count * ONE_NOTIFIED)) return count;
     }
   }
 
@@ -236,7 +236,7 @@ export class Condition {
     }
     this.#forgetParent();
     if (this.#waiters.length === WAITING) throw tooManyWaiters();
-    this.#seats.add(this.#seats.take(), TALLY, ONE_WAITS);
+    this.#slots.add(this.#slots.take(), TALLY, ONE_WAITS);
     const waiter: Waiter = { isNotified: false };
     waiter.place = this.#waiters.push(waiter);
     return waiter;
@@ -258,17 +258,17 @@ export class Condition {
     while (this.#takeNotification()) {
       const first = this.#waiters.shift()!;
       first.isNotified = true;
-      this.#onlookers.wake(first);
+      this.#notes.wake(first);
     }
   }
 
   #takeNotification(): boolean {
-    const seat = this.#seats.own;
-    if (seat === undefined) return false;
+    const slot = this.#slots.own;
+    if (slot === undefined) return false;
     for (;;) {
-      const tally = this.#seats.load(seat, TALLY);
+      const tally = this.#slots.load(slot, TALLY);
       if (notifiedOf(tally) === 0) return false;
-      if (this.#seats.replace(seat, TALLY, tally, tally - ONE_NOTIFIED - ONE_WAITS)) return true;
+      if (this.#slots.replace(slot, TALLY, tally, tally - ONE_NOTIFIED - ONE_WAITS)) return true;
     }
   }
 
@@ -276,29 +276,29 @@ export class Condition {
     this.#forgetParent();
     const place = waiter.place!;
     while (this.#waiters.has(place) && !this.#isNotified(waiter) && !this.#withdraw(place));
-    if (this.#waiters.length === 0) this.#seats.leave();
+    if (this.#waiters.length === 0) this.#slots.leave();
   }
 
   /** @returns false if a notification has come meanwhile */
   #withdraw(place: Entry<Waiter>): boolean {
-    const seat = this.#seats.own!;
-    const tally = this.#seats.load(seat, TALLY);
+    const slot = this.#slots.own!;
+    const tally = this.#slots.load(slot, TALLY);
     if (notifiedOf(tally) > 0) return false;
-    if (!this.#seats.replace(seat, TALLY, tally, tally - ONE_WAITS)) return false;
+    if (!this.#slots.replace(slot, TALLY, tally, tally - ONE_WAITS)) return false;
     return this.#waiters.remove(place);
   }
 
   #announce(): Words {
-    const seat = this.#seats.own;
-    if (seat === undefined) return [];
-    const tally = this.#seats.load(seat, TALLY);
-    return [this.#seats.offsetOfNote(seat, TALLY), tally, this.#seats.offsetOfNote(seat, BELL), 0];
+    const slot = this.#slots.own;
+    if (slot === undefined) return [];
+    const tally = this.#slots.load(slot, TALLY);
+    return [this.#slots.offsetOfNote(slot, TALLY), tally, this.#slots.offsetOfNote(slot, BELL), 0];
   }
 
   #countWaiting(): number {
     let count = 0;
-    for (let seat = 0; seat < SEATS; seat++) {
-      if (this.#seats.isTaken(seat)) count += this.#seats.load(seat, TALLY) & WAITING;
+    for (let slot = 0; slot < SLOTS; slot++) {
+      if (this.#slots.isTaken(slot)) count += this.#slots.load(slot, TALLY) & WAITING;
     }
     return count;
   }
@@ -306,13 +306,13 @@ export class Condition {
   static {
     checkReceivers(this, (object) => #lock in object);
     makeShareable<Condition, { places: PlaceParts[]; lock: Lock | RLock }>('Condition', Condition, {
-      takeApart(condition, luggage) {
-        const places = sendObject(condition, [condition.#seats.block], luggage);
+      toParts(condition, attachments) {
+        const places = sendObject(condition, [condition.#slots.block], attachments);
         return { places, lock: condition.#lock };
       },
-      putTogether({ places, lock }, delivered) {
+      fromParts({ places, lock }, delivered) {
         const make = (): Condition => new Condition(lock);
-        return receiveObject(Condition, places, [sizeOfSeats(0)], delivered, make);
+        return receiveObject(Condition, places, [sizeOfSlots(0)], delivered, make);
       },
     });
   }

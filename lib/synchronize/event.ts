@@ -8,7 +8,7 @@ import {
   type WaitOptions,
   waitOptions,
 } from '../common/waiting.js';
-import { Onlookers, type Words, wakeAll } from '../futex/change.js';
+import { ChangeWaiters, type Words, wakeAll } from '../futex/change.js';
 import { begin, bell, end } from '../futex/robust-list.js';
 import { allocate, type Block, type PlaceParts } from '../memory/heap.js';
 import { receiveObject, sendObject } from '../memory/shared-objects.js';
@@ -39,7 +39,7 @@ export class Event {
   readonly #byteOffset: number;
   readonly #word: Int32Array;
   readonly #bell: number;
-  readonly #onlookers: Onlookers<number>;
+  readonly #waiters: ChangeWaiters<number>;
 
   constructor() {
     const block = allocate(SIZE);
@@ -48,7 +48,7 @@ export class Event {
     this.#byteOffset = block.byteOffset;
     this.#word = new Int32Array(block.buffer, block.byteOffset, 1);
     this.#bell = bell(block.buffer, block.byteOffset + BELL_OFFSET);
-    this.#onlookers = new Onlookers(block.buffer, {
+    this.#waiters = new ChangeWaiters(block.buffer, {
       words: () => this.#announce(),
       isOver: (times) => this.#wasSetSince(times),
     });
@@ -84,14 +84,14 @@ export class Event {
     const { timeout, signal } = waitOptions(options);
     throwIfAborted(signal);
     if (this.isSet()) return true;
-    return this.#onlookers.waitUntil(this.#times, timeout, signal);
+    return this.#waiters.waitUntil(this.#times, timeout, signal);
   }
 
   /** As {@link wait}, and blocks the thread. With a timeout of 0 it only looks. */
   waitSync(options: number | SyncWaitOptions = Infinity): boolean {
     const timeout = syncTimeout(options);
     if (this.isSet()) return true;
-    return this.#onlookers.waitUntilSync(this.#times, timeout);
+    return this.#waiters.waitUntilSync(this.#times, timeout);
   }
 
   toString(): string {
@@ -126,8 +126,8 @@ export class Event {
   static {
     checkReceivers(this, (object) => #block in object);
     makeShareable<Event, PlaceParts[]>('Event', Event, {
-      takeApart: (event, luggage) => sendObject(event, [event.#block], luggage),
-      putTogether: (places, delivered) =>
+      toParts: (event, attachments) => sendObject(event, [event.#block], attachments),
+      fromParts: (places, delivered) =>
         receiveObject(Event, places, [SIZE], delivered, () => new Event()),
     });
   }

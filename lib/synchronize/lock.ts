@@ -142,8 +142,8 @@ export class Lock {
   static {
     checkReceivers(this, (object) => #lock in object);
     makeShareable<Lock, PlaceParts[]>('Lock', Lock, {
-      takeApart: (lock, luggage) => sendObject(lock, [lock.#lock.block], luggage),
-      putTogether: (places, delivered) =>
+      toParts: (lock, attachments) => sendObject(lock, [lock.#lock.block], attachments),
+      fromParts: (places, delivered) =>
         receiveObject(Lock, places, [LOCK_SIZE], delivered, () => new Lock()),
     });
   }

@@ -193,8 +193,8 @@ export class RLock {
   static {
     checkReceivers(this, (object) => #lock in object);
     makeShareable<RLock, PlaceParts[]>('RLock', RLock, {
-      takeApart: (lock, luggage) => sendObject(lock, [lock.#lock.block], luggage),
-      putTogether: (places, delivered) =>
+      toParts: (lock, attachments) => sendObject(lock, [lock.#lock.block], attachments),
+      fromParts: (places, delivered) =>
         receiveObject(RLock, places, [LOCK_SIZE], delivered, () => new RLock()),
     });
   }

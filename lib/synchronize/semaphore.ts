@@ -106,9 +106,9 @@ export class Semaphore {
   static {
     checkReceivers(this, (object) => #semaphore in object);
     makeShareable<Semaphore, PlaceParts[]>('Semaphore', Semaphore, {
-      takeApart: (semaphore, luggage) =>
-        sendObject(semaphore, [semaphore.#semaphore.block], luggage),
-      putTogether: (places, delivered) =>
+      toParts: (semaphore, attachments) =>
+        sendObject(semaphore, [semaphore.#semaphore.block], attachments),
+      fromParts: (places, delivered) =>
         receiveObject(Semaphore, places, [LOCK_SIZE], delivered, () => new Semaphore()),
     });
   }
@@ -141,11 +141,11 @@ export class BoundedSemaphore extends Semaphore {
       'BoundedSemaphore',
       BoundedSemaphore,
       {
-        takeApart(semaphore, luggage) {
-          const places = sendObject(semaphore, [Semaphore.blockOf(semaphore)], luggage);
+        toParts(semaphore, attachments) {
+          const places = sendObject(semaphore, [Semaphore.blockOf(semaphore)], attachments);
           return { places, maxValue: semaphore.#maxValue };
         },
-        putTogether: ({ places, maxValue }, delivered) =>
+        fromParts: ({ places, maxValue }, delivered) =>
           receiveObject(
             BoundedSemaphore,
             places,

@@ -45,29 +45,29 @@ void RelaxProcessor() {
 #endif
 }
 
-Moment Moment::In(double milliseconds) {
+Deadline Deadline::In(double milliseconds) {
   constexpr double kLongest = 1e12;
-  Moment moment;
-  if (!(milliseconds < kLongest)) return moment;
-  moment.is_never_ = false;
-  moment.time_ = Now();
+  Deadline deadline;
+  if (!(milliseconds < kLongest)) return deadline;
+  deadline.is_never_ = false;
+  deadline.time_ = Now();
   const auto nanoseconds =
       static_cast<int64_t>(milliseconds * kNanosecondsPerMillisecond) +
-      moment.time_.tv_nsec;
-  moment.time_.tv_sec += nanoseconds / kNanosecondsPerSecond;
-  moment.time_.tv_nsec = nanoseconds % kNanosecondsPerSecond;
-  return moment;
+      deadline.time_.tv_nsec;
+  deadline.time_.tv_sec += nanoseconds / kNanosecondsPerSecond;
+  deadline.time_.tv_nsec = nanoseconds % kNanosecondsPerSecond;
+  return deadline;
 }
 
-bool Moment::IsOver() const { return !is_never_ && !IsEarlier(Now(), time_); }
+bool Deadline::IsOver() const { return !is_never_ && !IsEarlier(Now(), time_); }
 
-bool Moment::IsBefore(const Moment& other) const {
+bool Deadline::IsBefore(const Deadline& other) const {
   if (is_never_) return false;
   return other.is_never_ || IsEarlier(time_, other.time_);
 }
 
-Moment Moment::ButWithin(double milliseconds) const {
-  const Moment soon = In(milliseconds);
+Deadline Deadline::ButWithin(double milliseconds) const {
+  const Deadline soon = In(milliseconds);
   return IsBefore(soon) ? *this : soon;
 }
 
@@ -89,14 +89,14 @@ struct FutexWaiter {
   uint32_t reserved;
 };
 
-bool SleepOnOne(const Watched& watched, const Moment& until) {
+bool SleepOnOne(const Watched& watched, const Deadline& until) {
   return syscall(SYS_futex, watched.word, FUTEX_WAIT_BITSET, watched.expected,
                  until.OrNull(), nullptr, FUTEX_BITSET_MATCH_ANY) == 0;
 }
 
 // Returns the index of the word whose sleepers were woken, or a negative errno.
 // Of several such words it is the last.
-int SleepOnAll(const Watched* watched, size_t count, const Moment& until) {
+int SleepOnAll(const Watched* watched, size_t count, const Deadline& until) {
   constexpr uint32_t kSize32 = 2;
   FutexWaiter waiters[kMostWatched];
   for (size_t i = 0; i < count; i++) {
@@ -110,7 +110,7 @@ int SleepOnAll(const Watched* watched, size_t count, const Moment& until) {
 
 }  // namespace
 
-bool Sleep(const Watched* watched, size_t count, const Moment& until) {
+bool Sleep(const Watched* watched, size_t count, const Deadline& until) {
   if (count == 1) return SleepOnOne(watched[0], until);
   const int woken = SleepOnAll(watched, std::min(count, kMostWatched), until);
   // Kernels say ENOSYS where there is no such call, sandboxes what they like.
@@ -134,7 +134,7 @@ constexpr uint32_t kWakeAll = 0x100;
 
 }  // namespace
 
-bool Sleep(const Watched* watched, size_t, const Moment& until) {
+bool Sleep(const Watched* watched, size_t, const Deadline& until) {
   // Slices, for a holder that dies is not told by the kernel, either.
   if (until.ButWithin(kSliceMs).IsOver()) return false;
   constexpr auto kSliceUs = static_cast<uint32_t>(kSliceMs * 1000);

@@ -13,11 +13,11 @@ namespace truefork {
 
 using Word = std::atomic<int32_t>;
 
-// A moment of CLOCK_MONOTONIC, or never.
-class Moment {
+// A time of CLOCK_MONOTONIC to wait until, or never.
+class Deadline {
  public:
-  static Moment Never() { return Moment{}; }
-  static Moment In(double milliseconds);
+  static Deadline Never() { return Deadline{}; }
+  static Deadline In(double milliseconds);
 
   [[nodiscard]] bool IsOver() const;
   [[nodiscard]] bool IsNever() const { return is_never_; }
@@ -25,10 +25,10 @@ class Moment {
     return is_never_ ? nullptr : &time_;
   }
   // This one, or one so soon if that is earlier.
-  [[nodiscard]] Moment ButWithin(double milliseconds) const;
+  [[nodiscard]] Deadline ButWithin(double milliseconds) const;
 
  private:
-  [[nodiscard]] bool IsBefore(const Moment& other) const;
+  [[nodiscard]] bool IsBefore(const Deadline& other) const;
 
   bool is_never_ = true;
   timespec time_{};
@@ -46,9 +46,9 @@ struct Watched {
 constexpr size_t kMostWatched = 128;
 
 // Sleeps until one of the words is not as expected, somebody wakes those that
-// sleep on it, or the moment comes. May return early. Returns whether it is
+// sleep on it, or the deadline is over. May return early. Returns whether it is
 // certain that a wake-up for the first of the words was why, and for no other.
-bool Sleep(const Watched* watched, size_t count, const Moment& until);
+bool Sleep(const Watched* watched, size_t count, const Deadline& until);
 
 // Wakes up to `most` of those who sleep on the word, in any process. Returns
 // how many.

@@ -10,13 +10,13 @@
 #include <utility>
 
 #include "fork/collector_lock.h"
+#include "fork/fork_gate.h"
 #include "fork/heap_pages.h"
 #include "fork/leave.h"
 #include "fork/signals.h"
 #include "fork/sleeping_threads.h"
 #include "fork/v8_workers.h"
 #include "fork/vanished_stacks.h"
-#include "fork/verdict.h"
 #include "loop/thread_pool.h"
 #include "node/foreground_tasks.h"
 #include "node/node_internals.h"
@@ -85,7 +85,7 @@ pid_t Fork(Napi::Env env, uv_loop_t* loop, const ForkOptions& options) {
   // Threads map pages of the heap until they sleep: not before they do.
   const SleepingThreads others(options.js_workers);
   error = others.AreAll() ? MakeHeapInheritable() : TryAgainLater();
-  if (error == 0) error = PrepareVerdict();
+  if (error == 0) error = CloseForkGate();
   if (error != 0) {
     UnparkWorkers();
     return error;
@@ -93,13 +93,13 @@ pid_t Fork(Napi::Env env, uv_loop_t* loop, const ForkOptions& options) {
   const BlockedSignals blocked;
   const pid_t pid = ForkWithThreadPoolPaused(loop);
   if (pid == 0) {
-    AwaitVerdict();
+    PassForkGate();
     GetReady(env, loop, options);
     return 0;
   }
   const bool is_good = pid < 0 || others.SleptOn();
   if (is_good) {
-    LetChildGo();
+    OpenForkGate();
   } else {
     Discard(pid);
   }

@@ -63,7 +63,7 @@ __attribute__((noinline)) void Park(CarPark* park, Place* place) {
     Wake(&park->full, INT_MAX);
   }
   const Watched over{&park->over, 0};
-  while (park->over.load() == 0) Sleep(&over, 1, Moment::Never());
+  while (park->over.load() == 0) Sleep(&over, 1, Deadline::Never());
 }
 
 class ParkTask : public v8::Task {
@@ -98,7 +98,7 @@ int ParkWorkers(int slice_ms) {
       NodeInternals::Get().PostToWorker(std::make_unique<ParkTask>(current));
   }
   const Watched full{&current->full, 0};
-  Sleep(&full, 1, Moment::In(slice_ms));
+  Sleep(&full, 1, Deadline::In(slice_ms));
   return current->full.load() == 1 ? 0 : -EINPROGRESS;
 }
 

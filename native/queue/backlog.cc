@@ -31,7 +31,7 @@ Outcome Backlog::Feed(Ring ring, const Patience& patience) {
   return Outcome::kDone;
 }
 
-bool Backlog::AwaitEnd(const Moment& until) {
+bool Backlog::AwaitEnd(const Deadline& until) {
   for (;;) {
     const int32_t count = count_.load();
     if (count == 0) return true;

@@ -27,7 +27,7 @@ class Backlog {
   // Where others see how many they are.
   void ShowIn(Word* counter) { shown_ = counter; }
   // False if the time was over before.
-  bool AwaitEnd(const Moment& until);
+  bool AwaitEnd(const Deadline& until);
 
  private:
   struct Waiting {

@@ -75,7 +75,7 @@ Mark After(Mark head, const RecordHead& piece) {
 class Turn {
  public:
   // `is_hopeless` is asked when the time is over: whether the one who has it
-  // waits for the other end. If not it has it for a moment, and to give up
+  // waits for the other end. If not it has it for a deadline, and to give up
   // would tell of a queue that is full or empty and is not.
   template <typename Condition>
   Turn(SharedLock* lock, Patience patience, double grace_ms,
@@ -83,7 +83,7 @@ class Turn {
       : lock_(lock) {
     outcome_ = lock_->Acquire(patience, &is_listed_);
     if (outcome_ != Outcome::kTimedOut || is_hopeless()) return;
-    const Moment end = Moment::In(grace_ms);
+    const Deadline end = Deadline::In(grace_ms);
     while (outcome_ == Outcome::kTimedOut && !end.IsOver()) {
       patience.until = end.ButWithin(1);
       outcome_ = lock_->Acquire(patience, &is_listed_);
@@ -92,7 +92,7 @@ class Turn {
     if (outcome_ == Outcome::kTimedOut) outcome_ = kBusy;
   }
   explicit Turn(SharedLock* lock,
-                const Patience& patience = {Moment::In(0), nullptr})
+                const Patience& patience = {Deadline::In(0), nullptr})
       : lock_(lock) {
     outcome_ = lock_->Acquire(patience, &is_listed_);
   }
@@ -295,7 +295,7 @@ bool Ring::FitsSoon(uint32_t units) const {
   const bool fits_when_empty = units + UnitsOf(0) <= layout().units;
   if (!fits_when_empty) return false;
   const auto size = static_cast<double>(units * Mark::kUnit);
-  const Moment end = Moment::In(std::min(size * kMsPerByte, kMostMs));
+  const Deadline end = Deadline::In(std::min(size * kMsPerByte, kMostMs));
   do {
     for (int i = 0; i < kLooks; i++) {
       if (Fits(units)) return true;
@@ -311,7 +311,7 @@ bool Ring::Grow(uint32_t units, const Patience& patience) {
     return used() + units + UnitsOf(0) <= block_->most_units;
   };
   if (is_memory() && FitsSoon(units)) return true;
-  const Moment end = Moment::In(grace_ms_);
+  const Deadline end = Deadline::In(grace_ms_);
   while (is_memory() && !patience.IsCancelled()) {
     if (used() == 0) {
       // Who takes waits, maybe with its lock, and does not look at what is
@@ -319,7 +319,7 @@ bool Ring::Grow(uint32_t units, const Patience& patience) {
       GrowFor(units);
     } else {
       // It takes, and does not wait.
-      const Turn turn(&taking_, Patience{Moment::In(1), nullptr});
+      const Turn turn(&taking_, Patience{Deadline::In(1), nullptr});
       if (turn.has_come()) GrowFor(units);
     }
     if (Fits(units)) return true;
@@ -434,7 +434,7 @@ bool Ring::IsWhole() const {
 // the lock skips the rest. False if it was abandoned, or the thread ends.
 bool Ring::TakePieces(const Destination& destination, uint8_t* place,
                       const Patience& patience) {
-  const Patience to_the_end{Moment::Never(), patience.cancelled};
+  const Patience to_the_end{Deadline::Never(), patience.cancelled};
   for (;;) {
     // Nobody gives up here, for what it has cannot be put back. The one who
     // puts either goes on, as there is room, or gives up, or dies.
@@ -496,7 +496,7 @@ void Ring::Advance(Mark head) {
 }
 
 bool Ring::PutBack(const Record& record) {
-  const Patience patience{Moment::In(kCopyMs), nullptr};
+  const Patience patience{Deadline::In(kCopyMs), nullptr};
   const Turn to_take(&taking_, patience, 0, [] { return true; });
   if (!to_take.has_come() || record.size > LongestRecord(layout().units))
     return false;

@@ -72,7 +72,7 @@ class Destination {
 // There is a record, but no memory to take it to. It stays.
 constexpr auto kNoMemory = static_cast<Outcome>(4);
 // It is not known yet: another process is putting or taking, or the record
-// comes in pieces and takes longer than there is time. Ask an agent.
+// comes in pieces and takes longer than there is time. Ask a waiter thread.
 constexpr auto kBusy = static_cast<Outcome>(6);
 
 // How long to wait for one who is copying, though there is no time to wait.

@@ -28,7 +28,7 @@ double Milliseconds(const Napi::Value& value) {
 }
 
 Patience PatienceFor(double timeout_ms) {
-  return {Moment::In(timeout_ms), nullptr};
+  return {Deadline::In(timeout_ms), nullptr};
 }
 
 // A negative timeout is that of a thread that must not wait for others.
@@ -207,7 +207,7 @@ Napi::Value RingObject::PutBack(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), is_back);
 }
 
-// addToBacklog(kind, bytes): whether an agent feeds it
+// addToBacklog(kind, bytes): whether a waiter thread feeds it
 Napi::Value RingObject::AddToBacklog(const Napi::CallbackInfo& info) {
   Sit();
   if (seat_ != Tasks::kNoSeat) backlog_->ShowIn(tasks().to_put(seat_));
@@ -230,12 +230,12 @@ Napi::Value RingObject::AwaitBacklog(const Napi::CallbackInfo& info) {
 }
 
 // A ring that is empty and a backlog that is not: either it has been put and
-// taken, and the agent has yet to count that, which is a matter of a moment; or
-// another is putting, and the backlog is to come.
+// taken, and the waiter thread has yet to count that, which is a matter of a
+// deadline; or another is putting, and the backlog is to come.
 Napi::Value RingObject::SettleBacklog(const Napi::CallbackInfo& info) {
-  const Moment end = Moment::In(kCopyMs);
+  const Deadline end = Deadline::In(kCopyMs);
   while (ring().is_empty() && !ring().IsAnotherPutting(backlog_->feeder()) &&
-         !backlog_->AwaitEnd(Moment::In(1)) && !end.IsOver()) {
+         !backlog_->AwaitEnd(Deadline::In(1)) && !end.IsOver()) {
   }
   return info.Env().Undefined();
 }

@@ -16,7 +16,7 @@ namespace truefork {
 class RingObject : public Napi::ObjectWrap<RingObject> {
  public:
   static void Register(Napi::Env env, Napi::Object exports);
-  // For an agent: keeps the memory mapped, and the records.
+  // For a waiter thread: keeps the memory mapped, and the records.
   static std::shared_ptr<RingBlock> BlockOf(const Napi::Value& ring);
   static std::shared_ptr<Backlog> BacklogOf(const Napi::Value& ring);
   // Where those are counted that this process has taken; nullptr: nowhere.

@@ -19,7 +19,8 @@ int Tasks::Sit() {
     SharedLock lock(&block_->seats[seat]);
     if (lock.is_held()) continue;
     bool is_listed = false;
-    const Outcome outcome = lock.Acquire({Moment::In(0), nullptr}, &is_listed);
+    const Outcome outcome =
+        lock.Acquire({Deadline::In(0), nullptr}, &is_listed);
     if (outcome != Outcome::kDone && outcome != Outcome::kOwnerDied) continue;
     taken(seat)->store(0);
     to_put(seat)->store(0);

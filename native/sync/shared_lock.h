@@ -50,7 +50,7 @@ struct Patience {
     kCommitted   // it has something in hand and cannot be cancelled any more
   };
 
-  Moment until = Moment::Never();
+  Deadline until = Deadline::Never();
   Word* cancelled = nullptr;
 
   [[nodiscard]] bool IsCancelled() const {

@@ -16,7 +16,7 @@ Napi::Value Give(const Napi::CallbackInfo& info, Outcome outcome) {
 
 // (…, milliseconds or Infinity)
 Patience PatienceOf(const Napi::Value& timeout) {
-  return {Moment::In(timeout.As<Napi::Number>().DoubleValue()), nullptr};
+  return {Deadline::In(timeout.As<Napi::Number>().DoubleValue()), nullptr};
 }
 
 Napi::Value GetLockerId(const Napi::CallbackInfo& info) {

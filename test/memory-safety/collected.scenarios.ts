@@ -253,7 +253,7 @@ const own: Scenarios = {
     options: WITH_GC,
   },
 
-  'agents that have nothing to do keep nothing': {
+  'threads that have nothing to do keep nothing': {
     async run() {
       const kept = new Lock(); // the others lie beside it
       const mappings = countSharedMappings();

@@ -24,7 +24,7 @@ namespace {
 
 using truefork::Destination;
 using truefork::Mark;
-using truefork::Moment;
+using truefork::Deadline;
 using truefork::Outcome;
 using truefork::Patience;
 using truefork::Ring;
@@ -98,13 +98,13 @@ void TakeUnseen(RingBlock* block) {
 }
 
 void Prepare() {
-  Put(Map(Ring::kLeastSize), 2, kShort, {Moment::In(0), nullptr});
-  Put(Map(Ring::kLeastSize), 2, kLong, {Moment::In(0), nullptr});
-  Put(Map(Ring::kLeastSize), 40, kGrowing, {Moment::In(0), nullptr});
+  Put(Map(Ring::kLeastSize), 2, kShort, {Deadline::In(0), nullptr});
+  Put(Map(Ring::kLeastSize), 2, kLong, {Deadline::In(0), nullptr});
+  Put(Map(Ring::kLeastSize), 40, kGrowing, {Deadline::In(0), nullptr});
 }
 
-Patience Bounded() { return {Moment::In(kBounded), nullptr}; }
-Patience None() { return {Moment::In(0), nullptr}; }
+Patience Bounded() { return {Deadline::In(kBounded), nullptr}; }
+Patience None() { return {Deadline::In(0), nullptr}; }
 
 pid_t Start(const std::function<void()>& work) {
   const pid_t pid = fork();
@@ -158,7 +158,7 @@ bool DelayedAfter(long steps, const std::function<void()>& work) {  // NOLINT
 }
 
 bool Until(const std::function<bool()>& condition) {
-  const Moment end = Moment::In(kBounded);
+  const Deadline end = Deadline::In(kBounded);
   while (!condition()) {
     if (end.IsOver()) return false;
     usleep(50);
@@ -346,10 +346,10 @@ const Scenario kScenarios[] = {
          // Another takes it, or skips what is left of it.
          int taken = -1;
          const bool is_put = Until([&] {
-           // As an agent, which may begin although it cannot know how long it
+           // As a waiter thread, which may begin although it cannot know how long it
            // takes.
            truefork::Word nobody{0};
-           taken = std::max(taken, Take(block, {Moment::In(1), &nobody}));
+           taken = std::max(taken, Take(block, {Deadline::In(1), &nobody}));
            return HasEnded(putter);
          });
          Expect(is_put, "the one who puts waits on");

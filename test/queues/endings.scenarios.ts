@@ -217,7 +217,7 @@ export const scenarios: Scenarios = {
     }
   },
 
-  async 'what an agent has taken when its process ends goes back'() {
+  async 'what an thread has taken when its process ends goes back'() {
     const queue = new Queue<number>();
     for (let round = 0; round < 20; round++) {
       const isWaiting = new Event();
@@ -226,7 +226,7 @@ export const scenarios: Scenarios = {
         void queue.get();
         await untilWaiting();
         isWaiting.set();
-        // The agent takes it, and this thread does not look.
+        // The waiter thread takes it, and this thread does not look.
         while (!isOver.isSet());
         process.exit(0);
       });
@@ -265,7 +265,7 @@ export const scenarios: Scenarios = {
     assert.equal(await child.join(), 0);
   },
 
-  'a process that ends while its agents wait': {
+  'a process that ends while its threads wait': {
     async run() {
       void new Queue().get();
       const full = new Queue(1);

@@ -179,7 +179,7 @@ export const scenarios: Scenarios = {
     const child = started(() => {
       for (const value of [1, 2, 3, 4, 6]) assert.equal(queue.getSync(), value);
     });
-    queue.putSync(6); // behind the others, of which no agent is left to tell
+    queue.putSync(6); // behind the others, of which no waiter thread is left to tell
     await Promise.all(puts);
     assert.equal(await child.join(), 0);
   },
@@ -246,7 +246,7 @@ export const scenarios: Scenarios = {
     assert.equal(results.empty(), true);
   },
 
-  async 'a blocking get takes over what an agent waits for'() {
+  async 'a blocking get takes over what an thread waits for'() {
     const queue = new Queue<number>();
     const task = queue.get();
     await untilWaiting();

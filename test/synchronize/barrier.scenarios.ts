@@ -269,7 +269,7 @@ export const scenarios: Scenarios = {
     assert.equal(await own, 0);
   },
 
-  'a process that ends while its agent waits': {
+  'a process that ends while its thread waits': {
     async run() {
       const barrier = new Barrier(2);
       void barrier.wait();

@@ -254,7 +254,7 @@ export const scenarios: Scenarios = {
       const condition = new Condition(lock);
       await condition.acquire();
       const task = condition.with(() => 'done');
-      // Long enough for an agent to be sent for the task.
+      // Long enough for a waiter thread to be sent for the task.
       await sleep(50);
       const child = started(() => condition.withSync(() => condition.notify()));
       assert.equal(condition.waitSync(20_000), true);
@@ -399,7 +399,7 @@ export const scenarios: Scenarios = {
     await own;
   },
 
-  'a process that ends while its agent waits': {
+  'a process that ends while its thread waits': {
     async run() {
       const condition = new Condition();
       void condition.with(() => condition.wait());

@@ -153,7 +153,7 @@ export const scenarios: Scenarios = {
     assert.equal(await event.wait(1), false);
   },
 
-  'a process that ends while its agent waits': {
+  'a process that ends while its thread waits': {
     async run() {
       void new Event().wait();
       await untilWaiting();

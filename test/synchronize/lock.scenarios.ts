@@ -26,7 +26,7 @@ import {
 } from './support.js';
 
 const addon = createRequire(import.meta.url)('../../../build/Release/truefork.node') as {
-  Agent: unknown;
+  WaiterThread: unknown;
 };
 
 const TOO_MANY = misuse('NOT_LOCKED', 'semaphore or lock released too many times');
@@ -180,7 +180,7 @@ export const scenarios: Scenarios = {
     lock.release();
   },
 
-  async 'what an agent brings after the abort is given back'() {
+  async 'what an thread brings after the abort is given back'() {
     const lock = new Lock();
     const child = await holder(lock);
     const controller = new AbortController();
@@ -238,7 +238,7 @@ export const scenarios: Scenarios = {
     lock.release();
   },
 
-  async 'a blocking acquire takes over what an agent waits for'() {
+  async 'a blocking acquire takes over what an thread waits for'() {
     const lock = new Lock();
     const numbers = sharedNumbers(1);
     const child = started(async () => {
@@ -258,7 +258,7 @@ export const scenarios: Scenarios = {
     assert.equal(await child.join(), 0);
   },
 
-  async 'what an agent already has is taken over and held'() {
+  async 'what an thread already has is taken over and held'() {
     const lock = new Lock();
     // As many as are kept: one more that rests is closed.
     const others = Array.from({ length: 5 }, () => new Lock());
@@ -577,7 +577,7 @@ export const scenarios: Scenarios = {
     await assert.rejects(task, { name: 'AbortError' });
   },
 
-  'a process that ends by process.exit() while its agent waits': {
+  'a process that ends by process.exit() while its thread waits': {
     async run() {
       const lock = new Lock();
       lock.acquireSync();
@@ -588,7 +588,7 @@ export const scenarios: Scenarios = {
     code: 3,
   },
 
-  'a process that ends by an error while its agent waits': {
+  'a process that ends by an error while its thread waits': {
     async run() {
       const lock = new Lock();
       lock.acquireSync();
@@ -600,7 +600,7 @@ export const scenarios: Scenarios = {
     stderr: /on purpose/,
   },
 
-  async 'a child that ends while its agent waits'() {
+  async 'a child that ends while its thread waits'() {
     const lock = new Lock();
     lock.acquireSync();
     const wait = async (): Promise<void> => {
@@ -645,7 +645,7 @@ export const scenarios: Scenarios = {
       const [code] = (await once(worker, 'exit')) as [number];
       assert.equal(code, 0);
     }
-    // Also one that is stopped while its agent waits.
+    // Also one that is stopped while its waiter thread waits.
     const waits = [
       'new Event().wait()',
       'new Semaphore(0).acquire()',
@@ -674,8 +674,8 @@ export const scenarios: Scenarios = {
   async 'when there can be no more threads'() {
     const lock = new Lock();
     lock.acquireSync();
-    const { Agent } = addon;
-    addon.Agent = class {
+    const { WaiterThread } = addon;
+    addon.WaiterThread = class {
       acquireLock(): number {
         return -constants.errno.EAGAIN;
       }
@@ -684,7 +684,7 @@ export const scenarios: Scenarios = {
     const waiting = started(() => assert.rejects(lock.acquire(), failure));
     assert.equal(await waiting.join(), 0);
     await assert.rejects(Promise.all([lock.acquire(), lock.acquire()]), failure);
-    addon.Agent = Agent;
+    addon.WaiterThread = WaiterThread;
     lock.release();
     assert.equal(await lock.acquire(), true);
   },

@@ -141,7 +141,7 @@ export const scenarios: Scenarios = {
     assert.equal(await child.join(), 0);
   },
 
-  async 'a blocking acquire takes over what an agent waits for'() {
+  async 'a blocking acquire takes over what an thread waits for'() {
     const semaphore = new Semaphore(0);
     const task = semaphore.acquire();
     await untilWaiting();
@@ -158,7 +158,7 @@ export const scenarios: Scenarios = {
     assert.equal(await child.join(), 0);
   },
 
-  async 'what an agent got after the abort is there for a blocking acquire'() {
+  async 'what an thread got after the abort is there for a blocking acquire'() {
     const semaphore = new Semaphore(0);
     for (let round = 0; round < 30; round++) {
       const controller = new AbortController();
@@ -312,7 +312,7 @@ export const scenarios: Scenarios = {
     assert.equal(await semaphore.acquire(), true);
   },
 
-  'a process that ends while its agent waits': {
+  'a process that ends while its thread waits': {
     async run() {
       void new Semaphore(0).acquire();
       await untilWaiting();

@@ -43,18 +43,18 @@ function systemCall(pid: number, thread: string | number): number {
   }
 }
 
-/** Whether an agent of the process waits. */
-function hasAgentWaiting(pid: number): boolean {
+/** Whether a waiter thread of the process waits. */
+function hasThreadWaiting(pid: number): boolean {
   return readdirSync(`/proc/${pid}/task`).some((id) => systemCall(pid, id) === FUTEX_WAITV);
 }
 
-/** Until the process waits for something in shared memory, be it blocked or by an agent. */
+/** Until the process waits for something in shared memory, be it blocked or by a waiter thread. */
 export async function untilWaiting(pid: number | null = process.pid): Promise<void> {
   // V8 blocks the main thread, too, but not for long.
   let times = 0;
   await until(() => {
     times = FUTEX.has(systemCall(pid!, pid!)) ? times + 1 : 0;
-    return times === 4 || hasAgentWaiting(pid!);
+    return times === 4 || hasThreadWaiting(pid!);
   });
 }
 

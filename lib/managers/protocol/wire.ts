@@ -3,8 +3,8 @@
 import { EOFError, ProcessError, TimeoutError } from '../../common/errors.js';
 import { Fifo } from '../../common/fifo.js';
 import { setImmediate } from '../../common/originals.js';
+import { SpinBudget } from '../../common/spin-budget.js';
 import { Deadline } from '../../common/waiting.js';
-import { Hope } from '../../connection/short-frames.js';
 import { OwnDescriptor } from '../../fork/own-descriptor.js';
 import { tryRead, tryWritePair } from '../../posix/descriptors.js';
 import { READABLE, waitUntilReady, WRITABLE } from '../../posix/poller.js';
@@ -51,7 +51,7 @@ export function writeHeader(message: Buffer): void {
 export class Wire {
   readonly #descriptor: OwnDescriptor;
   #isClosed = false;
-  readonly #hope = new Hope();
+  readonly #budget = new SpinBudget();
 
   // What was read: messages from #start to #end.
   #buffer = Buffer.allocUnsafeSlow(ROOM);
@@ -166,14 +166,14 @@ export class Wire {
 
   /** An answer is often there sooner than who sleeps is woken. @returns whether something was read */
   #hasComeSoon(): boolean {
-    if (this.#hope.moment === 0) return false;
+    if (this.#budget.microseconds === 0) return false;
     for (let i = 0; i < GLANCES; i++) {
       if (this.#read()) {
-        this.#hope.learn(true);
+        this.#budget.learn(true);
         return true;
       }
     }
-    this.#hope.learn(false);
+    this.#budget.learn(false);
     return false;
   }
 

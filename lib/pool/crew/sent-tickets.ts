@@ -1,4 +1,4 @@
-import type { Ticket } from '../../serialize/sharer.js';
+import type { Ticket } from '../../serialize/fd-broker.js';
 import { distance } from '../line/ledger.js';
 import { discardAll } from '../line/values.js';
 

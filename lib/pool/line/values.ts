@@ -4,8 +4,8 @@
 import { types } from 'node:util';
 import { badMessage, isClear } from '../../serialize/clone.js';
 import { isError } from '../../serialize/error-parts.js';
+import type { Ticket } from '../../serialize/fd-broker.js';
 import { decode, discard, encode, type Encoded } from '../../serialize/serialize.js';
-import type { Ticket } from '../../serialize/sharer.js';
 
 /** Bytes that are so many are not copied into the clone. */
 const BIG = 2 ** 14;

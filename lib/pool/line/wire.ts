@@ -190,11 +190,11 @@ export class Wire {
     const count = tryRead(this.fd, scratch, before, SCRATCH - before);
     if (count === undefined || count === 0) return count;
     // A copy: values may be views of the message that they came in.
-    this.#takeApart(Buffer.from(scratch.subarray(0, before + count)), receive);
+    this.#toParts(Buffer.from(scratch.subarray(0, before + count)), receive);
     return count;
   }
 
-  #takeApart(bytes: Buffer, receive: (message: Buffer) => void): void {
+  #toParts(bytes: Buffer, receive: (message: Buffer) => void): void {
     let at = 0;
     const messages: Buffer[] = [];
     try {

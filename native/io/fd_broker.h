@@ -6,6 +6,6 @@
 
 namespace truefork {
 
-void RegisterSharer(Napi::Env env, Napi::Object exports);
+void RegisterFdBroker(Napi::Env env, Napi::Object exports);
 
 }  // namespace truefork

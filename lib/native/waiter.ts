@@ -1,9 +1,9 @@
-// Threads that wait for JavaScript: native/agent.
+// Threads that wait for JavaScript: native/thread.
 import { addon } from './addon.js';
 import type { Ring } from './queue.js';
 
-/** Waits in a thread of its own: native/agent/agent.h. One errand at a time. */
-export interface Agent {
+/** Waits in a thread of its own: native/waiter/waiter_thread_object.h. One wait at a time. */
+export interface WaiterThread {
   onend: (outcome: number) => void;
   // Each returns 0 or a negative errno.
   acquireLock(buffer: ArrayBuffer, offset: number): number;
@@ -19,24 +19,24 @@ export interface Agent {
   feed(ring: Ring): number;
   /** Until the ring's tasks are done or lost. */
   joinTasks(ring: Ring): number;
-  /** Whether the event loop stays alive until the errand ends: it does. */
+  /** Whether the event loop stays alive until the wait ends: it does. */
   setRef(keepsAlive: boolean): void;
   cancel(): void;
   /** Cancels, and returns the outcome instead of giving it to `onend`; or GOES_ON, and does not. */
   recall(): number;
-  /** Blocks the thread until the errand has ended. Returns false after the timeout. */
+  /** Blocks the thread until the wait has ended. Returns false after the timeout. */
   awaitEnd(timeout: number): boolean;
   /** Makes the lock that it acquired this thread's; returns whether the kernel knows. */
   adopt(buffer: ArrayBuffer, offset: number): boolean;
   /** Lets go of what it worked on, once the outcome has been made use of. */
-  forgetErrand(): void;
+  forgetWait(): void;
   /** In a forked child, where it does not exist. */
   forget(): void;
   close(): void;
 }
 
-export interface AgentFunctions {
-  Agent: new () => Agent;
+export interface WaiterFunctions {
+  WaiterThread: new () => WaiterThread;
 }
 
-export const nativeAgent: AgentFunctions = addon as AgentFunctions;
+export const nativeWaiter: WaiterFunctions = addon as WaiterFunctions;

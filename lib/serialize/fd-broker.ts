@@ -32,12 +32,12 @@ const PATIENCE = 10_000;
 let name: string | undefined;
 
 onForkedChild(() => {
-  nativeIo.abandonSharer();
+  nativeIo.abandonFdBroker();
   name = undefined;
 });
 registerAtFork({
-  before: () => nativeIo.holdSharer(),
-  afterInParent: () => nativeIo.releaseSharer(),
+  before: () => nativeIo.holdFdBroker(),
+  afterInParent: () => nativeIo.releaseFdBroker(),
 });
 
 /** Linux has names that nobody has to remove. */
@@ -60,7 +60,7 @@ function isName(value: unknown): value is string {
 function start(): string {
   const where = newName();
   const fd = listenOn(where, BACKLOG);
-  const error = nativeIo.startSharer(fd);
+  const error = nativeIo.startFdBroker(fd);
   if (error < 0) {
     close(fd);
     throw systemError(error, 'pthread_create');
@@ -76,13 +76,13 @@ function start(): string {
 export function entrust(fds: readonly number[]): Ticket {
   name ??= start();
   const token = randomBytes(TOKEN_SIZE);
-  check(nativeIo.keepToShare(token, Int32Array.from(fds)), 'dup');
+  check(nativeIo.entrustFds(token, Int32Array.from(fds)), 'dup');
   return { name, token, count: fds.length };
 }
 
 /** Nobody will come. */
 export function revoke({ token }: Ticket): void {
-  nativeIo.forgetToShare(token);
+  nativeIo.revokeFds(token);
 }
 
 /** Tickets of which one can know together that nobody will come. */
@@ -91,16 +91,16 @@ export class TicketGroup {
   readonly #number = ++TicketGroup.#count;
 
   add({ token }: Ticket): void {
-    nativeIo.groupToShare(token, this.#number);
+    nativeIo.groupFds(token, this.#number);
   }
 
   /** Whether nobody is expected any more. */
   get isEmpty(): boolean {
-    return !nativeIo.hasGroupToShare(this.#number);
+    return !nativeIo.hasFdGroup(this.#number);
   }
 
   revoke(): void {
-    nativeIo.forgetGroupToShare(this.#number);
+    nativeIo.revokeFdGroup(this.#number);
   }
 }
 

@@ -4,9 +4,9 @@ import { ProcessError, systemError } from '../common/errors.js';
 import { close } from '../posix/descriptors.js';
 import { descriptorOf, mapDescriptor } from '../posix/memory.js';
 import { wereLost } from '../posix/sockets.js';
+import { entrust, isTicket, redeem, type Ticket } from './fd-broker.js';
 import { closeFds } from './frames.js';
-import type { Carriage, Delivered, Luggage } from './shareables.js';
-import { entrust, isTicket, redeem, type Ticket } from './sharer.js';
+import type { FdTransport, Delivered, Attachments } from './shareables.js';
 
 const REFUSED =
   'the system refuses memfd_create(2): an old kernel, or a sandbox, which has to allow it';
@@ -32,17 +32,17 @@ export function noDescriptor(what: string, errno: number): ProcessError {
   );
 }
 
-export class OutgoingLuggage implements Luggage {
+export class OutgoingAttachments implements Attachments {
   readonly #fds: number[] = [];
   readonly #memory = new Map<ArrayBuffer, number>();
-  readonly carriage: Carriage;
+  readonly transport: FdTransport;
   /** What goes into the message, where they go apart. */
   ticket: Ticket | undefined;
   /** Functions to call if it is not sent. */
   readonly undos: (() => void)[] = [];
 
-  constructor(carriage: Carriage) {
-    this.carriage = carriage;
+  constructor(transport: FdTransport) {
+    this.transport = transport;
   }
 
   /** Beside the bytes. */
@@ -51,7 +51,7 @@ export class OutgoingLuggage implements Luggage {
   }
 
   descriptor(fd: number): number {
-    if (this.carriage !== 'impossible') return this.#fds.push(fd) - 1;
+    if (this.transport !== 'impossible') return this.#fds.push(fd) - 1;
     throw new ProcessError(
       'ERR_TRUEFORK_NOT_SHAREABLE',
       'this cannot be sent through TCP: it exists on this machine only',
@@ -73,7 +73,7 @@ export class OutgoingLuggage implements Luggage {
 
   /** There will be no more of them. @throws SystemError */
   close(): void {
-    const isApart = this.carriage === 'apart' || this.carriage === 'managed';
+    const isApart = this.transport === 'apart' || this.transport === 'managed';
     if (isApart && this.#fds.length > 0) this.ticket = entrust(this.#fds);
   }
 }
@@ -82,7 +82,7 @@ function badMessage(): ProcessError {
   return new ProcessError('ERR_TRUEFORK_BAD_MESSAGE', 'the message refers to what did not come');
 }
 
-export class DeliveredLuggage implements Delivered {
+export class DeliveredAttachments implements Delivered {
   /** Those that nobody has claimed; undefined where somebody has. */
   #fds: (number | undefined)[];
   #ticket: Ticket | undefined;

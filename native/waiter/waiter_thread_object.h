@@ -10,19 +10,20 @@
 
 namespace truefork {
 
-class AgentThread;
+class WaiterThread;
 class Destination;
 
-// new Agent(), with a property `onend`: called with the outcome of each errand.
-class Agent : public Napi::ObjectWrap<Agent> {
+// new WaiterThreadObject(), with a property `onend`: called with the outcome of
+// each wait.
+class WaiterThreadObject : public Napi::ObjectWrap<WaiterThreadObject> {
  public:
   static void Register(Napi::Env env, Napi::Object exports);
 
-  explicit Agent(const Napi::CallbackInfo& info);
-  ~Agent() override;
+  explicit WaiterThreadObject(const Napi::CallbackInfo& info);
+  ~WaiterThreadObject() override;
 
  private:
-  // The errands; one at a time. Each keeps the event loop alive, and what it
+  // The waits; one at a time. Each keeps the event loop alive, and what it
   // works on must stay there until it has ended.
   Napi::Value AcquireLock(const Napi::CallbackInfo& info);
   Napi::Value AcquireSemaphore(const Napi::CallbackInfo& info);
@@ -32,7 +33,7 @@ class Agent : public Napi::ObjectWrap<Agent> {
   Napi::Value Feed(const Napi::CallbackInfo& info);
   Napi::Value JoinTasks(const Napi::CallbackInfo& info);
 
-  // Ends the errand early. Its outcome comes nevertheless.
+  // Ends the wait early. Its outcome comes nevertheless.
   Napi::Value Cancel(const Napi::CallbackInfo& info);
   // Cancels it, and waits for the outcome, which onend does not get; or returns
   // kGoesOn (agent_thread.h) at once, and it does get it.
@@ -44,10 +45,10 @@ class Agent : public Napi::ObjectWrap<Agent> {
   Napi::Value Adopt(const Napi::CallbackInfo& info);
   // What takeRecord() has taken.
   Napi::Value TakenRecord(const Napi::CallbackInfo& info);
-  // Whether the event loop stays alive until the errand ends: it does.
+  // Whether the event loop stays alive until the wait ends: it does.
   Napi::Value SetRef(const Napi::CallbackInfo& info);
   // Lets go of what it worked on, once the outcome has been made use of.
-  Napi::Value ForgetErrand(const Napi::CallbackInfo& info);
+  Napi::Value ForgetWait(const Napi::CallbackInfo& info);
   // In a forked child, where the thread does not exist.
   Napi::Value Forget(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
@@ -59,7 +60,7 @@ class Agent : public Napi::ObjectWrap<Agent> {
 
   static void OnEnd(uv_async_t* handle);
 
-  std::shared_ptr<AgentThread> thread_;
+  std::shared_ptr<WaiterThread> thread_;
   std::shared_ptr<Destination> taken_;
   // What putRecord() puts.
   Napi::ObjectReference bytes_;

@@ -7,10 +7,10 @@ import { lockerId } from './robust-list.js';
 import { LOCK_SIZE, OWNER, SharedLock, WORD } from './shared-lock.js';
 
 /** How many processes can wait at one object at the same time. */
-export const SEATS = 124;
-const WORDS_OF_SEAT = LOCK_SIZE / 4;
+export const SLOTS = 124;
+const WORDS_OF_SLOTS = LOCK_SIZE / 4;
 
-/** What is free for the object in a seat's LockBlock, as indexes of an Int32Array. */
+/** What is free for the object in a slot's LockBlock, as indexes of an Int32Array. */
 const NOTES = 12;
 
 const IS_WATCHED = 0x80000000 | 0;
@@ -18,11 +18,11 @@ const IS_WATCHED = 0x80000000 | 0;
 export function tooManyWaiters(): ProcessError {
   return new ProcessError(
     'ERR_TRUEFORK_TOO_MANY_WAITERS',
-    `more than ${SEATS} processes, or 65,535 tasks of one, wait for the same object`,
+    `more than ${SLOTS} processes, or 65,535 tasks of one, wait for the same object`,
   );
 }
 
-/** The seat that a process has taken, if any. */
+/** The slot that a process has taken, if any. */
 interface Place {
   taken: { index: number; lock: SharedLock; by: number } | undefined;
 }
@@ -44,11 +44,11 @@ const dropped = new FinalizationRegistry<{ block: Block; place: Place }>(({ bloc
 });
 
 /** In bytes, with so many words beside them. */
-export function sizeOfSeats(extra: number): number {
-  return SEATS * LOCK_SIZE + extra * 4;
+export function sizeOfSlots(extra: number): number {
+  return SLOTS * LOCK_SIZE + extra * 4;
 }
 
-export class Seats {
+export class WaiterSlots {
   readonly block: Block;
   readonly buffer: ArrayBuffer;
   /** All zeros at first. */
@@ -59,29 +59,29 @@ export class Seats {
 
   /** @param extra how many words to have beside them, for the object's own use */
   constructor(extra = 0) {
-    const block = allocate(sizeOfSeats(extra));
+    const block = allocate(sizeOfSlots(extra));
     this.block = block;
     this.buffer = block.buffer;
     this.#byteOffset = block.byteOffset;
-    this.#words = new Int32Array(block.buffer, block.byteOffset, SEATS * WORDS_OF_SEAT);
-    this.extra = new Int32Array(block.buffer, block.byteOffset + SEATS * LOCK_SIZE, extra);
+    this.#words = new Int32Array(block.buffer, block.byteOffset, SLOTS * WORDS_OF_SLOTS);
+    this.extra = new Int32Array(block.buffer, block.byteOffset + SLOTS * LOCK_SIZE, extra);
     dropped.register(this, { block, place: this.#place });
   }
 
-  /** The seat of this process, if it has one. */
+  /** The slot of this process, if it has one. */
   get own(): number | undefined {
     return takenHere(this.#place)?.index;
   }
 
   /**
-   * Sits down, unless this process has a seat; its notes are zero then.
+   * Sits down, unless this process has a slot; its notes are zero then.
    *
-   * @param inherit called before that with a seat whose process has died on it
+   * @param inherit called before that with a slot whose process has died on it
    * @throws ProcessError `ERR_TRUEFORK_TOO_MANY_WAITERS`
    */
   take(inherit?: (index: number) => void): number {
     if (this.own !== undefined) return this.own;
-    for (let index = 0; index < SEATS; index++) {
+    for (let index = 0; index < SLOTS; index++) {
       if (this.isTaken(index)) continue;
       const byteOffset = this.#byteOffset + index * LOCK_SIZE;
       const lock = new SharedLock({ buffer: this.buffer, byteOffset });
@@ -95,16 +95,16 @@ export class Seats {
     throw tooManyWaiters();
   }
 
-  /** Gets up, if this process has a seat. */
+  /** Gets up, if this process has a slot. */
   leave(): void {
     leave(this.#place);
   }
 
   isTaken(index: number): boolean {
-    return (Atomics.load(this.#words, index * WORDS_OF_SEAT + WORD) & OWNER) !== 0;
+    return (Atomics.load(this.#words, index * WORDS_OF_SLOTS + WORD) & OWNER) !== 0;
   }
 
-  /** Notes of a seat: three words, whose meaning is the object's. */
+  /** Notes of a slot: three words, whose meaning is the object's. */
   load(index: number, note: number): number {
     return Atomics.load(this.#words, this.#note(index, note));
   }
@@ -129,11 +129,11 @@ export class Seats {
   }
 
   /**
-   * What to sleep on for the process on that seat to die: an offset and a value; undefined if
+   * What to sleep on for the process on that slot to die: an offset and a value; undefined if
    * nobody sits there.
    */
   watch(index: number): [offset: number, expected: number] | undefined {
-    const place = index * WORDS_OF_SEAT + WORD;
+    const place = index * WORDS_OF_SLOTS + WORD;
     for (;;) {
       const value = Atomics.load(this.#words, place);
       if ((value & OWNER) === 0) return undefined;
@@ -145,6 +145,6 @@ export class Seats {
   }
 
   #note(index: number, note: number): number {
-    return index * WORDS_OF_SEAT + NOTES + note;
+    return index * WORDS_OF_SLOTS + NOTES + note;
   }
 }

@@ -1,4 +1,4 @@
-#include "fork/verdict.h"
+#include "fork/fork_gate.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -22,7 +22,7 @@ Verdict* verdict = nullptr;
 
 }  // namespace
 
-int PrepareVerdict() {
+int CloseForkGate() {
   if (verdict == nullptr || verdict->parent != getpid()) {
     void* page = mmap(nullptr, sizeof(Verdict), PROT_READ | PROT_WRITE,
                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -36,17 +36,17 @@ int PrepareVerdict() {
   return 0;
 }
 
-void LetChildGo() {
+void OpenForkGate() {
   verdict->may_go.store(1);
   Wake(&verdict->may_go, 1);
 }
 
-void AwaitVerdict() {
+void PassForkGate() {
   constexpr double kMoment = 20;
   const Watched watched{&verdict->may_go, 0};
   while (verdict->may_go.load() == 0) {
     if (getppid() != verdict->parent) _exit(1);
-    Sleep(&watched, 1, Moment::In(kMoment));
+    Sleep(&watched, 1, Deadline::In(kMoment));
   }
 }
 

@@ -4,12 +4,12 @@
 namespace truefork {
 
 // In the parent, before the fork. 0 or -errno.
-int PrepareVerdict();
+int CloseForkGate();
 
 // In the parent, after it.
-void LetChildGo();
+void OpenForkGate();
 
 // In the child. Does not return if the parent has died.
-void AwaitVerdict();
+void PassForkGate();
 
 }  // namespace truefork

@@ -1,4 +1,4 @@
-#include "io/sharer.h"
+#include "io/fd_broker.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -49,9 +49,9 @@ int64_t PeerUid(int fd) {
 
 // Whatever the thread does between two sleeps it does with the lock held, and
 // the lock is held across a fork: so a child knows all that it has to close.
-class Sharer {
+class FdBroker {
  public:
-  explicit Sharer(int listener) : listener_(listener) {}
+  explicit FdBroker(int listener) : listener_(listener) {}
 
   // 0 or -errno. The thread ends with the process.
   int Start() {
@@ -67,7 +67,7 @@ class Sharer {
     uv_thread_t thread{};
     const int error = uv_thread_create_ex(
         &thread, &options,
-        [](void* sharer) { static_cast<Sharer*>(sharer)->Run(); }, this);
+        [](void* sharer) { static_cast<FdBroker*>(sharer)->Run(); }, this);
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
     if (error == 0) pthread_detach(thread);
     return error;
@@ -208,14 +208,14 @@ class Sharer {
 };
 
 // Never destroyed: the thread uses it to the very end.
-Sharer* the_sharer = nullptr;
+FdBroker* the_broker = nullptr;
 
 // startSharer(fd): what is a listening Unix socket is its own from now on.
 Napi::Value Start(const Napi::CallbackInfo& info) {
-  auto* sharer = new Sharer(Int(info, 0));
+  auto* sharer = new FdBroker(Int(info, 0));
   const int error = sharer->Start();
   if (error == 0) {
-    the_sharer = sharer;
+    the_broker = sharer;
   } else {
     delete sharer;
   }
@@ -240,12 +240,12 @@ Napi::Value Keep(const Napi::CallbackInfo& info) {
     }
     copies.push_back(copy);
   }
-  the_sharer->Keep(TokenOf(info), std::move(copies));
+  the_broker->Keep(TokenOf(info), std::move(copies));
   return Result(info.Env(), 0);
 }
 
 Napi::Value Forget(const Napi::CallbackInfo& info) {
-  if (the_sharer != nullptr) the_sharer->Forget(TokenOf(info));
+  if (the_broker != nullptr) the_broker->Forget(TokenOf(info));
   return info.Env().Undefined();
 }
 
@@ -255,35 +255,35 @@ uint32_t GroupOf(const Napi::Value& value) {
 
 // groupToShare(token, group): not 0
 Napi::Value Group(const Napi::CallbackInfo& info) {
-  if (the_sharer != nullptr) the_sharer->Group(TokenOf(info), GroupOf(info[1]));
+  if (the_broker != nullptr) the_broker->Group(TokenOf(info), GroupOf(info[1]));
   return info.Env().Undefined();
 }
 
 // hasGroupToShare(group): whether somebody has yet to come for some of it
 Napi::Value HasGroup(const Napi::CallbackInfo& info) {
   const bool has =
-      the_sharer != nullptr && the_sharer->HasGroup(GroupOf(info[0]));
+      the_broker != nullptr && the_broker->HasGroup(GroupOf(info[0]));
   return Napi::Boolean::New(info.Env(), has);
 }
 
 Napi::Value ForgetGroup(const Napi::CallbackInfo& info) {
-  if (the_sharer != nullptr) the_sharer->ForgetGroup(GroupOf(info[0]));
+  if (the_broker != nullptr) the_broker->ForgetGroup(GroupOf(info[0]));
   return info.Env().Undefined();
 }
 
 Napi::Value Hold(const Napi::CallbackInfo& info) {
-  if (the_sharer != nullptr) the_sharer->Hold();
+  if (the_broker != nullptr) the_broker->Hold();
   return info.Env().Undefined();
 }
 
 Napi::Value Release(const Napi::CallbackInfo& info) {
-  if (the_sharer != nullptr) the_sharer->Release();
+  if (the_broker != nullptr) the_broker->Release();
   return info.Env().Undefined();
 }
 
 Napi::Value Abandon(const Napi::CallbackInfo& info) {
-  if (the_sharer != nullptr) the_sharer->CloseEverything();
-  the_sharer = nullptr;
+  if (the_broker != nullptr) the_broker->CloseEverything();
+  the_broker = nullptr;
   return info.Env().Undefined();
 }
 
@@ -294,18 +294,17 @@ Napi::Value GetPeerUid(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-void RegisterSharer(Napi::Env env, Napi::Object exports) {
+void RegisterFdBroker(Napi::Env env, Napi::Object exports) {
   using Napi::Function;
-  exports["startSharer"] = Function::New<Start>(env, "startSharer");
-  exports["keepToShare"] = Function::New<Keep>(env, "keepToShare");
-  exports["forgetToShare"] = Function::New<Forget>(env, "forgetToShare");
-  exports["groupToShare"] = Function::New<Group>(env, "groupToShare");
-  exports["hasGroupToShare"] = Function::New<HasGroup>(env, "hasGroupToShare");
-  exports["forgetGroupToShare"] =
-      Function::New<ForgetGroup>(env, "forgetGroupToShare");
-  exports["holdSharer"] = Function::New<Hold>(env, "holdSharer");
-  exports["releaseSharer"] = Function::New<Release>(env, "releaseSharer");
-  exports["abandonSharer"] = Function::New<Abandon>(env, "abandonSharer");
+  exports["startFdBroker"] = Function::New<Start>(env, "startFdBroker");
+  exports["entrustFds"] = Function::New<Keep>(env, "entrustFds");
+  exports["revokeFds"] = Function::New<Forget>(env, "revokeFds");
+  exports["groupFds"] = Function::New<Group>(env, "groupFds");
+  exports["hasFdGroup"] = Function::New<HasGroup>(env, "hasFdGroup");
+  exports["revokeFdGroup"] = Function::New<ForgetGroup>(env, "revokeFdGroup");
+  exports["holdFdBroker"] = Function::New<Hold>(env, "holdFdBroker");
+  exports["releaseFdBroker"] = Function::New<Release>(env, "releaseFdBroker");
+  exports["abandonFdBroker"] = Function::New<Abandon>(env, "abandonFdBroker");
   exports["peerUid"] = Function::New<GetPeerUid>(env, "peerUid");
 }
 
