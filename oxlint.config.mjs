@@ -1,10 +1,11 @@
-// What the linter checks, and among it the plan of the house: which layer of lib/ may import which (docs/architecture.md).
+// What the linter checks, and among it the plan of the house: which layer of lib/ may import which
+// (docs/architecture.md).
 
 /**
- * The layers of lib/, each a folder, and the layers that it may import. `because` is what a message says of any other.
- * A layer that is named before another one never imports it.
+ * The layers of lib/, each a folder, and the layers that it may import. `because` is what a message
+ * says of any other. A layer that is named before another one never imports it.
  */
-const LAYERS = {
+export const LAYERS = {
   common: {
     imports: [],
     because: 'it is what every layer can use, and knows nothing of processes',
@@ -85,7 +86,10 @@ const LAYERS = {
 
 const NAMES = Object.keys(LAYERS);
 
-/** Programs replace these: lib/common/originals.ts and lib/fork/leave.ts have them as Node made them. */
+/**
+ * Programs replace these: lib/common/originals.ts and lib/fork/leave.ts have them as Node made
+ * them.
+ */
 const REPLACED_MODULES = [
   'node:timers',
   'node:timers/promises',

@@ -185,7 +185,8 @@ async function measure({ target, trip: once, end, count }: Operation): Promise<n
       if (done !== undefined) await done;
     }
   };
-  // What a child has to compile, and memory that both have touched for the first time, is no part of a message.
+  // What a child has to compile, and memory that both have touched for the first time, is no part
+  // of a message.
   await repeat(Math.ceil(count * WARM_UP));
   const start = performance.now();
   await repeat(count);

@@ -27,7 +27,9 @@ async function timed(run: () => unknown, count: number): Promise<number> {
   return (nanoseconds() - start) / count;
 }
 
-/** What one process does alone is measured in time of the processor, whatever else runs beside it. */
+/**
+ * What one process does alone is measured in time of the processor, whatever else runs beside it.
+ */
 async function busy(run: () => unknown, count: number): Promise<number> {
   const start = process.cpuUsage();
   await run();

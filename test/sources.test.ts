@@ -23,7 +23,10 @@ test('no data is spread into the arguments of a call', () => {
 
 const NATIVE = fileURLToPath(new URL('../../native', import.meta.url));
 
-/** The folders of native/, and those that their files include. The arrows of lib/ are kept by oxlint.config.mjs. */
+/**
+ * The folders of native/, and those that their files include. The arrows of lib/ are kept by
+ * oxlint.config.mjs.
+ */
 const INCLUDES: Record<string, readonly string[]> = {
   base: [],
   node: ['base'],
@@ -49,4 +52,22 @@ test('native code includes what is below it', () => {
     }
   }
   assert.deepEqual(wrong, []);
+});
+
+const COLUMNS = 100;
+
+test('comments keep the line length of the code', () => {
+  const long: string[] = [];
+  for (const path of sources()) {
+    for (const [i, line] of readFileSync(path, 'utf8').split('\n').entries()) {
+      const isComment = /^\s*(?:\/\/(?! oxlint-)|\/?\*)/.test(line);
+      if (line.length > COLUMNS && isComment) long.push(`${path}:${i + 1}`);
+    }
+  }
+  assert.deepEqual(long, []);
+});
+
+test('every source opens with what it is for', () => {
+  const bare = sources().filter((path) => !/^\/[/*]/.test(readFileSync(path, 'utf8')));
+  assert.deepEqual(bare, []);
 });

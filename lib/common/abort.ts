@@ -1,5 +1,5 @@
-// Aborts: one listener for each AbortSignal, however many wait with it. Of more than ten Node 20 warns, and
-// to take one of thousands back takes as long as to look at all of them.
+// Aborts: one listener for each AbortSignal, however many wait with it. Of more than ten Node 20
+// warns, and to take one of thousands back takes as long as to look at all of them.
 import { type Unsubscribe, Wakers } from './wakers.js';
 
 const watched = new WeakMap<AbortSignal, Wakers>();

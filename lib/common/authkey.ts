@@ -15,7 +15,8 @@ const prototype = Object.create(Buffer.prototype, {
 
 /** A copy of `bytes`, which is shown nowhere, and cannot be sent by mistake. */
 export function makeAuthkey(bytes: Uint8Array): Buffer<SharedArrayBuffer> {
-  // A serializer copies an ArrayBuffer without a question, but has to ask about one that threads can share.
+  // A serializer copies an ArrayBuffer without a question, but has to ask about one that threads
+  // can share.
   const key = Buffer.from(new SharedArrayBuffer(bytes.length));
   key.set(bytes);
   Object.setPrototypeOf(key, prototype);

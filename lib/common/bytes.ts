@@ -1,5 +1,5 @@
-// Bytes that callers give, as they are: what a subclass, a getter or a property of an array says of its
-// length need not be true, and loops and native code go by it.
+// Bytes that callers give, as they are: what a subclass, a getter or a property of an array says of
+// its length need not be true, and loops and native code go by it.
 import { Buffer } from 'node:buffer'; // the global is a getter, which costs each message
 import { types } from 'node:util';
 import { assertType } from './validate.js';
@@ -52,7 +52,9 @@ function isPlain(array: TypedArray): boolean {
   );
 }
 
-/** An array over the same memory, if need be, whose properties tell the truth. A Buffer stays one. */
+/**
+ * An array over the same memory, if need be, whose properties tell the truth. A Buffer stays one.
+ */
 export function plainArray<T extends TypedArray>(array: T): T {
   if (isPlain(array)) return array;
   const length = lengthOf(array);

@@ -6,7 +6,10 @@ import { constants } from 'node:os';
  * call and the code, as in `fork EAGAIN`.
  */
 export interface SystemError extends Error {
-  /** The negative errno, as in {@link https://nodejs.org/api/errors.html#errorerrno | Node's errors}. */
+  /**
+   * The negative errno, as in {@link https://nodejs.org/api/errors.html#errorerrno | Node's
+   * errors}.
+   */
   errno: number;
   /** The name of the errno: `'EAGAIN'`. */
   code: string;
@@ -192,8 +195,8 @@ export class Full extends ProcessError {
 }
 
 /**
- * A process ended before it had given the result that was waited for; or it was ended, since what it
- * sent could not be read: then `cause` says why.
+ * A process ended before it had given the result that was waited for; or it was ended, since what
+ * it sent could not be read: then `cause` says why.
  */
 export class WorkerLostError extends ProcessError {
   readonly pid: number;

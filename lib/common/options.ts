@@ -32,7 +32,9 @@ function isPlain(object: object): boolean {
   return Object.getPrototypeOf(prototype) === null;
 }
 
-/** An instance of a class is taken for options only if it has one of them: a signal, say, has not. */
+/**
+ * An instance of a class is taken for options only if it has one of them: a signal, say, has not.
+ */
 function areOptions(given: unknown, known: readonly string[]): given is Given {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) return false;
   return isPlain(given) || known.some((name) => name in given);
@@ -42,8 +44,8 @@ function areOptions(given: unknown, known: readonly string[]): given is Given {
 export type Reader<Options> = (given: unknown) => Options;
 
 /**
- * Makes a function that reads options: it checks that they are an object that has no others, and returns
- * the values of those that are not undefined, checked, each of them read once.
+ * Makes a function that reads options: it checks that they are an object that has no others, and
+ * returns the values of those that are not undefined, checked, each of them read once.
  *
  * @param subject the function or class that has them
  * @param expected what to say instead of "an object" to somebody who gives something else

@@ -1,12 +1,15 @@
-// Node's globals as they were when this package was loaded. Test runners and mocks put something of their
-// own in their place: a clock that stands still, an exit that throws. Nothing in here waits for those. Import
-// from here; the linter refuses the globals.
+// Node's globals as they were when this package was loaded. Test runners and mocks put something of
+// their own in their place: a clock that stands still, an exit that throws. Nothing in here waits
+// for those. Import from here; the linter refuses the globals.
 import { performance as performanceOfNode } from 'node:perf_hooks';
 import timers from 'node:timers';
 import timersPromises from 'node:timers/promises';
 import { runInThisContext } from 'node:vm';
 
-/** Node's own global object: another than ours where modules run in contexts of node:vm, as jest has it. */
+/**
+ * Node's own global object: another than ours where modules run in contexts of node:vm, as jest has
+ * it.
+ */
 export const nodeGlobal = runInThisContext('globalThis') as typeof globalThis;
 
 /** jest gives its modules a copy, of which Node knows nothing. */

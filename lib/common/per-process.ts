@@ -1,15 +1,18 @@
-// State that belongs to one process: a forked child has a copy of everything in memory, and must not take its parent's
-// connections, waiters and files for its own.
+// State that belongs to one process: a forked child has a copy of everything in memory, and must
+// not take its parent's connections, waiters and files for its own.
 import { precompileForChildren } from './precompiled.js';
 
-/** This process: equal in no two processes, unlike a pid, which the kernel uses again. A forked child has its own. */
+/**
+ * This process: equal in no two processes, unlike a pid, which the kernel uses again. A forked
+ * child has its own.
+ */
 export let thisProcess: symbol = Symbol('process');
 
 const forgetFunctions: (() => void)[] = [];
 
 /**
- * Calls `forget` in each forked child, before anything else runs there, to let go of what is the parent's. Cannot be
- * taken back.
+ * Calls `forget` in each forked child, before anything else runs there, to let go of what is the
+ * parent's. Cannot be taken back.
  */
 export function onForkedChild(forget: () => void): void {
   forgetFunctions.push(forget);

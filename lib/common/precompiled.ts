@@ -1,5 +1,6 @@
-// The functions that only forked children call. V8 compiles a function when it is first called, and each child would do
-// so anew, which takes far longer than running it: so the parent has them compiled before it forks (fork/precompile.ts).
+// The functions that only forked children call. V8 compiles a function when it is first called, and
+// each child would do so anew, which takes far longer than running it: so the parent has them
+// compiled before it forks (fork/precompile.ts).
 
 export type AnyFunction = (...args: never[]) => unknown;
 

@@ -1,11 +1,14 @@
-// Methods that are called on something else than an object of their class: `const { put } = queue`, a JavaScript
-// Proxy, `Object.create(Lock.prototype)`. The language has an error for that which has no code and names a
-// private field.
+// Methods that are called on something else than an object of their class: `const { put } = queue`,
+// a JavaScript Proxy, `Object.create(Lock.prototype)`. The language has an error for that which has
+// no code and names a private field.
 import { invalidThis } from './validate.js';
 
 type Method = (this: unknown, ...args: unknown[]) => unknown;
 
-/** Whether an object was made by the constructor of a class, and of those that extend it: `#field in object`. */
+/**
+ * Whether an object was made by the constructor of a class, and of those that extend it: `#field in
+ * object`.
+ */
 type Test = (object: object) => boolean;
 
 interface Class {
@@ -20,7 +23,10 @@ function passes(isOne: Test, value: unknown): boolean {
   return typeof value === 'object' && value !== null && isOne(value);
 }
 
-/** Whether a class whose receivers are checked has made `value`. Of other classes all is taken for theirs. */
+/**
+ * Whether a class whose receivers are checked has made `value`. Of other classes all is taken for
+ * theirs.
+ */
 export function isMadeBy({ prototype }: Pick<Class, 'prototype'>, value: unknown): boolean {
   const isOne = tests.get(prototype);
   return isOne === undefined || passes(isOne, value);
@@ -45,7 +51,10 @@ function guarded(method: Method, expected: string, isOne: Test): Method {
   return guard;
 }
 
-/** Has all methods and accessors of a class throw a TypeError `ERR_INVALID_THIS` for what is none of its objects. */
+/**
+ * Has all methods and accessors of a class throw a TypeError `ERR_INVALID_THIS` for what is none of
+ * its objects.
+ */
 export function checkReceivers(Class: Class, isOne: Test): void {
   const { name: expected, prototype } = Class;
   tests.set(prototype, isOne);

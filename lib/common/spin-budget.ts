@@ -1,5 +1,5 @@
-// How long a reader looks again and again for what is about to come, before it goes to sleep: a sleeper that is woken costs
-// more than that, where the answer comes soon.
+// How long a reader looks again and again for what is about to come, before it goes to sleep: a
+// sleeper that is woken costs more than that, where the answer comes soon.
 
 /** Somebody who sleeps is woken, and answers, in less. */
 const SPIN_US = 40;

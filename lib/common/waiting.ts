@@ -13,7 +13,9 @@ export interface SyncWaitOptions {
 
 /** How long a wait may take, for methods that return a promise. */
 export interface WaitOptions extends SyncWaitOptions {
-  /** Ends the wait: the promise is rejected with an AbortError whose cause is the signal's reason. */
+  /**
+   * Ends the wait: the promise is rejected with an AbortError whose cause is the signal's reason.
+   */
   signal?: AbortSignal | undefined;
 }
 
@@ -57,7 +59,10 @@ const readSyncWaitOptions = optionsReader<SyncWaitOptions>(
   },
 );
 
-/** Whether there is nothing to object to but the values. Some waits take nanoseconds, and so may this. */
+/**
+ * Whether there is nothing to object to but the values. Some waits take nanoseconds, and so may
+ * this.
+ */
 function isSimple(options: SyncWaitOptions | null): options is SyncWaitOptions {
   if (options === null || Object.getPrototypeOf(options) !== Object.prototype) return false;
   for (const name in options) if (name !== 'timeout') return false;

@@ -17,8 +17,8 @@ export class Wakers {
   }
 
   /**
-   * From here on {@link wakeAll} calls `wake`, until the function that is returned is called; unless
-   * `onChange` throws.
+   * From here on {@link wakeAll} calls `wake`, until the function that is returned is called;
+   * unless `onChange` throws.
    */
   subscribe(wake: () => void): Unsubscribe {
     this.#wakes.add(wake);

@@ -1,5 +1,5 @@
-import { lookup } from 'node:dns/promises';
 // Where a Listener listens: Unix sockets and TCP.
+import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { process } from '../common/originals.js';
 import { assertInteger, assertType } from '../common/validate.js';
@@ -10,9 +10,9 @@ import { lookUpSync, type SocketName } from '../posix/sockets.js';
 export type Family = 'AF_INET' | 'AF_UNIX';
 
 /**
- * Of a Unix socket: a path, or, on Linux, NUL and a name that is not in the file system. Of TCP: host
- * and port. A host is a name (of which the first IPv4 address is used), an IPv4 or an IPv6 address, or
- * `''` for all IPv4 addresses of this machine.
+ * Of a Unix socket: a path, or, on Linux, NUL and a name that is not in the file system. Of TCP:
+ * host and port. A host is a name (of which the first IPv4 address is used), an IPv4 or an IPv6
+ * address, or `''` for all IPv4 addresses of this machine.
  */
 export type Address = string | readonly [host: string, port: number];
 
@@ -57,7 +57,8 @@ function nameOf(address: Address): SocketName | undefined {
 }
 
 /**
- * The name for the kernel; undefined after the timeout. The look-up goes on by itself, for it cannot be interrupted.
+ * The name for the kernel; undefined after the timeout. The look-up goes on by itself, for it
+ * cannot be interrupted.
  *
  * @throws SystemError `ENOTFOUND`: no such host
  * @throws AbortError

@@ -1,5 +1,5 @@
-// Those who have connected and have yet to show that they know the key: all at the same time, and none
-// of them for long.
+// Those who have connected and have yet to show that they know the key: all at the same time, and
+// none of them for long.
 import { clearTimeout, setTimeout } from '../common/originals.js';
 import { Deadline } from '../common/waiting.js';
 import { OwnDescriptor } from '../fork/own-descriptor.js';

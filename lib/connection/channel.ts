@@ -110,7 +110,9 @@ export class Channel {
   #sendFailure: unknown;
 
   readonly #remains: Remains;
-  /** What the poller looks for. It may be more than anybody wants: to stop it costs a system call. */
+  /**
+   * What the poller looks for. It may be more than anybody wants: to stop it costs a system call.
+   */
   #watched = 0;
   /** The process that those who wait belong to. */
   #owner = thisProcess;
@@ -258,8 +260,8 @@ export class Channel {
   }
 
   /**
-   * After the end of file there is the end of file again; after anything else nobody knows where a message
-   * begins.
+   * After the end of file there is the end of file again; after anything else nobody knows where a
+   * message begins.
    */
   #noteFailure(error: unknown): void {
     if (!(error instanceof EOFError)) this.#receiveFailure = error;

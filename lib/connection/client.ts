@@ -37,7 +37,9 @@ export interface SyncClientOptions extends SyncWaitOptions {
 /** How to connect, for {@link Client}. */
 export interface ClientOptions extends SyncClientOptions, WaitOptions {}
 
-/** How long to wait when too many wait to be accepted, in milliseconds. The kernel does not tell. */
+/**
+ * How long to wait when too many wait to be accepted, in milliseconds. The kernel does not tell.
+ */
 const RETRY = 2;
 
 /** What is done one after the other, without waiting: to connect, and then to shake hands. */
@@ -111,8 +113,8 @@ function moment(wake: () => void): () => void {
 /**
  * Connects to a {@link Listener}, or to Python's.
  *
- * With an `authkey` both sides show that they know it, before anything is received: the handshake of
- * CPython 3.12 and later, with SHA-256, and of older ones. It encrypts nothing.
+ * With an `authkey` both sides show that they know it, before anything is received: the handshake
+ * of CPython 3.12 and later, with SHA-256, and of older ones. It encrypts nothing.
  *
  * @param address a path, `[host, port]`, or NUL and a name: see {@link Address}
  * @param options `{ timeout, signal }` are for all of it together, the look-up of the host, too

@@ -45,7 +45,10 @@ function assertMaxLength(maxLength: number): void {
 
 type Wait = number | WaitOptions;
 
-/** The arguments of `sendBytes()` behind the bytes: options, or first an offset and a size, as in Python. */
+/**
+ * The arguments of `sendBytes()` behind the bytes: options, or first an offset and a size, as in
+ * Python.
+ */
 type AfterBytes = [first: Wait | undefined, size: number | undefined, options: Wait | undefined];
 
 /** The part of `bytes` to send, and the options. */
@@ -108,12 +111,13 @@ export class Connection {
   }
 
   /**
-   * Sends a value: what can be cloned structurally, and errors whole (inside of other
-   * values only as a structured clone makes them). Do not change a Buffer until the
-   * promise is resolved: it is not copied.
+   * Sends a value: what can be cloned structurally, and errors whole (inside of other values only
+   * as a structured clone makes them). Do not change a Buffer until the promise is resolved: it is
+   * not copied.
    *
-   * Connections, `net.Socket`s and `net.Server`s, {@link DupFd}s, shared memory, locks and their like are sent
-   * as what they are, alone or inside of others, except through TCP; they go on to work here.
+   * Connections, `net.Socket`s and `net.Server`s, {@link DupFd}s, shared memory, locks and their
+   * like are sent as what they are, alone or inside of others, except through TCP; they go on to
+   * work here.
    *
    * If the wait ends early and part of the message is out, the rest follows.
    *
@@ -175,8 +179,9 @@ export class Connection {
    *
    * @throws EOFError if nobody can send one any more
    * @throws ProcessError `ERR_TRUEFORK_TRUNCATED` if the sender died in the middle of it,
-   *   `ERR_TRUEFORK_WRITE_ONLY`, `ERR_TRUEFORK_CLOSED`; `ERR_TRUEFORK_BAD_MESSAGE` if it was not sent by
-   *   `send()`; `ERR_TRUEFORK_HANDLE_LOST` if a handle was to come from a process that has ended
+   *   `ERR_TRUEFORK_WRITE_ONLY`, `ERR_TRUEFORK_CLOSED`; `ERR_TRUEFORK_BAD_MESSAGE` if it was not
+   *   sent by `send()`; `ERR_TRUEFORK_HANDLE_LOST` if a handle was to come from a process that has
+   *   ended
    * @throws SystemError `EMFILE` if there is no room for a handle; the next value can be received
    * @throws TimeoutError after the timeout; the value is not lost
    * @throws AbortError

@@ -1,8 +1,8 @@
 // The handshake of Python's multiprocessing, by which each side shows the other that it knows the
 // key, without sending it.
 //
-// One sends a challenge, random bytes; the other answers with their HMAC. Since Python 3.12 both say
-// which digest is meant; before, a challenge had 20 bytes and the answer was an HMAC-MD5. As
+// One sends a challenge, random bytes; the other answers with their HMAC. Since Python 3.12 both
+// say which digest is meant; before, a challenge had 20 bytes and the answer was an HMAC-MD5. As
 // there, a peer that knows only that is served, too.
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { AuthenticationError } from '../common/errors.js';
@@ -79,7 +79,10 @@ export interface Binding {
   server: string | undefined;
 }
 
-/** Where the options of `Client` and `Listener` have a {@link Binding}: nowhere that a program could. */
+/**
+ * Where the options of `Client` and `Listener` have a {@link Binding}: nowhere that a program
+ * could.
+ */
 export const BINDING: unique symbol = Symbol('binding');
 
 export interface BoundOptions {

@@ -1,3 +1,4 @@
+// multiprocessing.connection.Listener.
 import { unlinkSync } from 'node:fs';
 import { inspect } from 'node:util';
 import {
@@ -9,7 +10,6 @@ import {
 import { type Entry, Fifo } from '../common/fifo.js';
 import { anyOption, bytesOption, integerOption, optionsReader } from '../common/options.js';
 import { process } from '../common/originals.js';
-// multiprocessing.connection.Listener.
 import { thisProcess } from '../common/per-process.js';
 import { PrivateDirectory } from '../common/private-directory.js';
 import { checkReceivers } from '../common/receivers.js';
@@ -147,17 +147,18 @@ function open(address: Address | null | undefined, family: Family, backlog: numb
 }
 
 /**
- * A socket that others connect to with {@link Client}, also those of other programs, other machines, and
- * Python's `multiprocessing`. As Python's `multiprocessing.connection.Listener`.
+ * A socket that others connect to with {@link Client}, also those of other programs, other
+ * machines, and Python's `multiprocessing`. As Python's `multiprocessing.connection.Listener`.
  *
- * With an `authkey` only those are accepted who know it, and to whom this process has shown that it does,
- * too. It encrypts nothing. All handshakes are done at the same time, while somebody waits in `accept()`; each has ten
- * seconds, and messages of 256 bytes at most; whoever goes away or is too slow is dropped, and nobody else
- * waits for that. What comes from a peer before the end of its handshake is never taken for a value.
- * **A peer that knows the key can send data, and never code.**
+ * With an `authkey` only those are accepted who know it, and to whom this process has shown that it
+ * does, too. It encrypts nothing. All handshakes are done at the same time, while somebody waits in
+ * `accept()`; each has ten seconds, and messages of 256 bytes at most; whoever goes away or is too
+ * slow is dropped, and nobody else waits for that. What comes from a peer before the end of its
+ * handshake is never taken for a value. **A peer that knows the key can send data, and never
+ * code.**
  *
- * In a forked child a listener works as it does in the parent: each who connects is accepted by one of
- * them.
+ * In a forked child a listener works as it does in the parent: each who connects is accepted by one
+ * of them.
  *
  * @example
  * ```ts
@@ -182,9 +183,10 @@ export class Listener {
   readonly #onlookers = new Wakers();
 
   /**
-   * @param address a path, which is removed by {@link close}, or when this process exits; `[host, port]`, where port 0 is
-   *   one that is free; or, on Linux, NUL and a name. Default: a socket in a directory of
-   *   its own that only this user can enter; for `'AF_INET'` a port of the loopback interface.
+   * @param address a path, which is removed by {@link close}, or when this process exits; `[host,
+   *   port]`, where port 0 is one that is free; or, on Linux, NUL and a name. Default: a socket in
+   *   a directory of its own that only this user can enter; for `'AF_INET'` a port of the loopback
+   *   interface.
    * @throws SystemError `EADDRINUSE`, `EACCES`, `ENOENT`, `ENAMETOOLONG`, `ENOTFOUND` …
    * @throws TypeError `ERR_INVALID_ARG_TYPE`, RangeError `ERR_OUT_OF_RANGE`
    */
@@ -265,8 +267,8 @@ export class Listener {
   }
 
   /**
-   * Does not listen any more, in this process. Who is not accepted yet is turned away. Removes the path, if this process has
-   * made it. May be called twice.
+   * Does not listen any more, in this process. Who is not accepted yet is turned away. Removes the
+   * path, if this process has made it. May be called twice.
    */
   close(): void {
     if (this.#isClosed) return;
@@ -291,8 +293,8 @@ export class Listener {
   }
 
   /**
-   * Where the connection came from that was accepted last: the IP address and the port, or the path of
-   * its socket, which is empty if it has none. null before.
+   * Where the connection came from that was accepted last: the IP address and the port, or the path
+   * of its socket, which is empty if it has none. null before.
    */
   get lastAccepted(): Address | null {
     return this.#lastAccepted;
@@ -410,7 +412,10 @@ export class Listener {
     if (this.isReadyAnyway) this.#onlookers.wakeAll();
   }
 
-  /** Who went away, was too slow or spoke nonsense is not worth a word; who does not know the key is. */
+  /**
+   * Who went away, was too slow or spoke nonsense is not worth a word; who does not know the key
+   * is.
+   */
   #refuse(error: unknown): void {
     const { first } = this.#waiting;
     if (first !== undefined && error instanceof AuthenticationError) this.#fail(first, error);

@@ -1,6 +1,6 @@
+// Two ends that are connected, for a process and its children.
 import { assertType } from '../common/validate.js';
 import { pipe, socketpair } from '../posix/descriptors.js';
-// Two ends that are connected, for a process and its children.
 import { FAMILY, setSource, Source } from '../serialize/origin.js';
 import { Connection } from './connection.js';
 

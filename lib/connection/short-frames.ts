@@ -1,6 +1,6 @@
+// Short messages, with one call each.
 import { constants } from 'node:os';
 import { check, systemError } from '../common/errors.js';
-// Short messages, with one call each.
 import type { SpinBudget } from '../common/spin-budget.js';
 import { nativeIo } from '../native/io.js';
 import { LOST, MOST_DESCRIPTORS } from '../posix/sockets.js';

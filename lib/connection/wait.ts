@@ -1,3 +1,4 @@
+// multiprocessing.connection.wait: many that may have something to say.
 import { assertDescriptor, assertIterable, assertType } from '../common/validate.js';
 import {
   Deadline,
@@ -8,7 +9,6 @@ import {
   type WaitOptions,
   waitOptions,
 } from '../common/waiting.js';
-// multiprocessing.connection.wait: many that may have something to say.
 import { watchAll } from '../fork/own-descriptor.js';
 import { READABLE, waitForAny } from '../posix/poller.js';
 
@@ -82,8 +82,8 @@ function subscribe<T>(entries: readonly Entry<T>[], wake: () => void): () => voi
 
 /**
  * Waits until one of `objects` is ready, or more of them: a connection has something to receive, or
- * is at its end, a listener has somebody to accept, a process has ended. Nothing is received. As Python's
- * `multiprocessing.connection.wait`.
+ * is at its end, a listener has somebody to accept, a process has ended. Nothing is received. As
+ * Python's `multiprocessing.connection.wait`.
  *
  * Hundreds of them cost little more than one. Each wait keeps the event loop alive.
  *

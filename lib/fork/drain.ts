@@ -1,4 +1,5 @@
-// The end of a process whose work is done: what that has begun and not awaited comes to its end first.
+// The end of a process whose work is done: what that has begun and not awaited comes to its end
+// first.
 import { emitWarning, nextTurn, performance, process, sleep } from '../common/originals.js';
 import { precompileForChildren } from '../common/precompiled.js';
 import { nativeFork } from '../native/fork.js';
@@ -23,9 +24,9 @@ function warn(): void {
 }
 
 /**
- * Waits until the event loop has no request under way: files, look-ups of names, compression, what is written
- * to sockets; and what their callbacks begin. Timers, servers, open connections and Workers are not waited for,
- * for they may be there for as long as the process is.
+ * Waits until the event loop has no request under way: files, look-ups of names, compression, what
+ * is written to sockets; and what their callbacks begin. Timers, servers, open connections and
+ * Workers are not waited for, for they may be there for as long as the process is.
  */
 export async function finishRequests(): Promise<void> {
   const end = performance.now() + DRAIN_TIMEOUT_MS;

@@ -372,24 +372,25 @@ function goOn(): void {
 }
 
 /**
- * fork(2) — makes a second process that goes on from here, as POSIX says: the call
- * returns twice. The child has a copy of everything in memory; its event loop goes
- * on with the same timers, ticks and handles as the parent's, and its descriptors
- * are the parent's. Use `Process` unless that is what you want.
+ * fork(2) — makes a second process that goes on from here, as POSIX says: the call returns twice.
+ * The child has a copy of everything in memory; its event loop goes on with the same timers, ticks
+ * and handles as the parent's, and its descriptors are the parent's. Use `Process` unless that is
+ * what you want.
  *
- * Only the calling thread exists in the child: what libuv's thread pool had in hand
- * (fs, dns.lookup, crypto, zlib) comes back in the parent alone, and those promises
- * stay pending in the child; JS Workers are seen as ended. `process.pid` and all random numbers are the child's own. It ends through
- * `_exit()`, after its 'exit' listeners, the parent's among them.
+ * Only the calling thread exists in the child: what libuv's thread pool had in hand (fs,
+ * dns.lookup, crypto, zlib) comes back in the parent alone, and those promises stay pending in the
+ * child; JS Workers are seen as ended. `process.pid` and all random numbers are the child's own. It
+ * ends through `_exit()`, after its 'exit' listeners, the parent's among them.
  *
- * Takes about as long as it takes the kernel to copy the page tables: 30 µs for
- * each megabyte of resident memory.
+ * Takes about as long as it takes the kernel to copy the page tables: 30 µs for each megabyte of
+ * resident memory.
  *
  * @returns the child's pid, or 0 in the child
  * @throws SystemError `EAGAIN`, `ENOMEM`, and what the child's set-up failed with
- * @throws ProcessError `ERR_TRUEFORK_WORKER_THREAD`, `ERR_TRUEFORK_INSPECTOR`, `ERR_TRUEFORK_PROFILER`,
- *   `ERR_TRUEFORK_VM_TIMEOUT`, `ERR_TRUEFORK_EXITING`: not possible from here;
- *   `ERR_TRUEFORK_WORKERS_BUSY`, `ERR_TRUEFORK_THREAD_BUSY`: not possible now; `ERR_TRUEFORK_UNSUPPORTED`: not by this Node
+ * @throws ProcessError `ERR_TRUEFORK_WORKER_THREAD`, `ERR_TRUEFORK_INSPECTOR`,
+ *   `ERR_TRUEFORK_PROFILER`, `ERR_TRUEFORK_VM_TIMEOUT`, `ERR_TRUEFORK_EXITING`: not possible from
+ *   here; `ERR_TRUEFORK_WORKERS_BUSY`, `ERR_TRUEFORK_THREAD_BUSY`: not possible now;
+ *   `ERR_TRUEFORK_UNSUPPORTED`: not by this Node
  */
 export function fork(): number {
   assertCanFork();

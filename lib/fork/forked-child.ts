@@ -26,7 +26,10 @@ export function resetSignals(): void {
   nativeFork.resetSignals();
 }
 
-/** Descriptors that the thread pool has for files opened at `path` to write to them, as yet unknown to anybody. */
+/**
+ * Descriptors that the thread pool has for files opened at `path` to write to them, as yet unknown
+ * to anybody.
+ */
 export function finishedOpens(path: string): Int32Array {
   return nativeFork.finishedOpens(path);
 }

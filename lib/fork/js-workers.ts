@@ -19,7 +19,9 @@ subscribe('worker_threads', (message) => {
   add((message as { worker: Worker }).worker);
 });
 
-/** Others that are older than this module go unnoticed; to look for them takes a garbage collection. */
+/**
+ * Others that are older than this module go unnoticed; to look for them takes a garbage collection.
+ */
 let mayHaveOlder = haveHooks();
 
 function findOlder(): void {

@@ -1,5 +1,5 @@
-// Listeners of ours on `process` that do in a child what they do in its parent, and
-// so need not be removed there and added again.import { precompileForChildren } from '../common/precompiled.js';
+// Listeners of ours on `process` that do in a child what they do in its parent, and so need not be
+// removed there and added again.import { precompileForChildren } from '../common/precompiled.js';
 
 import { precompileForChildren } from '../common/precompiled.js';
 

@@ -1,5 +1,5 @@
-// Functions that processes with a common past know each other by: what runs in children, and what it sees is
-// in all of them.
+// Functions that processes with a common past know each other by: what runs in children, and what
+// it sees is in all of them.
 import { randomBytes } from 'node:crypto';
 import { onForkedChild } from '../common/per-process.js';
 
@@ -7,7 +7,9 @@ import { onForkedChild } from '../common/per-process.js';
 type Code = ((...args: never[]) => unknown) | (new (...args: never[]) => unknown);
 
 const ids = new WeakMap<Code, string>();
-/** In the order in which they were first seen, here and in the processes that this one is a fork of. */
+/**
+ * In the order in which they were first seen, here and in the processes that this one is a fork of.
+ */
 const known = new Map<string, WeakRef<Code>>();
 const collected = new FinalizationRegistry<string>((id) => known.delete(id));
 
@@ -27,12 +29,18 @@ export function rememberCode(code: Code): void {
   collected.register(code, id);
 }
 
-/** Says that all that was remembered so far is this package's own, which has no errors of its own to be found. */
+/**
+ * Says that all that was remembered so far is this package's own, which has no errors of its own to
+ * be found.
+ */
 export function forgetCode(): void {
   known.clear();
 }
 
-/** How many functions have been remembered so far: what was not found may be found when there are more. */
+/**
+ * How many functions have been remembered so far: what was not found may be found when there are
+ * more.
+ */
 export function countOfCode(): number {
   return count;
 }

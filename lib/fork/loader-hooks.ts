@@ -7,7 +7,10 @@ import { nodeInternals } from './node-internals.js';
 const HOOKS = 'internal/modules/esm/hooks';
 const REQUESTS = ['waitForWorker', 'makeAsyncRequest', 'makeSyncRequest'] as const;
 
-/** Node's class that asks the thread, a HooksProxy or AsyncLoaderHookWorker. Each object has its thread. */
+/**
+ * Node's class that asks the thread, a HooksProxy or AsyncLoaderHookWorker. Each object has its
+ * thread.
+ */
 type HooksThread = Record<(typeof REQUESTS)[number], (...args: unknown[]) => unknown> & {
   constructor: new () => HooksThread;
 };

@@ -71,7 +71,9 @@ export interface NodeInternals {
   /** [0]: how many timers keep the loop alive. */
   timeoutInfo: Int32Array;
   immediateQueue: { head: QueuedImmediate | null };
-  /** How many immediates there are, how many keep the loop alive, and whether some are left over. */
+  /**
+   * How many immediates there are, how many keep the loop alive, and whether some are left over.
+   */
   immediateInfo: Uint32Array;
   /** process.nextTick()'s. */
   queue: { shift(): unknown };
@@ -81,7 +83,10 @@ export interface NodeInternals {
   /** Reports the promises that were rejected and have no handler. */
   processPromiseRejections(): boolean;
   clearAsyncIdStack(): void;
-  /** As of Node 26: what is called with exceptions that nobody has caught, beside the one that a program sets. */
+  /**
+   * As of Node 26: what is called with exceptions that nobody has caught, beside the one that a
+   * program sets.
+   */
   exceptionHandlerState?: { auxiliaryCallbacks?: unknown[] };
   /** Node's own modules, also those that no program can import. */
   requireBuiltin<Id extends keyof InternalModules>(id: Id): InternalModules[Id];

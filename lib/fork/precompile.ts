@@ -1,4 +1,5 @@
-// Compiles the functions that only children call, ours (common/precompiled.ts) and Node's, in the parent.
+// Compiles the functions that only children call, ours (common/precompiled.ts) and Node's, in the
+// parent.
 import { AsyncResource } from 'node:async_hooks';
 import { exitOfNode, nextTick, performance, process } from '../common/originals.js';
 import { type AnyFunction, functionsOfChildren } from '../common/precompiled.js';

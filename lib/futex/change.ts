@@ -1,5 +1,5 @@
-import { queueMicrotask } from '../common/originals.js';
 // Waiting until something in shared memory has changed.
+import { queueMicrotask } from '../common/originals.js';
 import { thisProcess } from '../common/per-process.js';
 import { Deadline, waitFor } from '../common/waiting.js';
 import { Wakers } from '../common/wakers.js';
@@ -26,7 +26,9 @@ export interface Watched<K> {
   words(): Words;
   /** Whether those who wait with this key need not wait any more. */
   isOver(key: K): boolean;
-  /** Calls {@link ChangeWaiters.wake} for those of whom that is true. Default: asks for each key. */
+  /**
+   * Calls {@link ChangeWaiters.wake} for those of whom that is true. Default: asks for each key.
+   */
   look?(): void;
 }
 

@@ -1,8 +1,8 @@
+// A lock in shared memory: native/sync/shared_lock.h. To take and to give back one that
+// nobody else wants takes two atomic operations here, and no call.
 import { queueMicrotask } from '../common/originals.js';
 import { onForkedChild } from '../common/per-process.js';
 import { throwIfAborted } from '../common/waiting.js';
-// A lock in shared memory: native/sync/shared_lock.h. To take and to give back one that
-// nobody else wants takes two atomic operations here, and no call.
 import { allocate, type Block } from '../memory/heap.js';
 import { nativeMemory } from '../native/memory.js';
 import { nativeSync } from '../native/sync.js';
@@ -43,8 +43,8 @@ interface Listing {
 }
 
 /**
- * The memory of locks that are garbage while this process holds them. They are in its list until it ends: then
- * the kernel passes them on.
+ * The memory of locks that are garbage while this process holds them. They are in its list until it
+ * ends: then the kernel passes them on.
  */
 let abandoned: Block[] = [];
 
@@ -113,7 +113,9 @@ export class SharedLock {
     return owner === 0 ? undefined : owner;
   }
 
-  /** Whether this process does. Nobody else writes its id: a plain read will do, which costs least. */
+  /**
+   * Whether this process does. Nobody else writes its id: a plain read will do, which costs least.
+   */
   get isHeldHere(): boolean {
     return (this.#words[WORD]! & OWNER) === lockerId;
   }
@@ -157,7 +159,9 @@ export class SharedLock {
     return nativeSync.releaseLockOfAnother(this.#buffer, this.#byteOffset);
   }
 
-  /** Whether it is held by the process that this one was forked from, which got it as this object. */
+  /**
+   * Whether it is held by the process that this one was forked from, which got it as this object.
+   */
   get isHeldByParent(): boolean {
     return this.#listing.by !== 0 && this.#listing.by !== lockerId;
   }

@@ -1,6 +1,6 @@
-import { throwIfAborted } from '../common/waiting.js';
 // A semaphore in shared memory: native/sync/shared_semaphore.h. To take a permit that is
 // there, and to give one back that nobody waits for, takes one atomic operation.
+import { throwIfAborted } from '../common/waiting.js';
 import { allocate, type Block } from '../memory/heap.js';
 import { nativeSync } from '../native/sync.js';
 import { DONE, TIMED_OUT } from './outcome.js';

@@ -1,8 +1,8 @@
-import { Fifo } from '../common/fifo.js';
-import { clearTimeout, queueMicrotask, setTimeout } from '../common/originals.js';
 // Those of this process who wait for a lock or a semaphore without blocking the
 // thread. A waiter thread waits for the first of them; what it brings is theirs in the
 // order in which they came.
+import { Fifo } from '../common/fifo.js';
+import { clearTimeout, queueMicrotask, setTimeout } from '../common/originals.js';
 import { thisProcess } from '../common/per-process.js';
 import { waitFor } from '../common/waiting.js';
 import type { WaiterThread } from '../native/waiter.js';
@@ -143,7 +143,10 @@ export class WaitLine {
     }
   }
 
-  /** Nobody here wants any more what the waiter thread may have got: others must not wait for this loop. */
+  /**
+   * Nobody here wants any more what the waiter thread may have got: others must not wait for this
+   * loop.
+   */
   #restIfEmpty(): void {
     if (this.#waiters.length > 0) return;
     clearTimeout(this.#delay);

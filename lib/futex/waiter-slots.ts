@@ -1,6 +1,6 @@
-import { ProcessError } from '../common/errors.js';
 // Places for the processes that wait at one object, in its shared memory. Who sits
 // on one holds its lock: so the kernel says of a process that dies that it has gone.
+import { ProcessError } from '../common/errors.js';
 import { allocate, type Block } from '../memory/heap.js';
 import { DONE, OWNER_DIED } from './outcome.js';
 import { lockerId } from './robust-list.js';

@@ -41,7 +41,10 @@ export interface PendingWait {
    * @returns false if it has something in hand and goes on
    */
   recall(receive: Receive): boolean;
-  /** Blocks the thread until it has ended. Its outcome has yet to come. @returns false after the timeout */
+  /**
+   * Blocks the thread until it has ended. Its outcome has yet to come. @returns false after the
+   * timeout
+   */
   awaitEnd(timeout: number): boolean;
 }
 
@@ -55,7 +58,8 @@ export interface PendingWait {
 export function send(begin: (thread: WaiterThread) => number, end: Receive): PendingWait {
   const thread = idle.pop() ?? new nativeWaiter.WaiterThread();
   const finish = (outcome: number, receive: Receive): void => {
-    // Only then may it retire: from a waiter thread that ends the kernel takes the lock that it holds.
+    // Only then may it retire: from a waiter thread that ends the kernel takes the lock that it
+    // holds.
     try {
       receive(outcome, thread);
     } finally {

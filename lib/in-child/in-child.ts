@@ -1,3 +1,4 @@
+// One function in a process of its own.
 import { type ProcessError, WorkerLostError } from '../common/errors.js';
 import { onForkedChild } from '../common/per-process.js';
 import { assertFunction } from '../common/validate.js';
@@ -6,10 +7,11 @@ import { finishRequests } from '../fork/drain.js';
 import { rememberCode } from '../fork/known-code.js';
 import { exit } from '../fork/leave.js';
 import { Process } from '../process/process.js';
-// One function in a process of its own.
 import { badMessage } from '../serialize/clone.js';
 
-/** Ends that this process alone uses: its children close them, for others to see the end of file. */
+/**
+ * Ends that this process alone uses: its children close them, for others to see the end of file.
+ */
 const own = new Set<Connection>();
 
 function closeOwn(): void {
@@ -19,7 +21,9 @@ function closeOwn(): void {
 
 onForkedChild(closeOwn);
 
-/** Nobody but the parent wants the result, so the child does not outlive it; it may have children. */
+/**
+ * Nobody but the parent wants the result, so the child does not outlive it; it may have children.
+ */
 class InChild extends Process {
   protected override get endsWithParent(): boolean {
     return true;
@@ -95,21 +99,22 @@ async function outcomeOf<T>(reader: Connection, child: Process): Promise<T> {
 }
 
 /**
- * Runs `fn(...args)` in a child process, a fork of this one as in {@link Process}, and
- * returns what it returns or resolves to. Closures, arguments and whatever they refer to
- * are simply there; the result comes back by structured clone.
+ * Runs `fn(...args)` in a child process, a fork of this one as in {@link Process}, and returns what
+ * it returns or resolves to. Closures, arguments and whatever they refer to are simply there; the
+ * result comes back by structured clone.
  *
- * The child ends when `fn` has settled, or with this process. It may have children. Before it ends it
- * finishes the requests (files, look-ups, what is written to sockets) that `fn` has begun and not
- * awaited, within five seconds, and the promise waits for that.
+ * The child ends when `fn` has settled, or with this process. It may have children. Before it ends
+ * it finishes the requests (files, look-ups, what is written to sockets) that `fn` has begun and
+ * not awaited, within five seconds, and the promise waits for that.
  *
  * @example
  * ```ts
  * const primes = await inChild(() => sieve(1e8)); // this event loop stays free
  * ```
  *
- * @throws what `fn` throws or rejects with: the same class, message, stack, cause and own properties; of a
- *   class that this process does not have, the nearest that it extends and its name
+ * @throws what `fn` throws or rejects with: the same class, message, stack, cause and own
+ *   properties; of a class that this process does not have, the nearest that it extends and its
+ *   name
  * @throws WorkerLostError if the child ended before that
  * @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE` if the result cannot be sent, and what
  *   `Process.start()` throws

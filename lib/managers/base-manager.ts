@@ -1,8 +1,8 @@
+// multiprocessing.managers.BaseManager.
 import { randomBytes } from 'node:crypto';
 import { ProcessError } from '../common/errors.js';
 import { bytesOption, optionsReader, timeoutOption } from '../common/options.js';
 import { process } from '../common/originals.js';
-// multiprocessing.managers.BaseManager.
 import { thisProcess } from '../common/per-process.js';
 import { checkReceivers } from '../common/receivers.js';
 import { assertFunction, invalidThis } from '../common/validate.js';
@@ -28,13 +28,15 @@ registerProxies();
 /** What a manager is made of. */
 export interface ManagerOptions {
   /**
-   * Where its server is, or is to be: see `Listener`. Default, for one that is started: on Linux a name
-   * that is not in the file system, elsewhere a socket in a directory of this user's.
+   * Where its server is, or is to be: see `Listener`. Default, for one that is started: on Linux a
+   * name that is not in the file system, elsewhere a socket in a directory of this user's.
    */
   address?: Address | undefined;
   /** What its clients must know. Default: the key of this process, which its children have, too. */
   authkey?: Uint8Array | undefined;
-  /** How long `shutdown()` waits before it sends SIGTERM, and then SIGKILL, in ms. Default: 1000. */
+  /**
+   * How long `shutdown()` waits before it sends SIGTERM, and then SIGKILL, in ms. Default: 1000.
+   */
   shutdownTimeout?: number | undefined;
 }
 
@@ -116,15 +118,15 @@ export class BaseManager {
   }
 
   /**
-   * Registers a type of objects, with this class of managers and those that extend it; a manager gets a method
-   * of that name, which makes one in the server and returns a proxy.
+   * Registers a type of objects, with this class of managers and those that extend it; a manager
+   * gets a method of that name, which makes one in the server and returns a proxy.
    *
-   * **Only what is exposed can be called**, by name, and never anything of Object: whoever knows the key
-   * can send data and call that, but no code of his own.
+   * **Only what is exposed can be called**, by name, and never anything of Object: whoever knows
+   * the key can send data and call that, but no code of his own.
    *
-   * @param callable a class, or a function that returns an object, also always the same. It is called in the
-   *   server. undefined: for clients of a server that knows it, or for `methodToTypeid`, where the result
-   *   itself is the object.
+   * @param callable a class, or a function that returns an object, also always the same. It is
+   *   called in the server. undefined: for clients of a server that knows it, or for
+   *   `methodToTypeid`, where the result itself is the object.
    */
   static register(typeid: string, callable?: Callable, options: RegisterOptions = {}): void {
     assertClass(this);
@@ -142,9 +144,11 @@ export class BaseManager {
 
   /**
    * Registers a function that pools of a server can run: see {@link SyncManager.Pool}. Do so before
-   * the server starts: it knows what there was then. Whoever knows the key can have it called, with any data.
+   * the server starts: it knows what there was then. Whoever knows the key can have it called, with
+   * any data.
    *
-   * @param name what clients call it that have not registered the function itself; default: its own name
+   * @param name what clients call it that have not registered the function itself; default: its own
+   *   name
    */
   static registerFunction(fn: AnyFunction, name?: string): void {
     assertClass(this);
@@ -153,11 +157,12 @@ export class BaseManager {
   }
 
   /**
-   * Starts the server: a fork of this process, which ignores SIGINT and ends with this process. Returns when it
-   * is ready.
+   * Starts the server: a fork of this process, which ignores SIGINT and ends with this process.
+   * Returns when it is ready.
    *
    * @param initializer called in the server, before it serves anybody
-   * @throws ProcessError `ERR_TRUEFORK_ALREADY_STARTED`, `ERR_TRUEFORK_CLOSED`, and what a fork throws
+   * @throws ProcessError `ERR_TRUEFORK_ALREADY_STARTED`, `ERR_TRUEFORK_CLOSED`, and what a fork
+   *   throws
    * @throws SystemError `EADDRINUSE` …, and whatever the initializer throws
    */
   start<Args extends unknown[]>(initializer?: (...args: Args) => unknown, ...initArgs: Args): this {
@@ -183,7 +188,8 @@ export class BaseManager {
   /**
    * Connects to a server that somebody else has started.
    *
-   * @throws ProcessError `ERR_TRUEFORK_MANAGER_LOST` if there is none at the address, AuthenticationError
+   * @throws ProcessError `ERR_TRUEFORK_MANAGER_LOST` if there is none at the address,
+   *   AuthenticationError
    */
   async connect(): Promise<this> {
     const link = this.#linkToExisting();
@@ -224,8 +230,8 @@ export class BaseManager {
    * Makes an object in the server.
    *
    * @returns its proxy
-   * @throws ProcessError `ERR_TRUEFORK_NOT_STARTED`, `ERR_TRUEFORK_CLOSED`, `ERR_TRUEFORK_NO_SUCH_TYPE`,
-   *   `ERR_TRUEFORK_MANAGER_LOST`; and what its class throws
+   * @throws ProcessError `ERR_TRUEFORK_NOT_STARTED`, `ERR_TRUEFORK_CLOSED`,
+   *   `ERR_TRUEFORK_NO_SUCH_TYPE`, `ERR_TRUEFORK_MANAGER_LOST`; and what its class throws
    */
   create(typeid: string, ...args: unknown[]): unknown {
     return this.#link().call(SERVER_ITSELF, Request.create, [typeid, ...args]);
@@ -247,9 +253,9 @@ export class BaseManager {
   }
 
   /**
-   * Ends the server that {@link start} has started: asks it to, and makes it if it does not. All proxies are
-   * of no use any more. Does nothing in other processes. May be called again: the promise of each call is resolved when
-   * the server has ended.
+   * Ends the server that {@link start} has started: asks it to, and makes it if it does not. All
+   * proxies are of no use any more. Does nothing in other processes. May be called again: the
+   * promise of each call is resolved when the server has ended.
    */
   async shutdown(): Promise<void> {
     const child = this.#toEnd();

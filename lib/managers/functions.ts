@@ -1,5 +1,5 @@
-// Functions that the pools of a server run. A function is never sent: what is sent is its name, and the server
-// calls what it has under that name itself.
+// Functions that the pools of a server run. A function is never sent: what is sent is its name, and
+// the server calls what it has under that name itself.
 import { ProcessError } from '../common/errors.js';
 import { assertFunction, assertString } from '../common/validate.js';
 import { rememberCode } from '../fork/known-code.js';
@@ -53,7 +53,8 @@ function findName(fn: AnyFunction, Class: object | undefined): string | undefine
 /**
  * The name by which to ask a server for a function.
  *
- * @param Class of its managers; undefined if that is not known: then the function must have one name only
+ * @param Class of its managers; undefined if that is not known: then the function must have one
+ *   name only
  * @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE`, `ERR_TRUEFORK_NOT_EXPOSED`
  */
 export function nameOf(fn: AnyFunction | string, Class: object | undefined): string {

@@ -1,4 +1,5 @@
-// Registrations with classes of managers. Each class has its own, and those of the classes that it extends.
+// Registrations with classes of managers. Each class has its own, and those of the classes that it
+// extends.
 import { functionsOf } from './functions.js';
 import type { ProxyClass } from './protocol/reference.js';
 import type { RegisteredType, Registry } from './server/types.js';
@@ -40,7 +41,8 @@ export function registryOf(Class: object): Registry {
 /**
  * The class of the proxies of a type.
  *
- * @param Class of managers; undefined if that is not known: then, if there is only one that anybody has registered
+ * @param Class of managers; undefined if that is not known: then, if there is only one that anybody
+ *   has registered
  */
 export function proxyTypeOf(Class: object | undefined, typeid: string): ProxyClass | undefined {
   if (Class === undefined) {

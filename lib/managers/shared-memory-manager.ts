@@ -43,8 +43,8 @@ class Segments {
 let segments: Segments | undefined;
 
 /**
- * A manager for memory with names, all of which are removed when it is shut down, or ends in any other way. As
- * Python's `multiprocessing.managers.SharedMemoryManager`.
+ * A manager for memory with names, all of which are removed when it is shut down, or ends in any
+ * other way. As Python's `multiprocessing.managers.SharedMemoryManager`.
  *
  * @example
  * ```ts

@@ -1,3 +1,4 @@
+// multiprocessing.Manager, and what it can make.
 import {
   anyOption,
   arrayOption,
@@ -10,7 +11,6 @@ import {
 import { checkReceivers, isMadeBy } from '../common/receivers.js';
 import { assertIterable } from '../common/validate.js';
 import type { SyncWaitOptions } from '../common/waiting.js';
-// multiprocessing.Manager, and what it can make.
 import type { SharedArray, ArrayInit } from '../sharedctypes/array.js';
 import type { TypeCode, ValueOf } from '../sharedctypes/type-codes.js';
 import type { RawValue } from '../sharedctypes/value.js';
@@ -73,8 +73,8 @@ const readBarrierOptions = optionsReader<SyncWaitOptions>(
  * A manager for the types that programs need most: see {@link Manager}. As Python's `SyncManager`.
  *
  * Each access to a proxy is one call of the server, which blocks the thread until it is done; use
- * {@link asyncProxy} to leave the event loop free. What is stored is a copy: to change what is inside of a
- * value, store it again, or store a proxy there.
+ * {@link asyncProxy} to leave the event loop free. What is stored is a copy: to change what is
+ * inside of a value, store it again, or store a proxy there.
  */
 export class SyncManager extends BaseManager {
   /**
@@ -85,7 +85,10 @@ export class SyncManager extends BaseManager {
     return this.create('dict', ...given(init)) as T;
   }
 
-  /** A list, which reads like an array. `for … of` goes over the elements as they are at its beginning. */
+  /**
+   * A list, which reads like an array. `for … of` goes over the elements as they are at its
+   * beginning.
+   */
   list<T = any>(init?: Iterable<T>): T[] {
     return this.create('list', ...elementsOf(init)) as T[];
   }
@@ -123,7 +126,8 @@ export class SyncManager extends BaseManager {
   }
 
   /**
-   * As `Lock`. When a process dies that has it, the next one gets it, and `recovered` is true there.
+   * As `Lock`. When a process dies that has it, the next one gets it, and `recovered` is true
+   * there.
    *
    * Locks are slower here than those in shared memory: use them where there is no common parent.
    */
@@ -144,7 +148,9 @@ export class SyncManager extends BaseManager {
     return this.create('BoundedSemaphore', value) as SemaphoreProxy;
   }
 
-  /** As `Condition`. @param lock a Lock or an RLock of this manager; default: an RLock of its own */
+  /**
+   * As `Condition`. @param lock a Lock or an RLock of this manager; default: an RLock of its own
+   */
   Condition(lock?: LockProxy): ConditionProxy {
     return this.create('Condition', ...given(lock)) as ConditionProxy;
   }
@@ -170,9 +176,9 @@ export class SyncManager extends BaseManager {
   }
 
   /**
-   * A pool of processes that the server forks. It runs the functions that were given to
-   * {@link BaseManager.registerFunction} before the manager was started, for none is ever sent; for closures use a
-   * `Pool` of your own, which takes proxies as arguments.
+   * A pool of processes that the server forks. It runs the functions that were given to {@link
+   * BaseManager.registerFunction} before the manager was started, for none is ever sent; for
+   * closures use a `Pool` of your own, which takes proxies as arguments.
    *
    * It is terminated when nobody has it any more.
    *
@@ -246,11 +252,11 @@ for (const [typeid, make] of Object.entries(TYPES)) {
 }
 
 /**
- * Starts a manager: a process that has objects for others to use, through proxies that read like the
- * objects themselves. As Python's `multiprocessing.Manager()`.
+ * Starts a manager: a process that has objects for others to use, through proxies that read like
+ * the objects themselves. As Python's `multiprocessing.Manager()`.
  *
- * Proxies can be used in children that were forked, be sent to other processes, and be stored in other
- * objects of a manager. An object lives as long as anybody has a proxy for it.
+ * Proxies can be used in children that were forked, be sent to other processes, and be stored in
+ * other objects of a manager. An object lives as long as anybody has a proxy for it.
  *
  * The server ends by `shutdown()`, or with the process that has started it.
  *

@@ -170,7 +170,9 @@ class SmallBlock implements Block {
   }
 }
 
-/** What has a mapping of its own, or was made by another process, or is in use here a second time. */
+/**
+ * What has a mapping of its own, or was made by another process, or is in use here a second time.
+ */
 class CountedBlock implements Block {
   readonly byteOffset: number;
   readonly byteLength: number;
@@ -298,8 +300,8 @@ function assertPlace(
 }
 
 /**
- * The block that another process, or this one, has sent. A part of memory that this process has mapped is in
- * that mapping.
+ * The block that another process, or this one, has sent. A part of memory that this process has
+ * mapped is in that mapping.
  *
  * @param byteLength how long it must be
  */

@@ -136,8 +136,9 @@ export function track(name: string): void {
 /**
  * The reverse of {@link track}. What was not tracked is none of its business.
  *
- * @param isUnique whether nobody will ever use that name again. Then the shell need not know
- *   at once: its number will soon stand for something else, and to remove what is not there does no harm
+ * @param isUnique whether nobody will ever use that name again. Then the shell need not know at
+ *   once: its number will soon stand for something else, and to remove what is not there does no
+ *   harm
  */
 export function untrack(name: string, isUnique: boolean): void {
   const id = segments.get(name);

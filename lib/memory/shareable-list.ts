@@ -168,9 +168,10 @@ export interface ShareableListOptions {
 const readOptions = optionsReader<ShareableListOptions>('a ShareableList', { name: stringOption });
 
 /**
- * A list of fixed length of `null`, booleans, numbers, bigints, strings and bytes, in {@link SharedMemory}: a
- * Python program can be the other one. What is set may be of another type; strings and bytes must fit into
- * the room that the first one got, its bytes rounded up to more than these, to a multiple of 8.
+ * A list of fixed length of `null`, booleans, numbers, bigints, strings and bytes, in {@link
+ * SharedMemory}: a Python program can be the other one. What is set may be of another type; strings
+ * and bytes must fit into the room that the first one got, its bytes rounded up to more than these,
+ * to a multiple of 8.
  *
  * Integers are Python's `int` as long as they are safe, other numbers `float`; a float stays one
  * when an integer is set. Beyond the safe ones integers are bigints.
@@ -190,8 +191,8 @@ export class ShareableList {
 
   /**
    * @param sequence the items. Without it, and with a `name`: attaches to what is there
-   * @throws TypeError `ERR_INVALID_ARG_TYPE`: no such items; RangeError `ERR_OUT_OF_RANGE`: integers of more than
-   *   64 bits, strings of more than 10 MB
+   * @throws TypeError `ERR_INVALID_ARG_TYPE`: no such items; RangeError `ERR_OUT_OF_RANGE`:
+   *   integers of more than 64 bits, strings of more than 10 MB
    * @throws ProcessError `ERR_TRUEFORK_BAD_MESSAGE`: what is there is no list
    * @throws SystemError as {@link SharedMemory}
    */
@@ -271,7 +272,10 @@ export class ShareableList {
     return [...this].filter((item) => isSame(item, wanted)).length;
   }
 
-  /** Where the first item is that is equal to `value`. @throws RangeError `ERR_OUT_OF_RANGE` if none is */
+  /**
+   * Where the first item is that is equal to `value`. @throws RangeError `ERR_OUT_OF_RANGE` if none
+   * is
+   */
   index(value: Shareable): number {
     const wanted = canonical(value);
     const index = [...this].findIndex((item) => isSame(item, wanted));

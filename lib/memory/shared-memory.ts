@@ -170,15 +170,14 @@ function createOrAttach(name: string, size: number, shallTrack: boolean): ArrayB
 }
 
 /**
- * Memory with a name, which any process can have that knows it: other programs, too, and
- * Python's `multiprocessing.shared_memory`. What is made before a fork needs no name: see
- * {@link RawArray}.
+ * Memory with a name, which any process can have that knows it: other programs, too, and Python's
+ * `multiprocessing.shared_memory`. What is made before a fork needs no name: see {@link RawArray}.
  *
- * It exists until somebody calls {@link unlink}, whoever uses it. What this process makes
- * goes at the latest when this process ends, be it by `kill -9`; a line on stderr says so. That is
- * done by a shell of its own, which starts with the first of them, and only on Linux: macOS does not
- * tell which names there are. A child's go with the child. To have it outlive this process, make it
- * with `track: false`; who attaches never removes it.
+ * It exists until somebody calls {@link unlink}, whoever uses it. What this process makes goes at
+ * the latest when this process ends, be it by `kill -9`; a line on stderr says so. That is done by
+ * a shell of its own, which starts with the first of them, and only on Linux: macOS does not tell
+ * which names there are. A child's go with the child. To have it outlive this process, make it with
+ * `track: false`; who attaches never removes it.
  *
  * @example
  * ```ts
@@ -234,8 +233,8 @@ export class SharedMemory {
   }
 
   /**
-   * Unmaps it, in this process, as {@link munmap} does: what Node has under way with it goes on. Without this,
-   * it is unmapped when nobody has it or its `buf` any more. May be called twice.
+   * Unmaps it, in this process, as {@link munmap} does: what Node has under way with it goes on.
+   * Without this, it is unmapped when nobody has it or its `buf` any more. May be called twice.
    */
   close(): void {
     if (!this.#isOpen) return;

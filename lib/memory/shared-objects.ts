@@ -1,6 +1,6 @@
+// Objects over shared memory that are sent: what arrives is over the same memory, and where this
+// process has sent or received such an object before it is that one.
 import type { Delivered, Attachments } from '../serialize/shareables.js';
-// Objects over shared memory that are sent: what arrives is over the same memory, and where this process
-// has sent or received such an object before it is that one.
 import { type Block, makeOver, type PlaceParts, receiveBlock, sendBlock } from './heap.js';
 
 /** By the mapping and the offset. */

@@ -1,6 +1,8 @@
-// The addon, as it is loaded. The files beside this one say, one for each folder of native/, what is in it.
+// The addon, as it is loaded. The files beside this one say, one for each folder of native/, what
+// is in it.
 //
-// Unless a comment says otherwise, a function returns what the system call of its name returns, or a negative errno.
+// Unless a comment says otherwise, a function returns what the system call of its name returns, or
+// a negative errno.
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';

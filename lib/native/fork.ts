@@ -26,7 +26,10 @@ export interface ForkFunctions {
   /** Whether 'beforeExit' is being emitted, or what its listeners wait for is being done. */
   isAtLoopEnd(): boolean;
   activeRequests(): number;
-  /** Descriptors of files that were opened at `path` to write to them, and whose callbacks are still to come. */
+  /**
+   * Descriptors of files that were opened at `path` to write to them, and whose callbacks are still
+   * to come.
+   */
   finishedOpens(path: string): Int32Array;
   startThreadPool(): number;
   hasHandle(fd: number): boolean;

@@ -63,8 +63,8 @@ export interface IoFunctions {
   /** writev(2) of the header, the kind, if it is not negative, and the bytes of a message. */
   sendFrame(fd: number, kind: number, bytes: Uint8Array): number;
   /**
-   * The length of a message of up to `most` bytes, which are behind the header in `bytes`. -EAGAIN: none
-   * came. -EPROTO: `out` says what was read: see native/io/frames.cc.
+   * The length of a message of up to `most` bytes, which are behind the header in `bytes`. -EAGAIN:
+   * none came. -EPROTO: `out` says what was read: see native/io/frames.cc.
    *
    * @param spin microseconds
    * @param timeout milliseconds; -1: without a limit
@@ -78,7 +78,9 @@ export interface IoFunctions {
     spin: number,
     timeout: number,
   ): number;
-  /** Says that all of `bytes` will be written to: large pages cost less to touch for the first time. */
+  /**
+   * Says that all of `bytes` will be written to: large pages cost less to touch for the first time.
+   */
   expectAll(bytes: Uint8Array): void;
   /** The user at the other end of a Unix socket, or -1. */
   peerUid(fd: number): number;

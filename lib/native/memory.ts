@@ -14,7 +14,9 @@ export interface MemoryFunctions {
   mapShareable(length: number): ArrayBuffer | number;
   /** A negative errno: it has none, and why. */
   descriptorOfMapping(buffer: ArrayBuffer): number;
-  /** Memory of mapShareable(), which may be mapped already. Takes the descriptor, unless it fails. */
+  /**
+   * Memory of mapShareable(), which may be mapped already. Takes the descriptor, unless it fails.
+   */
   mapDescriptor(fd: number, fresh: boolean): ArrayBuffer | number;
   /**
    * Leaves the buffer without bytes. -EINVAL: not of mmap(), or unmapped already.

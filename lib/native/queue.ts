@@ -12,15 +12,15 @@ export interface Ring {
   /** How many records there can be. */
   most(): number;
   /**
-   * An outcome (lib/futex/outcome.ts). Blocks the thread; with a negative timeout for a moment only,
-   * whatever other processes do.
+   * An outcome (lib/futex/outcome.ts). Blocks the thread; with a negative timeout for a moment
+   * only, whatever other processes do.
    */
   put(kind: number, bytes: Uint8Array, timeout: number): number;
   /** The same for the first bytes of the scratch's body. */
   putScratch(kind: number, length: number, timeout: number): number;
   /**
-   * The size of the record in the scratch, 0 after the timeout, 1 if it is in takenRecord(), 2 if an
-   * waiter thread has to wait for it, or a negative errno. Blocks the thread as put() does.
+   * The size of the record in the scratch, 0 after the timeout, 1 if it is in takenRecord(), 2 if
+   * an waiter thread has to wait for it, or a negative errno. Blocks the thread as put() does.
    */
   take(timeout: number): number;
   /** Eight bytes, of which the fifth is the kind, and the record. Once only. */
@@ -34,7 +34,10 @@ export interface Ring {
   countBacklog(): number;
   /** Blocks the thread until nothing is left. Returns false after the timeout. */
   awaitBacklog(timeout: number): boolean;
-  /** Blocks the thread until what is in the ring and what is in the backlog are counted once, or 100 ms. */
+  /**
+   * Blocks the thread until what is in the ring and what is in the backlog are counted once, or 100
+   * ms.
+   */
   settleBacklog(): void;
   /** In a forked child. */
   forgetBacklog(): void;

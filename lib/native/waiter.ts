@@ -8,7 +8,9 @@ export interface WaiterThread {
   // Each returns 0 or a negative errno.
   acquireLock(buffer: ArrayBuffer, offset: number): number;
   acquireSemaphore(buffer: ArrayBuffer, offset: number): number;
-  /** Until a word is not as expected any more, or its sleepers are woken: `[offset, expected, …]`. */
+  /**
+   * Until a word is not as expected any more, or its sleepers are woken: `[offset, expected, …]`.
+   */
   awaitChange(buffer: ArrayBuffer, words: readonly number[]): number;
   /** Puts a record into the ring; nobody may change the bytes meanwhile. */
   putRecord(ring: Ring, kind: number, bytes: Uint8Array, timeout: number): number;

@@ -1,3 +1,4 @@
+// The result of a task of a pool, as a promise and for the thread that blocks.
 import { AbortError, ProcessError, TimeoutError } from '../common/errors.js';
 import { emitWarning } from '../common/originals.js';
 import { thisProcess } from '../common/per-process.js';
@@ -73,7 +74,8 @@ export class AsyncResult<T> implements PromiseLike<T> {
    * @throws what the task has thrown, WorkerLostError, or why it was not run
    * @throws TimeoutError after the timeout
    * @throws AbortError
-   * @throws ProcessError `ERR_TRUEFORK_NOT_THE_CREATOR` in a child that was forked before it was there
+   * @throws ProcessError `ERR_TRUEFORK_NOT_THE_CREATOR` in a child that was forked before it was
+   *   there
    */
   get(options: number | WaitOptions = {}): Promise<T> {
     const { timeout, signal } = waitOptions(options);

@@ -57,7 +57,9 @@ export interface TaskOptions {
 
 /** For those that return an {@link AsyncResult}. */
 export interface Callbacks<T> {
-  /** Called with the value, before the result is ready. What it throws becomes the result's error. */
+  /**
+   * Called with the value, before the result is ready. What it throws becomes the result's error.
+   */
   callback?: ((value: T) => void) | undefined;
   /** Called with the error, likewise. */
   errorCallback?: ((error: unknown) => void) | undefined;
@@ -162,7 +164,10 @@ const readPoolOptions = optionsReader<PoolOptions<never[]>>('a Pool', {
   maxRestarts: countOption(0),
 });
 
-/** The arguments of the constructor: all options in one object, or the first ones as Python has them. */
+/**
+ * The arguments of the constructor: all options in one object, or the first ones as Python has
+ * them.
+ */
 export type PoolArguments = [
   processes: unknown,
   initializer: unknown,

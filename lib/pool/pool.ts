@@ -134,8 +134,8 @@ export class Pool<Init extends unknown[] = unknown[]> {
    * @throws what it throws or rejects with
    * @throws WorkerLostError if its worker ended meanwhile
    * @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE` if an argument or the result cannot be sent,
-   *   `ERR_TRUEFORK_POOL_CLOSED`, `ERR_TRUEFORK_POOL_TERMINATED`, `ERR_TRUEFORK_NOT_THE_CREATOR`, and
-   *   what `Process.start()` throws
+   *   `ERR_TRUEFORK_POOL_CLOSED`, `ERR_TRUEFORK_POOL_TERMINATED`, `ERR_TRUEFORK_NOT_THE_CREATOR`,
+   *   and what `Process.start()` throws
    * @throws BrokenPoolError
    * @throws TimeoutError, AbortError
    */
@@ -171,8 +171,8 @@ export class Pool<Init extends unknown[] = unknown[]> {
    * Calls `fn` with each item, in tasks of several items, and returns the list of results in the
    * order of the items. An error ends its task; when all tasks are over the first error is thrown.
    *
-   * @param options `{ chunksize, timeout, signal, retries, onProgress, progress, failFast, settle }`,
-   *   or the chunksize
+   * @param options `{ chunksize, timeout, signal, retries, onProgress, progress, failFast, settle
+   *   }`, or the chunksize
    * @throws as {@link apply} does
    */
   map<T, R>(
@@ -275,12 +275,12 @@ export class Pool<Init extends unknown[] = unknown[]> {
   }
 
   /**
-   * Calls `fn` with each item, and gives the results one by one, in the order of the items. Items are
-   * taken from the input as far as results are taken from the iterator, so that the input may be
-   * endless. An item that fails is an error in its place; the others are not concerned.
+   * Calls `fn` with each item, and gives the results one by one, in the order of the items. Items
+   * are taken from the input as far as results are taken from the iterator, so that the input may
+   * be endless. An item that fails is an error in its place; the others are not concerned.
    *
-   * @param options `{ chunksize, buffersize, timeout, signal, retries, onProgress, progress }`, or the
-   *   chunksize; default: 1
+   * @param options `{ chunksize, buffersize, timeout, signal, retries, onProgress, progress }`, or
+   *   the chunksize; default: 1
    */
   imap<T, R>(
     fn: (item: T) => R,
@@ -302,8 +302,9 @@ export class Pool<Init extends unknown[] = unknown[]> {
   }
 
   /**
-   * Takes no more tasks. When all are done the workers end, and before that finish the requests (files,
-   * look-ups, what is written to sockets) that tasks have begun and not awaited, within five seconds.
+   * Takes no more tasks. When all are done the workers end, and before that finish the requests
+   * (files, look-ups, what is written to sockets) that tasks have begun and not awaited, within
+   * five seconds.
    */
   close(): void {
     this.#crew.close();
@@ -312,8 +313,8 @@ export class Pool<Init extends unknown[] = unknown[]> {
 
   /**
    * Ends the workers, by SIGTERM, and by SIGKILL those that have not ended a second later. What was
-   * not done is rejected, with `ERR_TRUEFORK_POOL_TERMINATED`; what tasks have begun and not awaited is
-   * lost. It need not be waited for.
+   * not done is rejected, with `ERR_TRUEFORK_POOL_TERMINATED`; what tasks have begun and not
+   * awaited is lost. It need not be waited for.
    */
   terminate(): void {
     this.#crew.terminate();

@@ -1,3 +1,4 @@
+// The results of an imap(), one after the other.
 import { TimeoutError } from '../common/errors.js';
 import { checkReceivers } from '../common/receivers.js';
 import {
@@ -52,7 +53,8 @@ export class ResultIterator<T> implements AsyncIterable<T> {
    * @throws what the function has thrown for this item
    * @throws TimeoutError after the timeout
    * @throws AbortError
-   * @throws ProcessError `ERR_TRUEFORK_NOT_THE_CREATOR` in a child that was forked before it was there
+   * @throws ProcessError `ERR_TRUEFORK_NOT_THE_CREATOR` in a child that was forked before it was
+   *   there
    */
   next(options: number | WaitOptions = {}): Promise<IteratorResult<T, undefined>> {
     const { timeout, signal } = waitOptions(options);
@@ -87,7 +89,9 @@ export class ResultIterator<T> implements AsyncIterable<T> {
     }
   }
 
-  /** Waits until there may be an outcome. Meanwhile the program goes on, whatever the input does. */
+  /**
+   * Waits until there may be an outcome. Meanwhile the program goes on, whatever the input does.
+   */
   async #outcome(deadline: Deadline, signal: AbortSignal | undefined): Promise<void> {
     this.#crew.assertOwned();
     const release = holdLoop();

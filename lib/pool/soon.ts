@@ -1,3 +1,4 @@
+// Calls in a microtask.
 const settled = Promise.resolve();
 
 /** Calls `action` in a microtask. queueMicrotask() takes ten times as long. */

@@ -1,3 +1,4 @@
+// What a pool says of itself and its workers.
 import { performance } from '../common/originals.js';
 import type { Crew, State } from './crew/crew.js';
 

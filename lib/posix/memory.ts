@@ -78,8 +78,8 @@ function mapped(result: ArrayBuffer | number): ArrayBuffer {
 }
 
 /**
- * As {@link mmap} of new memory, which other processes than children can get, too: it has a descriptor,
- * unless a quarter of those that this process may have is in such use.
+ * As {@link mmap} of new memory, which other processes than children can get, too: it has a
+ * descriptor, unless a quarter of those that this process may have is in such use.
  */
 export function mapShareable(length: number): ArrayBuffer {
   assertInteger(length, 'length', 1, bufferLimits.MAX_LENGTH);
@@ -92,7 +92,8 @@ export function descriptorOf(buffer: ArrayBuffer): number {
 }
 
 /**
- * Maps the memory behind the descriptor of a mapping, or returns the mapping that this process has of it.
+ * Maps the memory behind the descriptor of a mapping, or returns the mapping that this process has
+ * of it.
  *
  * @param fd the mapping's from now on, unless this throws
  * @param fresh whether to map it again in any case
@@ -118,8 +119,9 @@ function unmapRetired(): void {
 }
 
 /**
- * Requests that were under way at the fork are the parent's. A child that does not go on with its parent's work
- * calls it again at its event loop: before that it has its parent's requests and timers.
+ * Requests that were under way at the fork are the parent's. A child that does not go on with its
+ * parent's work calls it again at its event loop: before that it has its parent's requests and
+ * timers.
  */
 export function unmapRetiredInChild(): void {
   looking = undefined;
@@ -152,15 +154,16 @@ export function munmapPrivate(buffer: ArrayBuffer): void {
 }
 
 /**
- * shm_open(3) — opens a shared memory object, to give it a size ({@link ftruncate}) and to map
- * it ({@link mmap}). The descriptor is close-on-exec.
+ * shm_open(3) — opens a shared memory object, to give it a size ({@link ftruncate}) and to map it
+ * ({@link mmap}). The descriptor is close-on-exec.
  *
- * @param name a slash and up to 254 bytes without one: `'/name'`. On Linux it is the file of
- *   that name in /dev/shm
+ * @param name a slash and up to 254 bytes without one: `'/name'`. On Linux it is the file of that
+ *   name in /dev/shm
  * @param flags `O_RDWR` or `O_RDONLY`, and `O_CREAT`, `O_EXCL`, `O_TRUNC` of `fs.constants`
  * @param mode the permissions of one that it makes, less the umask; default: `0o600`
  * @throws RangeError `ERR_OUT_OF_RANGE`: other flags
- * @throws SystemError `EEXIST`, `ENOENT`, `EACCES`, `EMFILE`; `EINVAL`, `ENAMETOOLONG`: no such name
+ * @throws SystemError `EEXIST`, `ENOENT`, `EACCES`, `EMFILE`; `EINVAL`, `ENAMETOOLONG`: no such
+ *   name
  */
 export function shmOpen(name: string, flags: number, mode = 0o600): number {
   assertCString(name, 'name');

@@ -29,8 +29,10 @@ function taken(returned: number, none: number, syscall: string): boolean {
  * @param value the permits of one that it makes; default: 0
  * @returns a number that stands for the semaphore in this thread, and in children forked from it,
  *   until {@link semClose}; not a descriptor
- * @throws RangeError `ERR_OUT_OF_RANGE`: other flags. With `O_TRUNC` all who have the semaphore would crash
- * @throws SystemError `EEXIST`, `ENOENT`, `EACCES`, `EMFILE`; `EINVAL`, `ENAMETOOLONG`: no such name
+ * @throws RangeError `ERR_OUT_OF_RANGE`: other flags. With `O_TRUNC` all who have the semaphore
+ *   would crash
+ * @throws SystemError `EEXIST`, `ENOENT`, `EACCES`, `EMFILE`; `EINVAL`, `ENAMETOOLONG`: no such
+ *   name
  */
 export function semOpen(name: string, flags = 0, mode = 0o600, value = 0): number {
   assertCString(name, 'name');

@@ -105,8 +105,8 @@ function receive(
 }
 
 /**
- * For the data paths: {@link recvFds} without checks; undefined if nothing is there yet. Appends the
- * descriptors that came to `fds`: see {@link wereLost}.
+ * For the data paths: {@link recvFds} without checks; undefined if nothing is there yet. Appends
+ * the descriptors that came to `fds`: see {@link wereLost}.
  */
 export function tryReceive(
   fd: number,
@@ -187,7 +187,9 @@ export class Connecting {
     this.fd = socketFor(name, 'connect', () => {});
   }
 
-  /** Whether its descriptor is writable when there is something new to know. Else try again later. */
+  /**
+   * Whether its descriptor is writable when there is something new to know. Else try again later.
+   */
   get isUnderWay(): boolean {
     return this.#isUnderWay;
   }
@@ -233,7 +235,8 @@ function notFound(host: string): Error {
 }
 
 /**
- * The first IPv4 address of a host; undefined if it is not known after `timeout` ms. Blocks the thread.
+ * The first IPv4 address of a host; undefined if it is not known after `timeout` ms. Blocks the
+ * thread.
  *
  * @throws SystemError `ENOTFOUND`; `EAGAIN`: no threads
  */

@@ -17,7 +17,9 @@ export interface WaitStatus {
   pid: number;
   /** As the kernel packs it. */
   status: number;
-  /** N after `exit(N)`, −N if signal N ended the process, null if it was only stopped or goes on. */
+  /**
+   * N after `exit(N)`, −N if signal N ended the process, null if it was only stopped or goes on.
+   */
   exitcode: number | null;
   /** The signal that ended or stopped the process, or null. */
   signal: NodeJS.Signals | null;

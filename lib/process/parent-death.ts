@@ -63,7 +63,9 @@ function askKernel(pid: number): void {
   if (getppid() !== pid) kill(process.pid, 'SIGTERM');
 }
 
-/** Whether the kernel has sent the signal when the parent died: two of them would be one too many. */
+/**
+ * Whether the kernel has sent the signal when the parent died: two of them would be one too many.
+ */
 function hasKernelSignalled(userThen: number): boolean {
   const may = userThen === ROOT || userThen === process.getuid!();
   return may && parentDeathSignal() !== 0;

@@ -1,3 +1,4 @@
+// The parent, as its child sees it.
 import {
   Deadline,
   throwIfAborted,
@@ -6,7 +7,6 @@ import {
   type WaitOptions,
 } from '../common/waiting.js';
 import { getppid } from '../posix/attributes.js';
-// The parent, as its child sees it.
 import { close } from '../posix/descriptors.js';
 import { pidfdOpen } from '../posix/wait.js';
 import { Sentinel } from './sentinel.js';

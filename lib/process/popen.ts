@@ -1,10 +1,10 @@
+// A child as the kernel sees it: a pid to wait for and to signal. What a Process is
+// to its user stands in process.ts.
 import { type SystemError } from '../common/errors.js';
 import { process } from '../common/originals.js';
 import { onForkedChild } from '../common/per-process.js';
 import { precompileForChildren } from '../common/precompiled.js';
 import { Deadline, sleepSync, throwIfAborted, waitFor } from '../common/waiting.js';
-// A child as the kernel sees it: a pid to wait for and to signal. What a Process is
-// to its user stands in process.ts.
 import type { Inheritable } from '../fork/child/inherit.js';
 import { Inheritance } from '../fork/child/set-up.js';
 import { assertCanStart, forkWith } from '../fork/fork.js';
@@ -24,7 +24,10 @@ import { Sentinel } from './sentinel.js';
 export interface Plan {
   /** What of this process's event loop the child shares. */
   inherit: readonly Inheritable[];
-  /** Whether it gets SIGTERM when its parent dies; until then the parent's loop need not wait for it. */
+  /**
+   * Whether it gets SIGTERM when its parent dies; until then the parent's loop need not wait for
+   * it.
+   */
   endsWithParent: boolean;
   /** Called in the child; an error in there is thrown in the parent. */
   setUp: () => void;

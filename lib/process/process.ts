@@ -116,7 +116,10 @@ export class Process<Args extends unknown[] = unknown[]> {
   #args: unknown[];
   #inherit: readonly Inheritable[];
   #isTargetCalled = false;
-  /** The function that the child runs, until it has ended: errors find their classes from there (known-code.ts). */
+  /**
+   * The function that the child runs, until it has ended: errors find their classes from there
+   * (known-code.ts).
+   */
   #code: ((...args: never[]) => unknown) | undefined;
   #popen: Popen | undefined;
   #isClosed = false;
@@ -131,7 +134,10 @@ export class Process<Args extends unknown[] = unknown[]> {
     });
   }
 
-  /** @throws TypeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_TRUEFORK_UNKNOWN_OPTION` */
+  /**
+   * @throws TypeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`,
+   *   `ERR_TRUEFORK_UNKNOWN_OPTION`
+   */
   constructor(options: ProcessOptions<Args> & NoFunction = {}) {
     const { target, args, name, daemon, inherit, authkey } = readOptions(options);
     assertUsed('args', args, 'target', target);
@@ -149,8 +155,8 @@ export class Process<Args extends unknown[] = unknown[]> {
   }
 
   /**
-   * The work of the child: here `target(...args)`. For subclasses to override. A target that is not called then, by
-   * `super.run()`, is a warning `TRUEFORK_TARGET_NOT_CALLED` in the child.
+   * The work of the child: here `target(...args)`. For subclasses to override. A target that is not
+   * called then, by `super.run()`, is a warning `TRUEFORK_TARGET_NOT_CALLED` in the child.
    */
   run(): unknown {
     const target = this.#target;
@@ -293,10 +299,10 @@ export class Process<Args extends unknown[] = unknown[]> {
   }
 
   /**
-   * The key for connections between processes, as {@link Listener} and `Client` take it: random bytes in the
-   * main process, and inherited by each child. When it is set children get the new one that are made
-   * from then on. `util.inspect` and `JSON.stringify` do not show it, and nothing sends it, or a view of
-   * its memory; copies that a program makes are data as any other.
+   * The key for connections between processes, as {@link Listener} and `Client` take it: random
+   * bytes in the main process, and inherited by each child. When it is set children get the new one
+   * that are made from then on. `util.inspect` and `JSON.stringify` do not show it, and nothing
+   * sends it, or a view of its memory; copies that a program makes are data as any other.
    */
   get authkey(): Buffer {
     return this.#authkey;
@@ -489,7 +495,10 @@ function noteUncaught(error: unknown): void {
   if (!isHandled) uncaught = error;
 }
 
-/** Returns whether this process may end the child: it may not if it has given up its privileges since. */
+/**
+ * Returns whether this process may end the child: it may not if it has given up its privileges
+ * since.
+ */
 function mayEnd(child: Process): boolean {
   try {
     child.terminate();

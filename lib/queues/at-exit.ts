@@ -1,7 +1,7 @@
+// What a process does about its queues before it ends.
 import { process } from '../common/originals.js';
 import { onForkedChild } from '../common/per-process.js';
 import { precompileForChildren } from '../common/precompiled.js';
-// What a process does about its queues before it ends.
 import { keepInChildren } from '../fork/kept-listeners.js';
 
 export interface Leaver {

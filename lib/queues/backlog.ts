@@ -1,6 +1,6 @@
-import { process } from '../common/originals.js';
 // What this process has put into a queue without a limit, and there is no room for yet:
 // native/queue/backlog.h. A waiter thread puts it, whatever the thread does meanwhile.
+import { process } from '../common/originals.js';
 import { thisProcess } from '../common/per-process.js';
 import { throwIfAborted, waitFor } from '../common/waiting.js';
 import { Wakers } from '../common/wakers.js';
@@ -37,8 +37,8 @@ export class Backlog implements Leaver {
   }
 
   /**
-   * @param patience how long others who are putting may take before the value waits here: {@link AT_ONCE}, or 0 for
-   *   a thread that has nothing else to do
+   * @param patience how long others who are putting may take before the value waits here: {@link
+   *   AT_ONCE}, or 0 for a thread that has nothing else to do
    * @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE`. @throws SystemError `EAGAIN`: no threads
    */
   put(value: unknown, patience: number): void {

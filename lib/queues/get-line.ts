@@ -1,11 +1,11 @@
+// Those of this process who wait for the next value without blocking the thread. An waiter thread
+// takes it for the first of them.
+//
+// A value that the waiter thread has taken is somebody's: whoever gives up last asks the waiter
+// thread first, and has not given up if it has one. A long value that it has begun to take, and
+// waits for the rest of, is for whoever comes next.
 import { ProcessError } from '../common/errors.js';
 import { type Entry, Fifo } from '../common/fifo.js';
-// Those of this process who wait for the next value without blocking the thread. An
-// waiter thread takes it for the first of them.
-//
-// A value that the waiter thread has taken is somebody's: whoever gives up last asks the waiter thread first, and
-// has not given up if it has one. A long value that it has begun to take, and waits for the rest of, is for
-// whoever comes next.
 import { thisProcess } from '../common/per-process.js';
 import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
 import { DONE, TIMED_OUT } from '../futex/outcome.js';
@@ -199,7 +199,8 @@ export class GetLine implements Leaver {
   }
 
   /**
-   * Calls the waiter thread back, unless it has begun to take a value. What it has taken goes to `receive`.
+   * Calls the waiter thread back, unless it has begun to take a value. What it has taken goes to
+   * `receive`.
    *
    * @returns the outcome, if there was a waiter thread and it is back
    */

@@ -1,10 +1,10 @@
+// Those of this process who wait for room in a queue that has a limit. A waiter thread puts the
+// first one's value; they are put in the order in which they came.
+//
+// A value is put or it is not: whoever gives up asks the waiter thread first, and has not given up
+// if it was put.
 import type { ProcessError } from '../common/errors.js';
 import { type Entry, Fifo } from '../common/fifo.js';
-// Those of this process who wait for room in a queue that has a limit. A waiter thread puts
-// the first one's value; they are put in the order in which they came.
-//
-// A value is put or it is not: whoever gives up asks the waiter thread first, and has not given up if it
-// was put.
 import { thisProcess } from '../common/per-process.js';
 import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
 import { DONE, TIMED_OUT } from '../futex/outcome.js';

@@ -18,7 +18,10 @@ export const LATER: unique symbol = Symbol('later');
 /** The timeout of a thread that has other things to do: a moment, whatever other processes do. */
 export const AT_ONCE = -1;
 
-/** How long others may take to copy, although there is no time to wait, in milliseconds: kCopyMs of native/queue/ring.h. */
+/**
+ * How long others may take to copy, although there is no time to wait, in milliseconds: kCopyMs of
+ * native/queue/ring.h.
+ */
 export const COPY_MS = 100;
 
 /** How a put() ends that cannot tell in time: kBusy of native/queue/ring.h. */
@@ -135,7 +138,10 @@ export class SharedRing {
     this.#untaken = new Untaken(() => ring.descriptor());
   }
 
-  /** Encodes a value to be put; discard it if it is not put. @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE` */
+  /**
+   * Encodes a value to be put; discard it if it is not put. @throws ProcessError
+   * `ERR_TRUEFORK_NOT_CLONABLE`
+   */
   encode(value: unknown): Encoded {
     const item = encode(value);
     if (item.ticket === undefined) return item;

@@ -1,5 +1,5 @@
-// Queues that are sent: what arrives is over the same memory, and where this process has that already it
-// is the queue that it has.
+// Queues that are sent: what arrives is over the same memory, and where this process has that
+// already it is the queue that it has.
 import { fstatSync } from 'node:fs';
 import { check } from '../common/errors.js';
 import { type Ring, nativeQueue } from '../native/queue.js';

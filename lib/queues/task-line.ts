@@ -1,9 +1,9 @@
+// Those of this process who wait until all tasks are done: native/queue/tasks.h. One waiter thread
+// waits for all of them.
 import { thisProcess } from '../common/per-process.js';
 import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
 import { Wakers } from '../common/wakers.js';
 import { DONE } from '../futex/outcome.js';
-// Those of this process who wait until all tasks are done: native/queue/tasks.h. One waiter thread waits
-// for all of them.
 import { type PendingWait, send } from '../futex/waiter-threads.js';
 import type { SharedRing } from './ring.js';
 

@@ -1,10 +1,10 @@
-// Descriptors and the like that go with items of a queue, and wait in this process until these are taken: they
-// are given back when no process has the queue any more.
+// Descriptors and the like that go with items of a queue, and wait in this process until these are
+// taken: they are given back when no process has the queue any more.
 //
-// The kernel knows when that is. All who have the queue, as forks or because it was sent to them, have one open
-// file in common, through the mapping. It gets a shared lock (flock(2)), which goes when the last of them is
-// gone, however that ends; a witness, another open file over the same memory, can get the exclusive one
-// only then.
+// The kernel knows when that is. All who have the queue, as forks or because it was sent to them,
+// have one open file in common, through the mapping. It gets a shared lock (flock(2)), which goes
+// when the last of them is gone, however that ends; a witness, another open file over the same
+// memory, can get the exclusive one only then.
 import { closeSync, openSync } from 'node:fs';
 import { clearTimeout, setTimeout } from '../common/originals.js';
 import { onForkedChild } from '../common/per-process.js';
@@ -86,7 +86,10 @@ export class Untaken {
     closeSync(entry.witness);
   }
 
-  /** Without a descriptor, or where there is no /proc, nobody can know; it waits for the end of this process. */
+  /**
+   * Without a descriptor, or where there is no /proc, nobody can know; it waits for the end of this
+   * process.
+   */
   #begin(): Left | undefined {
     const fd = this.#descriptor();
     if (fd < 0 || nativeIo.lockFile(fd, false) < 0) return undefined;

@@ -28,7 +28,10 @@ function isTooDeep(error: unknown): boolean {
   return error instanceof RangeError && error.message.startsWith('Maximum call stack');
 }
 
-/** The error for a value that could not be written, be it that a getter of its own has thrown anything. */
+/**
+ * The error for a value that could not be written, be it that a getter of its own has thrown
+ * anything.
+ */
 export function refusal(error: unknown): unknown {
   if (isClear(error)) return error;
   if (isTooDeep(error))
@@ -74,7 +77,10 @@ function* childrenOf(value: object): Iterable<unknown> {
   }
 }
 
-/** Finds an object somewhere in `root`, without recursion: it may be nested as deeply as memory allows. */
+/**
+ * Finds an object somewhere in `root`, without recursion: it may be nested as deeply as memory
+ * allows.
+ */
 function find(root: unknown, isRight: (object: object) => boolean): object | undefined {
   const seen = new Set<unknown>();
   const rest = [root];
@@ -88,7 +94,9 @@ function find(root: unknown, isRight: (object: object) => boolean): object | und
   return undefined;
 }
 
-/** @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE` if a clone of an object in `root` would be empty */
+/**
+ * @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE` if a clone of an object in `root` would be empty
+ */
 export function assertWhole(root: unknown): void {
   const emptied = find(root, wouldBeEmpty);
   if (emptied === undefined) return;
@@ -99,7 +107,9 @@ export function assertWhole(root: unknown): void {
 // How V8 writes an object without properties: begin, end, none.
 const EMPTY_OBJECT = Buffer.from('o{\0', 'latin1');
 
-/** To look for them takes as long again as to write the value; without empty objects there are none. */
+/**
+ * To look for them takes as long again as to write the value; without empty objects there are none.
+ */
 export function mayHaveEmptied(bytes: Buffer): boolean {
   return bytes.includes(EMPTY_OBJECT);
 }
@@ -113,12 +123,18 @@ export function holdsKey(root: unknown): boolean {
   return find(root, isKey) !== undefined;
 }
 
-/** @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE` if it is the key of a process, or a view of its memory */
+/**
+ * @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE` if it is the key of a process, or a view of its
+ *   memory
+ */
 export function assertSendable(bytes: object): void {
   if (isKey(bytes)) throw notClonable('the key of a process cannot be sent');
 }
 
-/** Methods that V8 calls for typed arrays, and for memory that threads share; @types/node lacks them. */
+/**
+ * Methods that V8 calls for typed arrays, and for memory that threads share; @types/node lacks
+ * them.
+ */
 interface HostObjectWriter {
   _writeHostObject(view: ArrayBufferView): void;
   _getSharedArrayBufferId(memory: SharedArrayBuffer): number;

@@ -1,6 +1,6 @@
-// Classes of errors that a program has, told to its relatives: processes share what existed when they parted, and
-// so a class can be found there by the way to it from a function that both know (known-code.ts). Nothing is
-// ever made from what is told, and nothing of it is called.
+// Classes of errors that a program has, told to its relatives: processes share what existed when
+// they parted, and so a class can be found there by the way to it from a function that both know
+// (known-code.ts). Nothing is ever made from what is told, and nothing of it is called.
 import { createHash } from 'node:crypto';
 import { codeNamed, countOfCode, knownCode } from '../fork/known-code.js';
 import { dataOf, knownClassOf, prototypesOf } from './known-errors.js';
@@ -120,8 +120,8 @@ function resolveWay(way: ToClass, likeness: string): object | undefined {
 }
 
 /**
- * The prototype of the first of the classes that a relative has told of and this process has. Throws where the traces
- * are made up.
+ * The prototype of the first of the classes that a relative has told of and this process has.
+ * Throws where the traces are made up.
  *
  * @param base the nearest class that every process has, which they must extend
  */

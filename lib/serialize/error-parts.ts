@@ -169,9 +169,9 @@ function makeError({ className, traces, message, name }: ErrorParts): Error {
 }
 
 /**
- * An error like the one that was taken apart. Built-in classes and our own come back as themselves, and so do those of a
- * program that this process has in common with the other; an error of any other class is one of the
- * nearest that it extends, with its name.
+ * An error like the one that was taken apart. Built-in classes and our own come back as themselves,
+ * and so do those of a program that this process has in common with the other; an error of any
+ * other class is one of the nearest that it extends, with its name.
  */
 export function fromParts(parts: ErrorParts, decode: (bytes: Buffer) => unknown): Error {
   const { stack, cause, errors, properties } = parts;

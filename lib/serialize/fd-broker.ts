@@ -1,5 +1,5 @@
-// Descriptors for messages that go where none can go along: a thread of this process keeps duplicates,
-// and gives them to the one process that comes with their token.
+// Descriptors for messages that go where none can go along: a thread of this process keeps
+// duplicates, and gives them to the one process that comes with their token.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { constants } from 'node:os';
 import { check, ProcessError, systemError, type SystemError } from '../common/errors.js';
@@ -152,8 +152,8 @@ export function isTicket(value: unknown): value is Ticket {
 }
 
 /**
- * Gets what somebody has entrusted to the thread of its process. Blocks the thread, for as long as that
- * takes to answer.
+ * Gets what somebody has entrusted to the thread of its process. Blocks the thread, for as long as
+ * that takes to answer.
  *
  * @throws ProcessError `ERR_TRUEFORK_HANDLE_LOST`
  * @throws SystemError `EMFILE`

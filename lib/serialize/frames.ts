@@ -8,7 +8,10 @@ import { close, dup, tryRead, tryWritePair } from '../posix/descriptors.js';
 import { LOST, MOST_DESCRIPTORS, tryReceive, trySendFds } from '../posix/sockets.js';
 
 const MAX_SHORT = 0x7fff_ffff;
-/** From here on half of the time of a message goes into touching its memory for the first time. In bytes. */
+/**
+ * From here on half of the time of a message goes into touching its memory for the first time. In
+ * bytes.
+ */
 const LARGE = 2 ** 23;
 const SHORT_HEADER = 4;
 const LONG_HEADER = 12;
@@ -226,8 +229,8 @@ export class OutgoingFrame {
   }
 
   #writeWithFds(fd: number, head: Uint8Array, body: Uint8Array): number | undefined {
-    // They go with the first of the bytes. Where there are too many for one message there must be bytes
-    // for the others.
+    // They go with the first of the bytes. Where there are too many for one message there must be
+    // bytes for the others.
     const fds = this.#fds.slice(0, MOST_DESCRIPTORS);
     const isLast = fds.length === this.#fds.length;
     const count = isLast

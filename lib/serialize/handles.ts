@@ -13,8 +13,8 @@ const dropped = new FinalizationRegistry<number>(close);
 
 /**
  * A duplicate of a descriptor, to be sent to another process, as Python's
- * `multiprocessing.reduction.DupFd`. Sending leaves it open here; the receiver gets a DupFd with a number
- * of its own, close-on-exec.
+ * `multiprocessing.reduction.DupFd`. Sending leaves it open here; the receiver gets a DupFd with a
+ * number of its own, close-on-exec.
  *
  * @example
  * ```ts
@@ -32,7 +32,9 @@ export class DupFd {
     dropped.register(this, this.#fd, this);
   }
 
-  /** The descriptor, which is closed with this object. @throws ProcessError `ERR_TRUEFORK_CLOSED` */
+  /**
+   * The descriptor, which is closed with this object. @throws ProcessError `ERR_TRUEFORK_CLOSED`
+   */
   fileno(): number {
     if (this.#fd !== undefined) return this.#fd;
     throw new ProcessError('ERR_TRUEFORK_CLOSED', 'handle is closed');
@@ -46,7 +48,9 @@ export class DupFd {
     return fd;
   }
 
-  /** Closes the descriptor, unless it was {@link detach}ed. It is closed, too, when this is garbage. */
+  /**
+   * Closes the descriptor, unless it was {@link detach}ed. It is closed, too, when this is garbage.
+   */
   close(): void {
     if (this.#fd !== undefined) close(this.detach());
   }

@@ -65,7 +65,9 @@ function assertionPrototype(): object {
   return process.getBuiltinModule('node:assert').AssertionError.prototype;
 }
 
-/** The name of the class whose prototype this is; undefined if it is not one that every process has. */
+/**
+ * The name of the class whose prototype this is; undefined if it is not one that every process has.
+ */
 export function knownClassOf(prototype: object): string | undefined {
   const name = byPrototype.get(prototype);
   if (name !== undefined) return name;
@@ -77,7 +79,10 @@ export function prototypeOfKnown(name: unknown): object | undefined {
   return name === ASSERTION ? assertionPrototype() : byName.get(name as string);
 }
 
-/** The nearest class that every process has. Errors of another context have classes of their own of the same names. */
+/**
+ * The nearest class that every process has. Errors of another context have classes of their own of
+ * the same names.
+ */
 export function nearestKnownClass(error: object): string {
   const prototypes = [...prototypesOf(error)];
   for (const prototype of prototypes) {

@@ -1,5 +1,5 @@
-// Ways through the memory of a program: from a function, through variables that it sees and properties, to an
-// object. The same way leads to the same object in a fork.
+// Ways through the memory of a program: from a function, through variables that it sees and
+// properties, to an object. The same way leads to the same object in a fork.
 import { types } from 'node:util';
 import { copyOfProcess, nodeGlobal, process } from '../common/originals.js';
 import { rememberCode } from '../fork/known-code.js';

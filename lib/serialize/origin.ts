@@ -1,5 +1,5 @@
-// Whose word a message is. An address in it is worth a connection, and a proof that this process knows a key,
-// only as far as its sender has shown to know that key.
+// Whose word a message is. An address in it is worth a connection, and a proof that this process
+// knows a key, only as far as its sender has shown to know that key.
 
 /** The processes that can have written a message. */
 export interface Origin {
@@ -71,7 +71,9 @@ export function within<T>(source: Source, run: () => T): T {
   }
 }
 
-/** A queue goes to, or comes from, the peer of the current message, who can put anything into it. */
+/**
+ * A queue goes to, or comes from, the peer of the current message, who can put anything into it.
+ */
 export function noteSharedQueue(): void {
   elsewhere.openTo(current.origin);
 }

@@ -1,12 +1,12 @@
 // Objects that are more than data, and how they go to other processes all the same: each class says
-// how its objects are taken apart, into data, descriptors and objects of such classes, and how they are
-// put together again.
+// how its objects are taken apart, into data, descriptors and objects of such classes, and how they
+// are put together again.
 import { ProcessError } from '../common/errors.js';
 import { isMadeBy } from '../common/receivers.js';
 /**
  * How descriptors go to the receiver: beside the bytes, which go through a Unix socket; apart, and
- * the receiver gets them from this process; so, too, between a manager's server and its clients, who know the
- * manager's objects; not at all, for it may be on another machine.
+ * the receiver gets them from this process; so, too, between a manager's server and its clients,
+ * who know the manager's objects; not at all, for it may be on another machine.
  */
 export type FdTransport = 'beside' | 'apart' | 'managed' | 'impossible';
 
@@ -66,7 +66,8 @@ const byPrototype = new Map<object, Entry>();
 const byName = new Map<string, Entry>();
 
 /**
- * Says how objects of a class are sent, and those of its subclasses, which arrive as objects of this one.
+ * Says how objects of a class are sent, and those of its subclasses, which arrive as objects of
+ * this one.
  *
  * @param name what the class is called in messages
  */
@@ -109,7 +110,9 @@ export function entryFor(object: object): Entry | undefined {
   return undefined;
 }
 
-/** As {@link makeShareable}, for objects of which there is no class: see {@link makeViewShareable}. */
+/**
+ * As {@link makeShareable}, for objects of which there is no class: see {@link makeViewShareable}.
+ */
 export function makeShareableByName<T extends object, Parts>(
   name: string,
   recipe: Recipe<T, Parts>,

@@ -1,3 +1,4 @@
+// Arrays in shared memory.
 import {
   assertInteger,
   assertIterable,
@@ -21,7 +22,6 @@ import {
   makeViewShareable,
   type Recipe,
 } from '../serialize/shareables.js';
-// Arrays in shared memory.
 import { assertLock, type DataLock, lockFrom, type LockOptions } from './data-lock.js';
 import {
   type ArrayClass,
@@ -160,8 +160,8 @@ export interface SharedArrayMethods<Code extends TypeCode> {
    */
   set(index: number, value: ElementOf<Code>): void;
   /**
-   * Sets as many elements as `source` has, from `offset` (default: 0) on; none at all if one of them
-   * does not fit.
+   * Sets as many elements as `source` has, from `offset` (default: 0) on; none at all if one of
+   * them does not fit.
    *
    * @throws TypeError `ERR_INVALID_ARG_TYPE`, RangeError
    */
@@ -172,13 +172,16 @@ export interface SharedArrayMethods<Code extends TypeCode> {
   getLock(): DataLock;
   /** Calls `fn` while this process holds the lock. Leaves the event loop free until it does. */
   with<Result>(fn: () => Result): Promise<Awaited<Result>>;
-  /** A copy, not shared, with one element replaced. Checked as by {@link set}; negative: from the end. */
+  /**
+   * A copy, not shared, with one element replaced. Checked as by {@link set}; negative: from the
+   * end.
+   */
   with(index: number, value: ElementOf<Code>): ArrayTypes[Code];
   /** Calls `fn` while this process holds the lock. Blocks the thread until it does. */
   withSync<Result>(fn: () => Result): Result;
   /**
-   * Gives the memory back, in this process. More than 32 KiB go at once, and the array and all its views
-   * are empty then; less goes when the last view is collected.
+   * Gives the memory back, in this process. More than 32 KiB go at once, and the array and all its
+   * views are empty then; less goes when the last view is collected.
    */
   close(): void;
   [Symbol.dispose](): void;
@@ -329,10 +332,11 @@ function sharedClassOf({ array }: ElementType): ArrayClass {
 /**
  * A {@link RawArray} with a lock and with checks.
  *
- * It is a typed array, and `a[i]` and all methods cost what they cost there. What `get`, `set` and `fill`
- * are given is checked: nothing is rounded or wrapped, and there must be such an element. **`a[i] = x`
- * cannot be checked**, as JavaScript has it: there 300 is 44 in an array of bytes. `slice()`, `map()`, `filter()` make
- * arrays that are not shared, `subarray()` one over the same memory.
+ * It is a typed array, and `a[i]` and all methods cost what they cost there. What `get`, `set` and
+ * `fill` are given is checked: nothing is rounded or wrapped, and there must be such an element.
+ * **`a[i] = x` cannot be checked**, as JavaScript has it: there 300 is 44 in an array of bytes.
+ * `slice()`, `map()`, `filter()` make arrays that are not shared, `subarray()` one over the same
+ * memory.
  *
  * @example
  * ```ts
@@ -342,8 +346,8 @@ function sharedClassOf({ array }: ElementType): ArrayClass {
  * });
  * ```
  *
- * @param typecode a letter of Python's `array` and `ctypes`, or the name of a typed array; integers of 64 bits
- *   are bigints
+ * @param typecode a letter of Python's `array` and `ctypes`, or the name of a typed array; integers
+ *   of 64 bits are bigints
  * @param init how many elements, all zero, or an iterable of the elements
  * @throws TypeError `ERR_INVALID_ARG_TYPE`, RangeError `ERR_OUT_OF_RANGE`
  * @throws SystemError `ENOMEM`

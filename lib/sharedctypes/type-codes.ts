@@ -10,7 +10,9 @@ export class CharArray extends Uint8Array<ArrayBuffer> {
     return Uint8Array;
   }
 
-  /** A copy of the bytes before the first NUL. What is assigned gets a NUL behind it, if it fits. */
+  /**
+   * A copy of the bytes before the first NUL. What is assigned gets a NUL behind it, if it fits.
+   */
   get value(): Buffer {
     const end = this.indexOf(0);
     return Buffer.from(this.subarray(0, end < 0 ? this.length : end));

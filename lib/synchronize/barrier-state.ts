@@ -1,8 +1,8 @@
-// The state of a barrier: two words in shared memory, which are changed in one step. The first says how many have
-// arrived.
+// The state of a barrier: two words in shared memory, which are changed in one step. The first says
+// how many have arrived.
 
-// The second one: whether the round is broken, how the last rounds ended, a bit each, and the number of
-// the round.
+// The second one: whether the round is broken, how the last rounds ended, a bit each, and the
+// number of the round.
 const IS_BROKEN = 1;
 const RESETS_SHIFT = 1;
 /** How many rounds it says that of. */

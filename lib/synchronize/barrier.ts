@@ -38,8 +38,8 @@ const readOptions = optionsReader<BarrierOptions>(
   { expected: 'an object, as in { action, timeout }' },
 );
 
-// The barrier's own words. The first two are its state, of which every change is one step: whoever is
-// killed or stopped has made it or has not, and keeps nobody waiting.
+// The barrier's own words. The first two are its state, of which every change is one step: whoever
+// is killed or stopped has made it or has not, and keeps nobody waiting.
 const ARRIVED = 0;
 const ROUND = 1;
 const BELL = 2;

@@ -87,7 +87,9 @@ export class Lock {
     return this.#recovered;
   }
 
-  /** Calls `fn` while it holds the lock, and until its promise is settled. Waits as {@link acquire}. */
+  /**
+   * Calls `fn` while it holds the lock, and until its promise is settled. Waits as {@link acquire}.
+   */
   with<T>(fn: () => T, options?: number | WaitOptions): Promise<Awaited<T>> {
     return withLock(this, fn, options);
   }

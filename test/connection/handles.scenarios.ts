@@ -1,5 +1,5 @@
-// Connections, sockets, servers and descriptors that are sent: the rows of _TestPicklingConnections, and of
-// test_fd_transfer.
+// Connections, sockets, servers and descriptors that are sent: the rows of
+// _TestPicklingConnections, and of test_fd_transfer.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';

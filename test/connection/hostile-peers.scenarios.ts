@@ -1,5 +1,5 @@
-// Peers that are dead, slow, mute or hostile before they have shown that they know the key: nobody else
-// waits for them.
+// Peers that are dead, slow, mute or hostile before they have shown that they know the key: nobody
+// else waits for them.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
@@ -251,7 +251,8 @@ export const scenarios: Scenarios = {
   },
 
   async 'a handshake without room to write does not block'() {
-    // The listener writes a few bytes only; a client whose peer does not read waits, and no longer than it is told to.
+    // The listener writes a few bytes only; a client whose peer does not read waits, and no longer
+    // than it is told to.
     using listener = new Listener(abstractName());
     const accepting = listener.accept();
     const client = Client(listener.address, { authkey: KEY, timeout: 30_000 });

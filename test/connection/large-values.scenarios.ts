@@ -1,4 +1,5 @@
-// Values with very many elements, more than a call can have arguments, and such that are nested very deeply.
+// Values with very many elements, more than a call can have arguments, and such that are nested
+// very deeply.
 import assert from 'node:assert/strict';
 import { inChild, DupFd, Manager, Pipe, Pool, Process, Queue, SimpleQueue } from 'truefork';
 import { countDescriptors, until } from '../support/observe.js';

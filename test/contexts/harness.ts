@@ -139,7 +139,7 @@ function forkHere(): void {
     await until(() => {
       exitcode = waitpid(pid, WNOHANG)?.exitcode ?? null;
       return exitcode !== null;
-    }, 30_000);
+    });
     return exitcode;
   };
 }

@@ -63,7 +63,9 @@ function complete(name: string, code: string): string {
   return `import assert from 'node:assert/strict';\n${before}\n${completed}\n${after}\n`;
 }
 
-/** Types are not JavaScript, nor is `using` before Node 24: the compiler writes them in other words. */
+/**
+ * Types are not JavaScript, nor is `using` before Node 24: the compiler writes them in other words.
+ */
 function lower(directory: string): void {
   const compilerOptions = {
     lib: ['es2023', 'esnext.disposable'],

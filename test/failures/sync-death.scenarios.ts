@@ -167,7 +167,7 @@ function waitersOfCondition(serveTwo: (condition: Condition) => void): Waiting {
     sync: () => condition.withSync(() => condition.waitSync()),
     async: () => condition.with(() => condition.wait()),
     prepare: () => assert.equal(waitingIs(0), true),
-    untilWaiting: (count) => until(() => waitingIs(count), BOUND),
+    untilWaiting: (count) => until(() => waitingIs(count)),
     serveTwo: () => condition.withSync(() => serveTwo(condition)),
     check: () => assert.equal(waitingIs(0), true),
   };
@@ -201,9 +201,9 @@ async function partiesDie(): Promise<void> {
       await forked(() => assert.throws(() => barrier.waitSync(), broken)),
       await forked(() => assert.rejects(barrier.wait(), broken)),
     ];
-    if (killed % 40 === 0) await until(() => barrier.nWaiting === BATCH + 2, BOUND);
+    if (killed % 40 === 0) await until(() => barrier.nWaiting === BATCH + 2);
     // Before the first dies one at least must have come.
-    else await until(() => barrier.nWaiting > 0, BOUND);
+    else await until(() => barrier.nWaiting > 0);
     const own = killed % 3 === 0 ? assert.rejects(barrier.wait(), broken) : undefined;
     // All at once, or the others see the first one go.
     for (const pid of pids) {
@@ -300,7 +300,7 @@ function barrierScene(parties: number, act: (barrier: Barrier) => unknown): () =
           }
         },
       ],
-      untilWaiting: () => until(() => barrier.nWaiting === 2, BOUND),
+      untilWaiting: () => until(() => barrier.nWaiting === 2),
       settle() {
         if (!barrier.broken && barrier.nWaiting === 2) barrier.abort();
       },
@@ -357,7 +357,7 @@ export const scenarios: Scenarios = {
         waiters: [() => semaphore.acquireSync(), () => semaphore.acquire()],
         async settle() {
           // No permit lies about while somebody waits.
-          await until(() => semaphore.getValue() === 0, BOUND);
+          await until(() => semaphore.getValue() === 0);
           semaphore.release();
           semaphore.release();
         },
@@ -382,7 +382,7 @@ export const scenarios: Scenarios = {
     killedAtEachStep(() => {
       const condition = new Condition();
       const waiting = (): number => Number(/, (\d+)\)>$/.exec(String(condition))![1]);
-      const untilWait = (count: number): Promise<void> => until(() => waiting() >= count, BOUND);
+      const untilWait = (count: number): Promise<void> => until(() => waiting() >= count);
       const waitSync = (): boolean => condition.withSync(() => condition.waitSync());
       const wait = (): Promise<boolean> => condition.with(() => condition.wait());
       const both = async (): Promise<void> => {

@@ -1,5 +1,5 @@
-// Dicts, lists, maps, sets, namespaces, values and arrays of a manager: the rows of _TestContainers and of
-// TestSyncManagerTypes.
+// Dicts, lists, maps, sets, namespaces, values and arrays of a manager: the rows of _TestContainers
+// and of TestSyncManagerTypes.
 import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
 import { asyncProxy, callMethod, getValue, inChild } from 'truefork';

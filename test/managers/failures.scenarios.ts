@@ -263,7 +263,7 @@ export const scenarios: Scenarios = {
         lock.withSync(() => (d.count += 1));
       }),
     );
-    await until(() => d.waiting === 200, 30_000);
+    await until(() => d.waiting === 200);
     go.set();
     for (const child of children) assert.equal(await child.join(), 0);
     assert.equal(d.count, 200);

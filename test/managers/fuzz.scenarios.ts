@@ -1,4 +1,5 @@
-// Messages with something wrong in them: from clients that have the key, from servers, and from those who send proxies.
+// Messages with something wrong in them: from clients that have the key, from servers, and from
+// those who send proxies.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';

@@ -86,7 +86,10 @@ async function attack({ listener, authkey, victim, server, relay }: Plan): Promi
   await mine.shutdown();
 }
 
-/** Receives what the attacker has sent. `ask` says how many pieces have passed the relay in either direction. */
+/**
+ * Receives what the attacker has sent. `ask` says how many pieces have passed the relay in either
+ * direction.
+ */
 async function beAttacked(
   authkey: Buffer | undefined,
   use: (proxy: AnyDict, ask: () => Promise<unknown>, manager: SyncManager) => unknown,

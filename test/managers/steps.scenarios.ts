@@ -1,4 +1,5 @@
-// A client that is killed at every step of what it says to the server, and a server at every step of what it
+// A client that is killed at every step of what it says to the server, and a server at every step
+// of what it
 // answers: after each piece, and in the middle of one.   TRUEFORK_STEPS=all: after every byte.
 import assert from 'node:assert/strict';
 import { mkdtempSync, renameSync, rmSync } from 'node:fs';

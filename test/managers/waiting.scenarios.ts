@@ -1,5 +1,5 @@
-// Servers that compute, or are stopped: who waits for them, and who does not. Whatever is not to wait is done while the
-// server cannot answer, so that it would never end.
+// Servers that compute, or are stopped: who waits for them, and who does not. Whatever is not to
+// wait is done while the server cannot answer, so that it would never end.
 import assert from 'node:assert/strict';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';

@@ -1,5 +1,5 @@
-// Objects that are collected while this process holds a lock in their memory: the kernel has a list of such
-// locks, and must find nothing in it that is not there any more.
+// Objects that are collected while this process holds a lock in their memory: the kernel has a list
+// of such locks, and must find nothing in it that is not there any more.
 import assert from 'node:assert/strict';
 import {
   Barrier,

@@ -12,7 +12,10 @@ async function drop(make: () => object | Promise<object>): Promise<void> {
   registry.register(await make(), 0);
 }
 
-/** Waits until the object that `make` returns is collected, and what goes with it is done. Needs --expose-gc. */
+/**
+ * Waits until the object that `make` returns is collected, and what goes with it is done. Needs
+ * --expose-gc.
+ */
 export async function untilCollected(make: () => object | Promise<object>): Promise<void> {
   const before = collected;
   await drop(make);

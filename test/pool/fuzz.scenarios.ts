@@ -1,5 +1,5 @@
-// Messages between a pool and a worker with something wrong in them: 100,000 in all. Each is read, or is the loss of
-// that worker; none is an exception, a hang, or a leak.
+// Messages between a pool and a worker with something wrong in them: 100,000 in all. Each is read,
+// or is the loss of that worker; none is an exception, a hang, or a leak.
 import assert from 'node:assert/strict';
 import { fstatSync, readdirSync, writeSync } from 'node:fs';
 import { inspect } from 'node:util';

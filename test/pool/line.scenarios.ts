@@ -1,5 +1,5 @@
-// The line between a pool and a worker, where something else writes to it than these two: the worker is lost, and
-// nothing else.
+// The line between a pool and a worker, where something else writes to it than these two: the
+// worker is lost, and nothing else.
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
 import { closeSync, fstatSync, openSync, readdirSync, writeSync } from 'node:fs';

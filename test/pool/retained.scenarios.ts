@@ -1,5 +1,5 @@
-// A pool keeps nothing of what it was used with, be it closed or not: neither `this` of those who called it, nor
-// functions, items, results, errors and the asynchronous context.
+// A pool keeps nothing of what it was used with, be it closed or not: neither `this` of those who
+// called it, nor functions, items, results, errors and the asynchronous context.
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Pool } from 'truefork';

@@ -1,4 +1,5 @@
-// Queues that are sent to those who were not forked with them, and what more than data goes through them.
+// Queues that are sent to those who were not forked with them, and what more than data goes through
+// them.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {

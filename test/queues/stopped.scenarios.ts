@@ -1,5 +1,5 @@
-// Queues beside a process that is stopped (SIGSTOP) in the middle of an item. Only this process's own event
-// loop lets it go on: a call that blocked until then would never end.
+// Queues beside a process that is stopped (SIGSTOP) in the middle of an item. Only this process's
+// own event loop lets it go on: a call that blocked until then would never end.
 import assert from 'node:assert/strict';
 import { Barrier, Empty, Full, JoinableQueue, Process, Queue, SimpleQueue } from 'truefork';
 import { sleep, until } from '../support/observe.js';
@@ -48,7 +48,10 @@ interface Beside {
   long: Promise<void>;
 }
 
-/** One that is stopped when it has taken a part of a long item: on a busy machine not at the first try. */
+/**
+ * One that is stopped when it has taken a part of a long item: on a busy machine not at the first
+ * try.
+ */
 async function stoppedTaker(make: () => SimpleQueue | Queue): Promise<Beside> {
   for (;;) {
     const queue = make();

@@ -113,7 +113,7 @@ export async function runTraffic(traffic: Traffic): Promise<Outcome> {
     }
     Atomics.store(isOver, 0, 1);
   }
-  await until(isDone, 50_000);
+  await until(isDone);
   for (const producer of producing) assert.equal(await producer.join(), 0);
   for (let i = 0; i < consumers; i++) await queue.put(null);
   for (const consumer of consuming) assert.equal(await consumer.join(20_000), 0);

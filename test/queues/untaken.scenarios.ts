@@ -1,5 +1,5 @@
-// Descriptors that go with items of a queue are given back: when an item is not put, and when nobody can take it
-// any more.
+// Descriptors that go with items of a queue are given back: when an item is not put, and when
+// nobody can take it any more.
 import assert from 'node:assert/strict';
 import { fstatSync } from 'node:fs';
 import { type Connection, DupFd, JoinableQueue, Pipe, Process, Queue, SimpleQueue } from 'truefork';

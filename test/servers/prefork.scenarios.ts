@@ -28,7 +28,7 @@ function pidsOf(workers: Process[]): string[] {
 /** Asks until each of `pids` has answered. */
 async function askUntilAnswered(port: number, pids: string[]): Promise<Report> {
   const asking = new Asking({ port, fresh: CLIENTS });
-  await until(() => pids.every((pid) => asking.report.answers[pid]! > 0), 40_000);
+  await until(() => pids.every((pid) => asking.report.answers[pid]! > 0));
   return asking.stop();
 }
 

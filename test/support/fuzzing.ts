@@ -1,5 +1,6 @@
 // What the fuzzers share: messages that something is wrong with, always the same for the same seed.
-// TRUEFORK_FUZZ=<seconds> goes on that long with seeds of its own; TRUEFORK_SEED=<number> repeats one.
+// TRUEFORK_FUZZ=<seconds> goes on that long with seeds of its own; TRUEFORK_SEED=<number> repeats
+// one.
 import { readFileSync } from 'node:fs';
 
 /** No message may be longer, in bytes. */

@@ -75,11 +75,15 @@ export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+/** How long until() waits: a hang is noticed after that. Some machines take 0.2 s for a fork. */
+const UNTIL_TIMEOUT_MS = 120_000;
+
 /** Waits until `condition` holds. */
-export async function until(condition: () => boolean, timeout = 10_000): Promise<void> {
-  const end = Date.now() + timeout;
+export async function until(condition: () => boolean): Promise<void> {
+  const end = Date.now() + UNTIL_TIMEOUT_MS;
   while (!condition()) {
-    if (Date.now() > end) throw new Error(`not within ${timeout} ms: ${String(condition)}`);
+    if (Date.now() > end)
+      throw new Error(`not within ${UNTIL_TIMEOUT_MS} ms: ${String(condition)}`);
     await sleep(5);
   }
 }

@@ -36,7 +36,7 @@ export class Program {
   /** Waits for what it prints. Returns what `pattern` has matched. */
   async printed(pattern: RegExp): Promise<RegExpExecArray> {
     const find = (): RegExpExecArray | null => pattern.exec(`${this.stdout}\n${this.stderr}`);
-    await until(() => find() !== null, 30_000);
+    await until(() => find() !== null);
     return find()!;
   }
 

@@ -4,7 +4,10 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 
 type Direction = 'toServer' | 'toClient';
 
-/** After how many bytes, counted over all connections, {@link Limit.onCut} is called and nothing more passes. */
+/**
+ * After how many bytes, counted over all connections, {@link Limit.onCut} is called and nothing
+ * more passes.
+ */
 interface Limit {
   direction: Direction;
   bytes: number;

@@ -25,7 +25,7 @@ async function breaks(barrier: Barrier, useSync: boolean, options?: number): Pro
 }
 
 function untilThereAre(barrier: Barrier, count: number): Promise<void> {
-  return until(() => barrier.nWaiting === count, 20_000);
+  return until(() => barrier.nWaiting === count);
 }
 
 /** Children that wait, one of them blocked. */

@@ -15,7 +15,7 @@ function waiting(condition: Condition): number {
 }
 
 function untilWaiting(condition: Condition, count: number): Promise<void> {
-  return until(() => waiting(condition) === count, 20_000);
+  return until(() => waiting(condition) === count);
 }
 
 /** What those have seen who woke: counted in shared memory. */

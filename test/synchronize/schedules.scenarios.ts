@@ -17,7 +17,9 @@ async function inTasks(
   await Promise.all(Array.from({ length: count }, (_, task) => act(count === 1, task)));
 }
 
-/** A timeout for a wait that blocks: without a limit only if no other task is kept from its work. */
+/**
+ * A timeout for a wait that blocks: without a limit only if no other task is kept from its work.
+ */
 function blockFor(random: Random, mayBlock: boolean): number {
   return random.pick([0, 0.1, 1, mayBlock ? Infinity : 2]);
 }
@@ -26,7 +28,9 @@ const INSIDE = 0;
 const COUNT = 1;
 const DONE = 2;
 
-/** What is protected by a lock: whoever is inside is there alone, unless the one before has died. */
+/**
+ * What is protected by a lock: whoever is inside is there alone, unless the one before has died.
+ */
 class Protected {
   readonly #numbers = sharedNumbers(3);
   #killed = 0;

@@ -28,7 +28,7 @@ export function sharedNumbers(length: number): Int32Array {
 
 /** As {@link until}, for a number in shared memory. */
 export function untilIs(numbers: Int32Array, index: number, value: number): Promise<void> {
-  return until(() => Atomics.load(numbers, index) === value, 20_000);
+  return until(() => Atomics.load(numbers, index) === value);
 }
 
 /** futex(2) on x64 and arm64, futex_waitv(2). */
@@ -77,7 +77,9 @@ export async function isSettled(promise: Promise<unknown>): Promise<boolean> {
 /** An exit code. */
 export const ENDED_BY_ITSELF = 7;
 
-/** The exit code of a child of posix.fork() that goes on from here, does `act` and ends by itself. */
+/**
+ * The exit code of a child of posix.fork() that goes on from here, does `act` and ends by itself.
+ */
 export async function exitcodeAfterFork(act: () => unknown): Promise<number> {
   const pid = fork();
   if (pid === 0) {

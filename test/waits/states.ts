@@ -1,6 +1,7 @@
-// Programs that wait for one thing, with nothing else alive: one for each call and each state that its
-// object can be in. Each ends with the right value, error or timeout, and with exit code 0; if a wait did
-// not keep the program alive it would end with 13, and if one did not end the test would kill it.
+// Programs that wait for one thing, with nothing else alive: one for each call and each state that
+// its object can be in. Each ends with the right value, error or timeout, and with exit code 0; if
+// a wait did not keep the program alive it would end with 13, and if one did not end the test would
+// kill it.
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import {

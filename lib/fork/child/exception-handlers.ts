@@ -1,5 +1,5 @@
-// The parent's handlers of uncaught exceptions stay with the parent: in the child such exceptions are
-// reported as in any process.
+// The parent's handlers of uncaught exceptions stay with the parent: in the child such exceptions
+// are reported as in any process.
 import { createRequire } from 'node:module';
 import { process } from '../../common/originals.js';
 import { precompileForChildren } from '../../common/precompiled.js';
@@ -16,7 +16,10 @@ interface DomainModule {
 
 const require = createRequire(import.meta.url);
 
-/** Where node:domain is in use, as in a REPL, it owns the callback for exceptions, and throws if somebody takes it away. */
+/**
+ * Where node:domain is in use, as in a REPL, it owns the callback for exceptions, and throws if
+ * somebody takes it away.
+ */
 function leaveDomains(): void {
   const { moduleLoadList } = process as typeof process & { moduleLoadList: string[] };
   if (!moduleLoadList.includes('NativeModule domain')) return;

@@ -1,5 +1,5 @@
-// Calls a function for each stream that a child uses for the first time: nobody can list the streams
-// of a program, but all of them go through the methods of Node's classes.
+// Calls a function for each stream that a child uses for the first time: nobody can list the
+// streams of a program, but all of them go through the methods of Node's classes.
 import { WriteStream } from 'node:fs';
 import { Duplex, Readable, Writable } from 'node:stream';
 import { ProcessError } from '../../common/errors.js';
@@ -64,7 +64,9 @@ function watchMethod(prototype: object, name: string): void {
   Object.defineProperty(prototype, name, { value: watched, writable: true, configurable: true });
 }
 
-/** Of a file's stream programs ask first whether it has room. The property of all streams is fixed. */
+/**
+ * Of a file's stream programs ask first whether it has room. The property of all streams is fixed.
+ */
 function watchNeedDrain(): void {
   const { get } = Object.getOwnPropertyDescriptor(Writable.prototype, 'writableNeedDrain')!;
   Object.defineProperty(WriteStream.prototype, 'writableNeedDrain', {

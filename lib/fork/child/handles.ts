@@ -106,7 +106,10 @@ function isKept(owner: object, keep: ReadonlySet<number>): boolean {
   return (fd !== undefined && (fd <= 2 || keep.has(fd))) || Reflect.get(owner, 'isTTY') === true;
 }
 
-/** Call it in the child, before its handles are at rest: all but `objects` and `descriptors` look closed. */
+/**
+ * Call it in the child, before its handles are at rest: all but `objects` and `descriptors` look
+ * closed.
+ */
 export function closeHandles(objects: readonly Inheritable[], descriptors: Int32Array): void {
   const keep = new Set(descriptors);
   const inherited = new Set<unknown>(objects);

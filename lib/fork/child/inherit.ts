@@ -26,7 +26,10 @@ export function descriptorIn(object: object): number | undefined {
   return handle?.fd !== undefined && handle.fd >= 0 ? handle.fd : undefined;
 }
 
-/** @throws TypeError, SystemError `EBADF`, or ProcessError `ERR_TRUEFORK_CLOSED` if it has no descriptor (any more) */
+/**
+ * @throws TypeError, SystemError `EBADF`, or ProcessError `ERR_TRUEFORK_CLOSED` if it has no
+ *   descriptor (any more)
+ */
 export function descriptorOf(object: Inheritable): number {
   if (typeof object === 'number') {
     assertDescriptor(object, 'inherit');
@@ -54,7 +57,9 @@ interface ServerInternals {
   listeners(event: string): { (): void; name: string }[];
 }
 
-/** Forgets the connections of a server, which are the parent's, and returns whether it speaks HTTP. */
+/**
+ * Forgets the connections of a server, which are the parent's, and returns whether it speaks HTTP.
+ */
 export function resetConnections(server: object): boolean {
   Reflect.set(server, '_connections', 0);
   const connections = hiddenKey(server, 'http.server.connections');

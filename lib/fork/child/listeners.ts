@@ -1,7 +1,7 @@
-import { process } from '../../common/originals.js';
-import { precompileForChildren } from '../../common/precompiled.js';
 // The parent's listeners on `process` are the parent's: its cleanup at exit, its
 // signal handlers, its IPC channel.
+import { process } from '../../common/originals.js';
+import { precompileForChildren } from '../../common/precompiled.js';
 import { isKeptInChildren } from '../kept-listeners.js';
 
 type Listener = (...args: unknown[]) => void;

@@ -1,7 +1,7 @@
-import { setImmediate } from '../../common/originals.js';
-import { precompileForChildren } from '../../common/precompiled.js';
 // PerformanceObservers of the parent are the parent's, and with them the turn of
 // the loop in which their callbacks would be called.
+import { setImmediate } from '../../common/originals.js';
+import { precompileForChildren } from '../../common/precompiled.js';
 import { nodeInternals } from '../node-internals.js';
 
 /** The place in `immediateInfo` that says whether Node is in the middle of calling immediates. */

@@ -1,7 +1,7 @@
-import { precompileForChildren } from '../../common/precompiled.js';
-import { setExitCode } from '../exit-code.js';
 // How a child leaves the parent's work behind. All of it happens while the frames
 // of the parent are still on the stack; then they are abandoned.
+import { precompileForChildren } from '../../common/precompiled.js';
+import { setExitCode } from '../exit-code.js';
 import { abandonStack, resetSignals, restHandles } from '../forked-child.js';
 import { nodeInternals } from '../node-internals.js';
 import { removeExceptionHandlers } from './exception-handlers.js';
@@ -36,7 +36,8 @@ export class Inheritance {
    * timers any more.
    */
   readonly #sparedCalls: number;
-  // Found out in the parent, which has less to pay for it: each page that a child writes to is copied.
+  // Found out in the parent, which has less to pay for it: each page that a child writes to is
+  // copied.
   readonly #parserIsPending = isParserPending();
   readonly #hasObservers = mayHaveObservers();
   readonly #imports = importsUnderWay();

@@ -1,5 +1,6 @@
-// sonic-boom, which writes the lines of pino and others, is no stream of Node's: it calls fs.write()
-// and waits for the callback, which is the parent's. Its instances are found where V8 finds them.
+// sonic-boom, which writes the lines of pino and others, is no stream of Node's: it calls
+// fs.write() and waits for the callback, which is the parent's. Its instances are found where V8
+// finds them.
 import { Module } from 'node:module';
 import { sep } from 'node:path';
 import { process } from '../../common/originals.js';

@@ -1,3 +1,4 @@
+// Where on the stack a fork is called: inside of a timer of the parent or not.
 interface Frame {
   getFunctionName(): string | null;
   getFileName(): string | null;

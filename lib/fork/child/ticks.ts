@@ -1,6 +1,6 @@
+// What the parent had put off until its current callback ends.
 import { process } from '../../common/originals.js';
 import { precompileForChildren } from '../../common/precompiled.js';
-// What the parent had put off until its current callback ends.
 import { nodeInternals } from '../node-internals.js';
 
 // The places in `tickInfo`.

@@ -1,6 +1,6 @@
+// The parent's timers and immediates are the parent's.
 import { clearImmediate, clearTimeout, setTimeout } from '../../common/originals.js';
 import { precompileForChildren } from '../../common/precompiled.js';
-// The parent's timers and immediates are the parent's.
 import { nodeInternals, type QueuedImmediate, type QueuedTimer } from '../node-internals.js';
 
 // The places in `immediateInfo`.

@@ -1,5 +1,5 @@
-// Calls that leave the event loop free, over a connection of their own, which is made when the first is made. They go
-// out in the order in which they were made.
+// Calls that leave the event loop free, over a connection of their own, which is made when the
+// first is made. They go out in the order in which they were made.
 import { onAbort } from '../../common/abort.js';
 import { AbortError, TimeoutError } from '../../common/errors.js';
 import { clearTimeout, setTimeout } from '../../common/originals.js';
@@ -57,8 +57,8 @@ export class AsyncCalls {
    * Sends the request with that number.
    *
    * @param message may be overwritten afterwards
-   * @param signal ends the call in the server; when it is too late for that the promise is resolved, so that
-   *   nothing gets lost
+   * @param signal ends the call in the server; when it is too late for that the promise is
+   *   resolved, so that nothing gets lost
    */
   async send(number: number, message: Buffer, signal: AbortSignal | undefined): Promise<unknown> {
     throwIfAborted(signal);

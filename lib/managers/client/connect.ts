@@ -1,6 +1,6 @@
+// The way to a manager's server: a connection, and a handshake with that server and no other.
 import { AbortError, AuthenticationError, ProcessError } from '../../common/errors.js';
 import type { Deadline } from '../../common/waiting.js';
-// The way to a manager's server: a connection, and a handshake with that server and no other.
 import type { Address } from '../../connection/address.js';
 import { Client, ClientSync, type ClientOptions } from '../../connection/client.js';
 import type { Connection } from '../../connection/connection.js';
@@ -16,7 +16,10 @@ import { Wire } from '../protocol/wire.js';
 /** How long a server may take until it serves one who connects. */
 export const CONNECT_TIMEOUT_MS = 20_000;
 
-/** How often to connect to a server that closes the connection: this process was slow, or there were too many. */
+/**
+ * How often to connect to a server that closes the connection: this process was slow, or there were
+ * too many.
+ */
 const TRIES = 3;
 
 /** Where a server is, and what to show it. */

@@ -12,7 +12,10 @@ interface Entry {
   tickets: string[];
 }
 
-/** Whether a proxy is what `token` asks for. Somebody may have made up another one of the same number. */
+/**
+ * Whether a proxy is what `token` asks for. Somebody may have made up another one of the same
+ * number.
+ */
 function isFor(proxy: object, { typeid, kind, shape }: Token): boolean {
   const known = referenceOf(proxy);
   const isSame = known.kind === kind && known.typeid === typeid;

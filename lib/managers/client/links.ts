@@ -56,7 +56,10 @@ function makeLink({ address, authkey, server, managerClass }: Whereabouts): Serv
   return link;
 }
 
-/** Whether a link has the right server. What a message has said of one does not count before that has answered. */
+/**
+ * Whether a link has the right server. What a message has said of one does not count before that
+ * has answered.
+ */
 function leadsTo(link: ServerLink, server: string | undefined): boolean {
   if (server !== undefined) return link.server === server;
   return link.isKnown || link.server === undefined;
@@ -127,8 +130,8 @@ function adoptLater(token: Token, origin: Origin): object {
 }
 
 /**
- * An address in a message is anybody's word. So what is shown there is the key that its sender has shown to have, and never
- * another one.
+ * An address in a message is anybody's word. So what is shown there is the key that its sender has
+ * shown to have, and never another one.
  */
 function findLink(home: Home, origin: Origin): ServerLink {
   const known = knownLink(home);

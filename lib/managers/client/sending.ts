@@ -1,5 +1,5 @@
-import { assertType } from '../../common/validate.js';
 // How proxies go to other processes: through pipes and queues as well as to a server and back.
+import { assertType } from '../../common/validate.js';
 import { currentOrigin } from '../../serialize/origin.js';
 import { type Attachments, makeShareable, type Recipe } from '../../serialize/shareables.js';
 import { assertToken, referenceOf, type Token } from '../protocol/reference.js';

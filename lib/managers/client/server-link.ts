@@ -1,5 +1,6 @@
-// A client's way to a server: one connection for calls that block the thread, and one for all that do not,
-// each made when it is first needed. Both belong to this process alone: a forked child makes its own.
+// A client's way to a server: one connection for calls that block the thread, and one for all that
+// do not, each made when it is first needed. Both belong to this process alone: a forked child
+// makes its own.
 import { randomBytes } from 'node:crypto';
 import { EOFError } from '../../common/errors.js';
 import { process, setImmediate } from '../../common/originals.js';
@@ -57,7 +58,10 @@ export class ServerLink implements Target, ProxyCodec, Service {
   readonly #requests = new Requests(this);
   #sync: Wire | undefined;
   #async = new AsyncCalls(this);
-  /** The connection that was made first: what the server is told goes through one, and so in one order. */
+  /**
+   * The connection that was made first: what the server is told goes through one, and so in one
+   * order.
+   */
   #teller: Wire | undefined;
   /** News for the connection, to be told when there is one. */
   #untold: [method: string, args: readonly unknown[]][] = [];
@@ -99,7 +103,10 @@ export class ServerLink implements Target, ProxyCodec, Service {
     return this.#policy.mustNotBlock();
   }
 
-  /** @throws ProcessError `ERR_TRUEFORK_MANAGER_LOST`, AuthenticationError, and what the method throws */
+  /**
+   * @throws ProcessError `ERR_TRUEFORK_MANAGER_LOST`, AuthenticationError, and what the method
+   *   throws
+   */
   call(id: number, method: string, args: readonly unknown[]): unknown {
     this.#assertThere();
     const message = this.#requests.encode(0, id, method, args);
@@ -163,8 +170,8 @@ export class ServerLink implements Target, ProxyCodec, Service {
   }
 
   /**
-   * The proxy for an object that this process has got a ticket for. The server is told of it when there is a
-   * connection: nobody waits for that here.
+   * The proxy for an object that this process has got a ticket for. The server is told of it when
+   * there is a connection: nobody waits for that here.
    *
    * @param make makes one where there is none
    */

@@ -1,8 +1,8 @@
-// What clients and servers say to each other. All of it is calls of methods of objects; object 0 is the server
-// itself.
+// What clients and servers say to each other. All of it is calls of methods of objects; object 0 is
+// the server itself.
 //
-// A request: the number of the call, the object, the method, the arguments; and after them the tasks that the
-// caller is in, if it is in any.
+// A request: the number of the call, the object, the method, the arguments; and after them the
+// tasks that the caller is in, if it is in any.
 export const SERVER_ITSELF = 0;
 
 /** In the place of the number of a call: nobody waits for an answer. */
@@ -11,7 +11,10 @@ export const NO_ANSWER = 0xffff_ffff;
 /** What a reply is. */
 export const Reply = { value: 0, error: 1 } as const;
 
-/** Methods of the server itself. Those that say so are told, without an answer: nobody has to wait for a server. */
+/**
+ * Methods of the server itself. Those that say so are told, without an answer: nobody has to wait
+ * for a server.
+ */
 export const Request = {
   /** `(version, session, pid)`: the first. Returns which server it is. */
   hello: 'hello',

@@ -1,9 +1,9 @@
+// What is behind a proxy: an object somewhere else, and the way there.
 import { setImmediate } from '../../common/originals.js';
 import { onForkedChild } from '../../common/per-process.js';
 import { precompileForChildren } from '../../common/precompiled.js';
 import { assertType } from '../../common/validate.js';
 import { type Address, familyOf } from '../../connection/address.js';
-// What is behind a proxy: an object somewhere else, and the way there.
 import { badMessage } from '../../serialize/clone.js';
 
 /** What an object of a class that is not of this package offers. */
@@ -147,7 +147,10 @@ function forgetFresh(): void {
   fresh.clear();
 }
 
-/** Until it is used, or this turn of the event loop is over, the proxy is one that has just arrived. Returns it. */
+/**
+ * Until it is used, or this turn of the event loop is over, the proxy is one that has just arrived.
+ * Returns it.
+ */
 export function noteArrival<T extends object>(proxy: T): T {
   const reference = referenceOf(proxy);
   if (fresh.size === 0) setImmediate(forgetFresh).unref();

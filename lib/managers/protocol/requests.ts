@@ -7,7 +7,10 @@ import { HEADER, writeHeader } from './wire.js';
 
 export class Requests {
   readonly #codec: ProxyCodec;
-  /** A value that is written may have getters that make requests of their own: each has a writer to itself. */
+  /**
+   * A value that is written may have getters that make requests of their own: each has a writer to
+   * itself.
+   */
   readonly #idle: MessageWriter[] = [];
 
   constructor(codec: ProxyCodec) {
@@ -55,7 +58,9 @@ export class Requests {
   }
 }
 
-/** The result of a call. @throws what the method has thrown; ProcessError `ERR_TRUEFORK_BAD_MESSAGE` */
+/**
+ * The result of a call. @throws what the method has thrown; ProcessError `ERR_TRUEFORK_BAD_MESSAGE`
+ */
 export function readResult(reader: MessageReader): unknown {
   let kind: number;
   let value: unknown;

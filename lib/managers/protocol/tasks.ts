@@ -1,5 +1,5 @@
-// The task within a process that makes a call. Several tasks of a process may use one lock, which is theirs one
-// by one: a call of `with()` begins a task, and what that awaits belongs to it.
+// The task within a process that makes a call. Several tasks of a process may use one lock, which
+// is theirs one by one: a call of `with()` begins a task, and what that awaits belongs to it.
 import { AsyncLocalStorage } from 'node:async_hooks';
 
 /** A task, and those that it was begun in: the last is the innermost. */

@@ -1,5 +1,5 @@
-// Values as bytes, between a manager's server and its clients. As serialize.ts has it, with short cuts for
-// what is sent most, and with proxies, also inside of other values.
+// Values as bytes, between a manager's server and its clients. As serialize.ts has it, with short
+// cuts for what is sent most, and with proxies, also inside of other values.
 import { type Source, within } from '../../serialize/origin.js';
 import { decode, discard, encode, type Encoded } from '../../serialize/serialize.js';
 import { assertToken, isProxy, type Token } from './reference.js';

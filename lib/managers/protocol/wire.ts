@@ -1,5 +1,5 @@
-// Messages between a manager's server and its clients: four bytes that say how long, and the bytes. Only
-// one process ever has an end, so that it may read ahead.
+// Messages between a manager's server and its clients: four bytes that say how long, and the bytes.
+// Only one process ever has an end, so that it may read ahead.
 import { EOFError, ProcessError, TimeoutError } from '../../common/errors.js';
 import { Fifo } from '../../common/fifo.js';
 import { setImmediate } from '../../common/originals.js';
@@ -17,14 +17,17 @@ const ROOM = 64 * 1024;
 const NOTHING = Buffer.alloc(0);
 
 /**
- * How often to look for the next message before going back to the event loop: who has just got an answer
- * often asks again at once, and to be woken takes longer than that.
+ * How often to look for the next message before going back to the event loop: who has just got an
+ * answer often asks again at once, and to be woken takes longer than that.
  */
 const GLANCES = 30;
 /** How many messages to take in a row, before others get their turn. */
 const MAX_BURST = 100;
 
-/** The descriptor of the last that has received something. Where several do, there is no time to wait for one. */
+/**
+ * The descriptor of the last that has received something. Where several do, there is no time to
+ * wait for one.
+ */
 let lastActive = -1;
 
 /** Hears what comes from the other end. */
@@ -130,7 +133,10 @@ export class Wire {
     this.#watch();
   }
 
-  /** Sends a message with its header. Blocks the thread until all of it is out. @throws EOFError, SystemError */
+  /**
+   * Sends a message with its header. Blocks the thread until all of it is out. @throws EOFError,
+   * SystemError
+   */
   sendSync(message: Buffer): void {
     if (this.#isClosed) throw new EOFError();
     if (this.#backlog.length > 0) this.#flushSync();
@@ -164,7 +170,9 @@ export class Wire {
     this.#descriptor.close();
   }
 
-  /** An answer is often there sooner than who sleeps is woken. @returns whether something was read */
+  /**
+   * An answer is often there sooner than who sleeps is woken. @returns whether something was read
+   */
   #hasComeSoon(): boolean {
     if (this.#budget.microseconds === 0) return false;
     for (let i = 0; i < GLANCES; i++) {

@@ -1,4 +1,5 @@
-// A child that was forked from a client, and has not said anything yet: until then its share is reserved.
+// A child that was forked from a client, and has not said anything yet: until then its share is
+// reserved.
 import type { SystemError } from '../../common/errors.js';
 import { OwnDescriptor } from '../../fork/own-descriptor.js';
 import { READABLE } from '../../posix/poller.js';

@@ -8,7 +8,9 @@ export class Granted {
     this.#object = object;
   }
 
-  /** Unlike `instanceof` this asks nothing of a value, which may be a JavaScript Proxy that throws. */
+  /**
+   * Unlike `instanceof` this asks nothing of a value, which may be a JavaScript Proxy that throws.
+   */
   static is(value: unknown): value is Granted {
     return typeof value === 'object' && value !== null && #object in value;
   }

@@ -20,7 +20,10 @@ const MAX_UNREAD_BYTES = 1 << 20;
 /** A message that is not one. */
 class Nonsense extends Error {}
 
-/** Whether a message is good, but what it refers to is not there: no descriptor is left, or somebody or something is gone. */
+/**
+ * Whether a message is good, but what it refers to is not there: no descriptor is left, or somebody
+ * or something is gone.
+ */
 function cannotBeHad(error: unknown): boolean {
   const { code, syscall } = error as Partial<SystemError>;
   if (code === 'ERR_TRUEFORK_HANDLE_LOST' || code === 'ERR_TRUEFORK_NO_SUCH_OBJECT') return true;

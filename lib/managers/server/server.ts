@@ -1,8 +1,8 @@
+// The process that has the objects. One event loop serves all clients; what has to wait is
+// asynchronous, and holds up only the one who called it.
 import { randomBytes } from 'node:crypto';
 import { ProcessError } from '../../common/errors.js';
 import { setImmediate, sleep } from '../../common/originals.js';
-// The process that has the objects. One event loop serves all clients; what has to wait is asynchronous, and
-// holds up only the one who called it.
 import { thisProcess } from '../../common/per-process.js';
 import type { Address } from '../../connection/address.js';
 import type { Connection } from '../../connection/connection.js';

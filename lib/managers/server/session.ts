@@ -1,5 +1,5 @@
-import { NO_TASKS, type Tasks } from '../protocol/tasks.js';
 // What a server knows of its clients.
+import { NO_TASKS, type Tasks } from '../protocol/tasks.js';
 
 /** Something that a client can hold, and that must not be lost with it. */
 export interface Holding {
@@ -15,14 +15,16 @@ export interface Grantable {
   forget(session: Session): void;
 }
 
-/** One client process. It ends with the last of its connections, and all that it has is given up. */
+/**
+ * One client process. It ends with the last of its connections, and all that it has is given up.
+ */
 export class Session {
   readonly name: string;
   pid: number | undefined;
   readonly holdings: Set<Holding> = new Set();
   /**
-   * How often each object was granted to it. Less than 0 where it has given up what it is yet to be granted: a child
-   * may be here before the news that it was forked.
+   * How often each object was granted to it. Less than 0 where it has given up what it is yet to be
+   * granted: a child may be here before the news that it was forked.
    */
   readonly grants: Map<Grantable, number> = new Map();
   readonly connections: Set<object> = new Set();

@@ -1,5 +1,5 @@
-// The objects of a server. One is kept as long as a client has a proxy for it, a ticket is out for it, or
-// another object refers to it: for the last the collector of garbage sees.
+// The objects of a server. One is kept as long as a client has a proxy for it, a ticket is out for
+// it, or another object refers to it: for the last the collector of garbage sees.
 import { ProcessError } from '../../common/errors.js';
 import { setTimeout } from '../../common/originals.js';
 import type { Session } from './session.js';
@@ -8,7 +8,10 @@ import type { Behaviour } from './types.js';
 /** How long a ticket is good after its issuer has ended. */
 const GRACE_MS = 60_000;
 
-/** How many tickets may be redeemed before they are issued, which takes another way. The oldest are forgotten. */
+/**
+ * How many tickets may be redeemed before they are issued, which takes another way. The oldest are
+ * forgotten.
+ */
 const MAX_EARLY_TICKETS = 10_000;
 
 export class StoredObject {
@@ -134,7 +137,8 @@ export class Store {
   }
 
   /**
-   * Keeps an object until somebody comes for it; for as long as `issuer` lives, and a little longer.
+   * Keeps an object until somebody comes for it; for as long as `issuer` lives, and a little
+   * longer.
    *
    * @param name what the issuer calls the ticket
    */

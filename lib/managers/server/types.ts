@@ -65,13 +65,15 @@ function knownBehaviour(referent: object): Behaviour | undefined {
 /** How to register a type: see `BaseManager.register`. */
 export interface RegisterOptions {
   /**
-   * The names of the methods and properties that clients can use. Default: those of the class and of the
-   * classes that it extends, without those that begin with `_`.
+   * The names of the methods and properties that clients can use. Default: those of the class and
+   * of the classes that it extends, without those that begin with `_`.
    */
   exposed?: readonly string[] | undefined;
   /** A class of proxies that extends `BaseProxy`. Default: one with the exposed methods. */
   proxyType?: ProxyClass | undefined;
-  /** Methods whose results stay in the server, by the type that they are there: clients get a proxy. */
+  /**
+   * Methods whose results stay in the server, by the type that they are there: clients get a proxy.
+   */
   methodToTypeid?: Readonly<Record<string, string>> | undefined;
   /** Whether the manager gets a method of that name. Default: true. */
   createMethod?: boolean | undefined;

@@ -1,5 +1,5 @@
-import { clearTimeout, performance, setTimeout } from '../../common/originals.js';
 // Actions of a pool that are due at some time.
+import { clearTimeout, performance, setTimeout } from '../../common/originals.js';
 import { thisProcess } from '../../common/per-process.js';
 import { inRootContext } from '../root-context.js';
 

@@ -1,6 +1,6 @@
+// The workers of a pool, and who of them gets what.
 import { BrokenPoolError, ProcessError, TimeoutError } from '../../common/errors.js';
 import { performance, process } from '../../common/originals.js';
-// The workers of a pool, and who of them gets what.
 import { thisProcess } from '../../common/per-process.js';
 import { waitFor, type Deadline } from '../../common/waiting.js';
 import { waitForAny } from '../../posix/poller.js';
@@ -291,8 +291,8 @@ export class Crew implements JobEvents, WorkerEvents {
   };
 
   /**
-   * A task is somebody's: a worker's, which may be about to end, or the queue's. What `imap()` takes in
-   * advance is one, and what nobody asks it for is none.
+   * A task is somebody's: a worker's, which may be about to end, or the queue's. What `imap()`
+   * takes in advance is one, and what nobody asks it for is none.
    */
   get #isBusy(): boolean {
     if (this.#queue.first !== undefined || this.#expected.size > 0) return true;

@@ -1,3 +1,4 @@
+// When a pool is broken: its workers end, again and again, and new ones do not help.
 import { ProcessError } from '../../common/errors.js';
 import { performance } from '../../common/originals.js';
 import type { Worker } from './worker.js';

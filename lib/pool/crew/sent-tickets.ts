@@ -1,3 +1,4 @@
+// Descriptors in arguments that are on their way to a worker.
 import type { Ticket } from '../../serialize/fd-broker.js';
 import { distance } from '../line/ledger.js';
 import { discardAll } from '../line/values.js';
@@ -6,8 +7,8 @@ import { discardAll } from '../line/values.js';
 const HALF = 2 ** 23;
 
 /**
- * Values that wait for a worker to fetch them, until it is known to have done so. That is when it says anything of a
- * task that came with the same message, or a later one.
+ * Values that wait for a worker to fetch them, until it is known to have done so. That is when it
+ * says anything of a task that came with the same message, or a later one.
  */
 export class SentTickets {
   #sent: { number: number; tickets: readonly Ticket[] }[] = [];

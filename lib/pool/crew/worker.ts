@@ -248,7 +248,10 @@ export class Worker implements Runner {
     if (!this.hasEnded) this.process.kill();
   }
 
-  /** Reads what it has to say. Whatever goes wrong with that is the end of this worker, and of nothing else. */
+  /**
+   * Reads what it has to say. Whatever goes wrong with that is the end of this worker, and of
+   * nothing else.
+   */
   receive(): void {
     this.#read();
     this.#write();

@@ -1,3 +1,4 @@
+// The job of an apply().
 import type { AsyncResult } from '../async-result.js';
 import { Job, Task, type JobPlan } from './job.js';
 

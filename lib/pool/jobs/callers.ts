@@ -3,8 +3,8 @@ import { performance } from '../../common/originals.js';
 import type { AnyFunction } from '../options.js';
 
 /**
- * The place where a user has asked for something: `stack` is that of an error. Until somebody reads it V8
- * keeps the frames themselves, and whatever `this` was in them.
+ * The place where a user has asked for something: `stack` is that of an error. Until somebody reads
+ * it V8 keeps the frames themselves, and whatever `this` was in them.
  */
 export interface Caller {
   stack?: string;

@@ -1,3 +1,4 @@
+// The job of an imap(), ordered or not.
 import { performance } from '../../common/originals.js';
 import { Job, NOWHERE, Task, type JobPlan } from './job.js';
 

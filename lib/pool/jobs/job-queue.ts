@@ -1,3 +1,4 @@
+// The jobs of a pool that have tasks nobody has taken.
 import type { Job } from './job.js';
 
 /** How many places at the front may be empty before the list is copied. */

@@ -201,7 +201,9 @@ export abstract class Job {
     this.events.settled(this);
   }
 
-  /** For the subclasses. What the user's function throws ends the job. Returns whether it goes on. */
+  /**
+   * For the subclasses. What the user's function throws ends the job. Returns whether it goes on.
+   */
   protected tell(done: number, total: number | undefined): boolean {
     try {
       this.#watcher?.update({ done, total });

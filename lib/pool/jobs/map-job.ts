@@ -1,3 +1,4 @@
+// The job of a map() or starmap().
 import { performance } from '../../common/originals.js';
 import type { AsyncResult } from '../async-result.js';
 import { Job, NOWHERE, Task, type JobPlan } from './job.js';

@@ -33,7 +33,9 @@ export function distance(from: number, to: number): number {
  */
 export class Ledger {
   readonly #memory = mmap(BYTES);
-  /** How many tasks were begun, and recalled how often; how many recalls the worker has heard of. */
+  /**
+   * How many tasks were begun, and recalled how often; how many recalls the worker has heard of.
+   */
   readonly #words = new Int32Array(this.#memory, 0, 2);
   /** When the item that runs was begun, by the clock of performance.now(). */
   readonly #times = new Float64Array(this.#memory, HEADER, PLACES);
@@ -54,7 +56,9 @@ export class Ledger {
     if (isTimed) this.#times[place] = performance.now();
   }
 
-  /** For the worker, when it reads of a recall: the tasks that it read before that are not its own. */
+  /**
+   * For the worker, when it reads of a recall: the tasks that it read before that are not its own.
+   */
   acceptRecall(): void {
     this.#words[1] = (this.#words[1]! + 1) % MAX_RECALLS;
   }

@@ -18,7 +18,9 @@ const LIST_AND_OTHERS = 2;
 /** Up to the clone, where others follow: the form, and the length of the clone. */
 const HEAD = 5;
 
-/** Where in the list a value belongs (-1: not inside of another list), and how many bytes it has. */
+/**
+ * Where in the list a value belongs (-1: not inside of another list), and how many bytes it has.
+ */
 type Place = [index: number, inner: number, length: number];
 
 /** A list as bytes, and what was kept for the receiver to fetch. */
@@ -101,7 +103,9 @@ export function pack(list: readonly unknown[], areLists: boolean): Packed {
   }
 }
 
-/** Puts a value that has come into its place in `list`. The index may be made up, and is checked. */
+/**
+ * Puts a value that has come into its place in `list`. The index may be made up, and is checked.
+ */
 function put(list: unknown, index: number, value: unknown): void {
   const isIndex = Number.isInteger(index) && index >= 0;
   if (!Array.isArray(list) || !isIndex || index >= list.length) throw badMessage();

@@ -24,8 +24,9 @@ const NOTHING = Buffer.alloc(0);
 const NO_PART: Part = { bytes: NOTHING, length: 0 };
 
 /**
- * The two ends of a line have these bytes in common, and nobody else has them. A task can write to all descriptors
- * of its process; without the mark its bytes could pass for the length of a message that never comes.
+ * The two ends of a line have these bytes in common, and nobody else has them. A task can write to
+ * all descriptors of its process; without the mark its bytes could pass for the length of a message
+ * that never comes.
  */
 export function makeMark(): Buffer {
   return randomBytes(MARK_LENGTH);
@@ -115,11 +116,12 @@ export class Wire {
   }
 
   /**
-   * Reads what is there, and gives each message to `receive`. To the end, although a short read says that
-   * there is no more: after an error of the socket, such as a peer that left something unread, libuv
-   * does not call again. What `receive` throws ends the line, too.
+   * Reads what is there, and gives each message to `receive`. To the end, although a short read
+   * says that there is no more: after an error of the socket, such as a peer that left something
+   * unread, libuv does not call again. What `receive` throws ends the line, too.
    *
-   * @throws ProcessError `ERR_TRUEFORK_BAD_MESSAGE`; RangeError, if there is no memory for a message; SystemError
+   * @throws ProcessError `ERR_TRUEFORK_BAD_MESSAGE`; RangeError, if there is no memory for a
+   *   message; SystemError
    */
   read(receive: (message: Buffer) => void): void {
     try {
@@ -219,7 +221,10 @@ export class Wire {
     if (this.#longLength > 0) this.#grow();
   }
 
-  /** The length of the message whose header is there. @throws ProcessError `ERR_TRUEFORK_BAD_MESSAGE` */
+  /**
+   * The length of the message whose header is there. @throws ProcessError
+   * `ERR_TRUEFORK_BAD_MESSAGE`
+   */
   #lengthAt(bytes: Buffer, at: number): number {
     const mark = this.#mark;
     const isOurs =

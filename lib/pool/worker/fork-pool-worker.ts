@@ -1,3 +1,4 @@
+// The process that a pool's worker is.
 import { close } from '../../posix/descriptors.js';
 import { Process } from '../../process/process.js';
 import { serve, type Service } from './service.js';

@@ -56,7 +56,10 @@ interface Job {
 const TURN = 5;
 /** Values of a task that takes longer are reported in between, in milliseconds. */
 const REPORT_EVERY = 10;
-/** How long, in milliseconds, and for how many items not to look at the clock, which costs as much as a short item. */
+/**
+ * How long, in milliseconds, and for how many items not to look at the clock, which costs as much
+ * as a short item.
+ */
 const BLIND_FOR = 1;
 const MOST_BLIND = 16;
 /** How often to look at the memory, in milliseconds. */
@@ -118,7 +121,8 @@ class Server {
     try {
       this.#wire.read((message) => this.#obey(message));
     } catch (error) {
-      // Not an exception: a handler of the user's would let it go on, and nobody would hear of its tasks.
+      // Not an exception: a handler of the user's would let it go on, and nobody would hear of its
+      // tasks.
       process.stderr.write(`${inspect(error)}\n`);
       exit(1);
     }

@@ -1,5 +1,5 @@
-// Exceptions that nobody catches in a child are not the parent's: not its domains' either, in one of
-// which each line of a REPL runs.
+// Exceptions that nobody catches in a child are not the parent's: not its domains' either, in one
+// of which each line of a REPL runs.
 import assert from 'node:assert/strict';
 import type domains from 'node:domain';
 import { inChild } from 'truefork';

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import type { Scenarios } from '../../support/scenarios.js';
 import { HAVE_SLOW_RESOLVER, runWithSlowResolver } from '../../support/slow-resolver.js';
 
-/** Three generations, each forked by `forkAndRun`; each has all its threads for look-ups at work. */
+/**
+ * Three generations, each forked by `forkAndRun`; each has all its threads for look-ups at work.
+ */
 function program(forkAndRun: string): string {
   return `
     import assert from 'node:assert/strict';
@@ -57,7 +59,9 @@ const FORKS: Record<string, string> = {
     }`,
 };
 
-/** Children whose caller waits for them; they begin no look-up of their own that would hold them up. */
+/**
+ * Children whose caller waits for them; they begin no look-up of their own that would hold them up.
+ */
 const OTHERS = `
   import assert from 'node:assert/strict';
   import { lookup } from 'node:dns';

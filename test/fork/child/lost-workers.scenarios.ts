@@ -20,7 +20,10 @@ async function echoing(options: WorkerOptions = {}): Promise<Worker> {
   return worker;
 }
 
-/** By thread, where its stack is. Of threads that wait, as Linux tells: the last but one of the words. */
+/**
+ * By thread, where its stack is. Of threads that wait, as Linux tells: the last but one of the
+ * words.
+ */
 function stackPointers(): Map<string, number> {
   return new Map(
     readdirSync('/proc/self/task').map((id) => [

@@ -123,13 +123,13 @@ class AsyncHandler implements ProxyHandler<object> {
 /**
  * The promise form of a proxy: each method returns a promise, and leaves the event loop free.
  *
- * - A dict or a namespace has `get`, `set`, `has`, `delete`, `keys`, `values`, `entries`, `size`, `clear`,
- *   `update`, `setDefault`, `pop`, `popItem`, `getValue`: {@link AsyncDict}.
+ * - A dict or a namespace has `get`, `set`, `has`, `delete`, `keys`, `values`, `entries`, `size`,
+ *   `clear`, `update`, `setDefault`, `pop`, `popItem`, `getValue`: {@link AsyncDict}.
  * - A list has `get`, `set`, `length`, `extend` and the methods of arrays: {@link AsyncList}.
  * - All others have the methods of their objects, and properties that are promises.
  *
- * Many calls can be under way at the same time. They are done in the order in which they were made, but not
- * in one order with those that block.
+ * Many calls can be under way at the same time. They are done in the order in which they were made,
+ * but not in one order with those that block.
  *
  * @example
  * ```ts

@@ -5,8 +5,8 @@ import { bind, type Reference, referenceOf } from '../../protocol/reference.js';
 import { makeProxiesSendable } from '../sending.js';
 
 /**
- * What the proxies of a manager's objects extend: see `proxyType` of `BaseManager.register`. As Python's
- * `BaseProxy`.
+ * What the proxies of a manager's objects extend: see `proxyType` of `BaseManager.register`. As
+ * Python's `BaseProxy`.
  *
  * @example
  * ```ts
@@ -55,18 +55,22 @@ export function describe(proxy: object): string {
 }
 
 /**
- * Calls a method of the object that a proxy stands for, and blocks the thread until it has returned. For
- * methods for which the proxy has none of its own: `callMethod(dict, 'pop', 'key')`. As Python's
- * `_callmethod`.
+ * Calls a method of the object that a proxy stands for, and blocks the thread until it has
+ * returned. For methods for which the proxy has none of its own: `callMethod(dict, 'pop', 'key')`.
+ * As Python's `_callmethod`.
  *
- * @throws ProcessError `ERR_TRUEFORK_NOT_EXPOSED`, `ERR_TRUEFORK_MANAGER_LOST`, and what the method throws
+ * @throws ProcessError `ERR_TRUEFORK_NOT_EXPOSED`, `ERR_TRUEFORK_MANAGER_LOST`, and what the method
+ *   throws
  */
 export function callMethod(proxy: object, name: string, ...args: unknown[]): unknown {
   assertString(name, 'name');
   return referenceOf(proxy).call(name, ...args);
 }
 
-/** A copy of what is behind a proxy, in one call, for those that are data. As Python's `_getvalue()`. */
+/**
+ * A copy of what is behind a proxy, in one call, for those that are data. As Python's
+ * `_getvalue()`.
+ */
 export function getValue<T extends object>(proxy: T): T {
   return referenceOf(proxy).call('getValue') as T;
 }

@@ -75,7 +75,9 @@ class MapProxy extends BaseProxy {
     return call(this, 'getOrInsert', key, value);
   }
 
-  /** As {@link getOrInsert}. `compute` is called here, and the first who sets the value has set it. */
+  /**
+   * As {@link getOrInsert}. `compute` is called here, and the first who sets the value has set it.
+   */
   getOrInsertComputed(key: unknown, compute: (key: unknown) => unknown): unknown {
     const [isThere, value] = call(this, 'lookUp', key) as [boolean, unknown];
     return isThere ? value : this.getOrInsert(key, compute(key));

@@ -106,8 +106,9 @@ class DictHandler implements ProxyHandler<Record<PropertyKey, unknown>> {
   }
 
   /**
-   * A key like any other, but each promise that has the proxy for its value asks for it, where nobody expects an error,
-   * and where nothing may wait: whoever receives a proxy by a promise has not used it yet.
+   * A key like any other, but each promise that has the proxy for its value asks for it, where
+   * nobody expects an error, and where nothing may wait: whoever receives a proxy by a promise has
+   * not used it yet.
    */
   #then(): unknown {
     const reference = this.#reference;

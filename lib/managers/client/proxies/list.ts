@@ -29,7 +29,9 @@ const REMOTE = [
   'splice',
   'unshift',
 ];
-/** Methods that work on a copy: whatever else arrays have may change one, and would change nothing. */
+/**
+ * Methods that work on a copy: whatever else arrays have may change one, and would change nothing.
+ */
 const ON_COPY = new Set([
   'entries',
   'every',
@@ -109,7 +111,10 @@ function listMembers(reference: Reference, itself: () => unknown): Members {
   return members;
 }
 
-/** The indices of the elements in their order. Those that are undefined are the last, as in the language. */
+/**
+ * The indices of the elements in their order. Those that are undefined are the last, as in the
+ * language.
+ */
 function orderOf(elements: readonly unknown[], compare: Compare): Uint32Array {
   const all = elements.map((_, index) => index);
   const order = all
@@ -119,7 +124,10 @@ function orderOf(elements: readonly unknown[], compare: Compare): Uint32Array {
   return Uint32Array.from(order);
 }
 
-/** Functions stay where they are. So the order is found here, and counts if nobody has changed the list meanwhile. */
+/**
+ * Functions stay where they are. So the order is found here, and counts if nobody has changed the
+ * list meanwhile.
+ */
 function sortBy(reference: Reference, compare: Compare): void {
   assertFunction(compare, 'compare');
   for (let i = 0; i < MAX_SORTS; i++) {

@@ -1,6 +1,6 @@
+// Pools: `name()` leaves the event loop free and `nameSync()` blocks the thread.
 import { type Checks, optionsReader } from '../../../common/options.js';
 import { assertIterable } from '../../../common/validate.js';
-// Pools: `name()` leaves the event loop free and `nameSync()` blocks the thread.
 import {
   syncTimeout,
   type SyncWaitOptions,

@@ -1,5 +1,5 @@
-// Locks, semaphores, conditions, events, barriers and queues: as those in shared memory, where `name()` leaves
-// the event loop free and `nameSync()` blocks the thread.
+// Locks, semaphores, conditions, events, barriers and queues: as those in shared memory, where
+// `name()` leaves the event loop free and `nameSync()` blocks the thread.
 import { checkReceivers } from '../../../common/receivers.js';
 import { assertFunction, assertInteger } from '../../../common/validate.js';
 import {
@@ -59,7 +59,10 @@ class AcquirerProxy extends BaseProxy {
     call(this, 'release');
   }
 
-  /** Within `fn`, and all that it awaits, an RLock is this call's, and not that of other tasks of the process. */
+  /**
+   * Within `fn`, and all that it awaits, an RLock is this call's, and not that of other tasks of
+   * the process.
+   */
   with<T>(fn: () => T, options: number | WaitOptions = {}): Promise<Awaited<T>> {
     const isForTask = OF_TASKS.has(referenceOf(this).kind);
     return isForTask ? inNewTask(() => this.#with(fn, options, true)) : this.#with(fn, options);

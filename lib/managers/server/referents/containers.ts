@@ -59,7 +59,10 @@ const dictOperations: Operations<Dict> = {
   getValue: ({ map }: Dict) => Object.fromEntries(map),
 };
 
-/** A list is lengthened by so much at a time: one message must not make one that takes minutes to go through. */
+/**
+ * A list is lengthened by so much at a time: one message must not make one that takes minutes to go
+ * through.
+ */
 const MAX_GAP = 1_000_000;
 const MAX_LENGTH = 2 ** 32 - 1;
 
@@ -173,8 +176,8 @@ export class List {
   }
 
   /**
-   * Brings the elements that were there in a certain version into another order. Those that were appended
-   * meanwhile stay behind them.
+   * Brings the elements that were there in a certain version into another order. Those that were
+   * appended meanwhile stay behind them.
    *
    * @returns whether it was still that version
    */

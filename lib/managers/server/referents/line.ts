@@ -1,5 +1,5 @@
-// Lines of those who wait in a server, in the order in which they came. All is done in one thread, and what
-// somebody waits for is given to him: nobody who comes later can be faster.
+// Lines of those who wait in a server, in the order in which they came. All is done in one thread,
+// and what somebody waits for is given to him: nobody who comes later can be faster.
 import { Fifo } from '../../../common/fifo.js';
 import { waitFor } from '../../../common/waiting.js';
 import type { Caller } from '../session.js';

@@ -1,4 +1,5 @@
-// Locks of a server. Their owners are client processes, and who dies with one leaves it to the next.
+// Locks of a server. Their owners are client processes, and who dies with one leaves it to the
+// next.
 import { ProcessError } from '../../../common/errors.js';
 import { queueMicrotask } from '../../../common/originals.js';
 import { Outcome } from '../../protocol/outcome.js';
@@ -35,7 +36,10 @@ abstract class OwnedLock implements Holding {
 
   abstract canEnterAgain(caller: Caller): boolean;
 
-  /** @param forTask whether only the innermost of the caller's tasks is to have it, and those begun in that */
+  /**
+   * @param forTask whether only the innermost of the caller's tasks is to have it, and those begun
+   *   in that
+   */
   acquire(caller: Caller, timeout: number, forTask: boolean): number | Promise<number> {
     if (forTask) this.#forTasks.add(caller);
     if (this.#owner === undefined) return this.#give(caller);

@@ -175,7 +175,10 @@ const joinableOperations: Operations<ManagedJoinableQueue> = {
   join: (queue, [timeout = Infinity], caller) => queue.join(caller, timeout),
 };
 
-/** Those in shared memory, which a program may have registered: their calls that block would hold up all. */
+/**
+ * Those in shared memory, which a program may have registered: their calls that block would hold up
+ * all.
+ */
 const sharedOperations: Operations<Queue> = {
   put: (queue, [item, timeout = Infinity], { signal }) => queue.put(item, { timeout, signal }),
   get: (queue, [timeout = Infinity], { signal }) => queue.get({ timeout, signal }),
