@@ -67,6 +67,26 @@ test('comments keep the line length of the code', () => {
   assert.deepEqual(long, []);
 });
 
+/** The words of a file's comments, without their marks; one string for each comment. */
+function comments(text: string): string[] {
+  const found = text.match(/\/\*[^]*?\*\/|(?:^[ \t]*\/\/.*\n)+|\/\/.*/gm) ?? [];
+  return found.map((comment) => comment.replaceAll(/^\s*(?:\/\*\*?|\*\/|\*|\/\/) ?| *\*\/$/gm, ''));
+}
+
+// Such a beginning makes a reader wait for the subject of the sentence.
+const CLAUSE_FIRST = /(?:^|[.!:;]\s+|\n\s*\n)(?:What|Who|Whoever|Those|So many) [^.?]*(?:\.|$)/;
+
+test('sentences of comments begin with their subject', () => {
+  const native = readdirSync(NATIVE, { recursive: true, encoding: 'utf8' });
+  const paths = native.filter((name) => /\.(?:cc|h)$/.test(name)).map((name) => join(NATIVE, name));
+  const found = [...sources(), ...paths].flatMap((path) =>
+    comments(readFileSync(path, 'utf8'))
+      .filter((comment) => CLAUSE_FIRST.test(comment))
+      .map((comment) => `${path}: ${CLAUSE_FIRST.exec(comment)![0].trim()}`),
+  );
+  assert.deepEqual(found, []);
+});
+
 test('every source opens with what it is for', () => {
   const bare = sources().filter((path) => !/^\/[/*]/.test(readFileSync(path, 'utf8')));
   assert.deepEqual(bare, []);

@@ -38,7 +38,7 @@ export function check(returned: number, syscall: string): number {
   return returned;
 }
 
-/** What {@link ProcessError.code} can be. The names are stable, the messages are not. */
+/** The values of {@link ProcessError.code}. The names are stable, the messages are not. */
 export type ErrorCode =
   | 'ERR_TRUEFORK_ALREADY_STARTED'
   | 'ERR_TRUEFORK_AUTHENTICATION'
@@ -94,8 +94,8 @@ export type ErrorCode =
   | 'ERR_TRUEFORK_WRITE_ONLY';
 
 /**
- * What this package throws when it is used in a way that cannot work, or when a
- * process or a connection has failed. Look at `code`, not at the message.
+ * The error for a use of this package that cannot work, and for a process or a connection that has
+ * failed. Look at `code`, not at the message.
  */
 export class ProcessError extends Error {
   readonly code: ErrorCode;

@@ -1,4 +1,4 @@
-// Those who have connected and have yet to show that they know the key: all at the same time, and
+// Peers that have connected and have yet to show that they know the key: all at the same time, and
 // none of them for long.
 import { clearTimeout, setTimeout } from '../common/originals.js';
 import { Deadline } from '../common/waiting.js';
@@ -12,7 +12,7 @@ const MOST = 256;
 
 export interface Candidate {
   readonly fd: number;
-  /** What to wait for at the descriptor. */
+  /** The event to wait for at the descriptor. */
   readonly event: number;
 }
 

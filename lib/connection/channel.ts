@@ -59,16 +59,20 @@ function tornError(): ProcessError {
   );
 }
 
-/** What is sent: bytes alone, or a value as bytes. */
+/** A message to send: bytes alone, or a value as bytes. */
 export type Message = Omit<Encoded, 'kind'> & { kind?: number };
 
-/** What has at most so many bytes goes out with one call, or its first part does. */
+/**
+ * Messages up to this size (bytes) are written with one call, and of larger ones the first part.
+ */
 const MAX_SHORT = 2 ** 30;
 
 /** How many messages in a row to receive without giving way to the event loop. */
 const MAX_BURST = 100;
 
-/** What there is to close when a channel was dropped without a close(). */
+/**
+ * The descriptors and the like of a channel, to be closed when it was dropped without a close().
+ */
 interface Remains {
   fd: number;
   reader: FrameReader;
@@ -86,7 +90,7 @@ const dropped = new FinalizationRegistry<Remains>(closeRemains);
 /** How descriptors go with what is sent. */
 const TRANSPORTS = { none: 'apart', unix: 'beside', other: 'impossible' } as const;
 
-/** Those that somebody waits for. Nothing else may hold them. */
+/** Channels that somebody waits for. Nothing else may hold them. */
 const awaited = new Set<Channel>();
 
 onForkedChild(() => awaited.clear());
@@ -111,7 +115,8 @@ export class Channel {
 
   readonly #remains: Remains;
   /**
-   * What the poller looks for. It may be more than anybody wants: to stop it costs a system call.
+   * The events that the poller looks for. They may be more than anybody wants: to stop it costs a
+   * system call.
    */
   #watched = 0;
   /** The process that those who wait belong to. */

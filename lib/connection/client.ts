@@ -42,7 +42,9 @@ export interface ClientOptions extends SyncClientOptions, WaitOptions {}
  */
 const RETRY = 2;
 
-/** What is done one after the other, without waiting: to connect, and then to shake hands. */
+/**
+ * Steps that are done one after the other, without waiting: to connect, and then to shake hands.
+ */
 class Approach {
   readonly #connecting: Connecting;
   readonly #handshake: Handshake | undefined;
@@ -56,7 +58,9 @@ class Approach {
     this.#handshake = authkey && new Handshake(fd, 'client', authkey, binding);
   }
 
-  /** What to wait for at the descriptor before the next step; undefined: try again in a moment. */
+  /**
+   * The event to wait for at the descriptor before the next step; undefined: try again in a moment.
+   */
   get event(): number | undefined {
     if (this.#isConnected) return this.#handshake!.event;
     return this.#connecting.isUnderWay ? WRITABLE : undefined;

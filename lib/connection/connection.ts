@@ -26,7 +26,7 @@ function copyInto(buffer: Uint8Array, offset: number, bytes: Buffer): number {
   return bytes.length;
 }
 
-/** What is received as bytes alone. */
+/** The kind of a message that is received as bytes alone. */
 function bytesOf({ bytes, fds }: Frame): Buffer {
   closeFds(fds);
   return bytes;
@@ -66,7 +66,7 @@ function partOf(given: Uint8Array, rest: AfterBytes): [body: Uint8Array, options
   return [Buffer.from(bytes.buffer, bytes.byteOffset + first, size ?? byteLength - first), options];
 }
 
-/** What a {@link Connection} is used for. */
+/** The directions in which a {@link Connection} is used. */
 export interface Directions {
   /** Whether to receive. Default: true. */
   readable?: boolean;
@@ -284,8 +284,8 @@ export class Connection {
   }
 
   /**
-   * Closes this end, in this process. What was sent is still delivered; those who
-   * wait to receive get `ERR_TRUEFORK_CLOSED`. May be called twice.
+   * Closes this end, in this process. Messages that were sent are still delivered; waits to receive
+   * end with `ERR_TRUEFORK_CLOSED`. May be called twice.
    */
   close(): void {
     this.#channel.close();

@@ -158,7 +158,7 @@ function* clientExchange(authkey: Uint8Array, binding?: Binding): Exchange {
 /** A handshake over a socket that does not block. */
 export class Handshake {
   readonly fd: number;
-  /** What to wait for before the next {@link step}. */
+  /** The event to wait for before the next {@link step}. */
   event: number = READABLE;
   readonly #exchange: Exchange;
   readonly #reader = new FrameReader();

@@ -39,7 +39,7 @@ export interface ListenerOptions {
   family?: Family | undefined;
   /** How many may have connected and wait to be accepted. Default: 128. */
   backlog?: number | undefined;
-  /** What a peer must know. Default: none, and everybody is accepted who can connect. */
+  /** The key that a peer must have. Default: none, and every peer is accepted that can connect. */
   authkey?: Uint8Array | undefined;
 }
 
@@ -73,7 +73,7 @@ function isDone({ accepted, error }: Waiting): boolean {
   return accepted !== undefined || error !== undefined;
 }
 
-/** What is in the file system and must not stay there. */
+/** A socket in the file system, which must not stay there. */
 interface Trace {
   owner: symbol;
   remove(): void;
@@ -105,10 +105,12 @@ function unlinkIfThere(path: string): void {
   }
 }
 
-/** What there is to close when a listener was dropped without a close(). */
+/**
+ * The descriptors and the like of a listener, to be closed when it was dropped without a close().
+ */
 interface Remains {
   fd: number;
-  /** Those who are to be accepted when somebody asks. */
+  /** Peers that wait to be accepted. */
   admitted: OwnDescriptor[];
   trace: Trace | undefined;
   poller?: Poller;
@@ -123,7 +125,7 @@ function dispose({ fd, admitted, trace, poller }: Remains): void {
   if (trace !== undefined) removeTrace(trace);
 }
 
-/** Those that somebody waits for. Nothing else may hold them. */
+/** Listeners that somebody waits for. Nothing else may hold them. */
 const awaited = new Set<Listener>();
 
 type Listening = Pick<Remains, 'fd' | 'trace'>;
@@ -152,10 +154,10 @@ function open(address: Address | null | undefined, family: Family, backlog: numb
  *
  * With an `authkey` only those are accepted who know it, and to whom this process has shown that it
  * does, too. It encrypts nothing. All handshakes are done at the same time, while somebody waits in
- * `accept()`; each has ten seconds, and messages of 256 bytes at most; whoever goes away or is too
- * slow is dropped, and nobody else waits for that. What comes from a peer before the end of its
- * handshake is never taken for a value. **A peer that knows the key can send data, and never
- * code.**
+ * `accept()`; each has ten seconds, and messages of 256 bytes at most; a peer that goes away or is
+ * too slow is dropped, and nobody else waits for that. Bytes that come from a peer before the end
+ * of its handshake are never taken for a value. **A peer that knows the key can send data, and
+ * never code.**
  *
  * In a forked child a listener works as it does in the parent: each who connects is accepted by one
  * of them.
@@ -208,7 +210,7 @@ export class Listener {
   }
 
   /**
-   * Waits for a connection. Those who wait are served in the order in which they came.
+   * Waits for a connection. Waits are served in the order in which they came.
    *
    * @throws AuthenticationError if somebody has tried to connect with a wrong key; accept again
    * @throws ProcessError `ERR_TRUEFORK_CLOSED`
@@ -251,7 +253,10 @@ export class Listener {
     return this.#settle(waiting);
   }
 
-  /** Those who connect, until {@link close}. Who has a wrong key is refused, and not mentioned. */
+  /**
+   * Connections as they come, until {@link close}. A peer with a wrong key is refused, and not
+   * mentioned.
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<Connection, void, undefined> {
     while (!this.#isClosed) {
       let connection: Connection;
@@ -267,8 +272,8 @@ export class Listener {
   }
 
   /**
-   * Does not listen any more, in this process. Who is not accepted yet is turned away. Removes the
-   * path, if this process has made it. May be called twice.
+   * Does not listen any more, in this process. Peers that are not accepted yet are turned away.
+   * Removes the path, if this process has made it. May be called twice.
    */
   close(): void {
     if (this.#isClosed) return;
@@ -413,8 +418,8 @@ export class Listener {
   }
 
   /**
-   * Who went away, was too slow or spoke nonsense is not worth a word; who does not know the key
-   * is.
+   * A peer that went away, was too slow or spoke nonsense is not reported; one that does not know
+   * the key is.
    */
   #refuse(error: unknown): void {
     const { first } = this.#waiting;

@@ -8,7 +8,7 @@ import type { Frame } from '../serialize/frames.js';
 
 const { EAGAIN, EMFILE } = constants.errno;
 const HEADER = 4;
-/** What is longer is received in parts. In bytes. */
+/** The largest message that is received with one call, in bytes; longer ones come in parts. */
 const LONGEST = 2 ** 14;
 
 const scratch = Buffer.allocUnsafeSlow(HEADER + LONGEST);
@@ -22,7 +22,10 @@ const out = new Int32Array(FDS + MOST_DESCRIPTORS);
 /** Nothing has come. */
 export const NOTHING: unique symbol = Symbol('nothing');
 
-/** What was read was no short message: the beginning of another one, or nothing before the end. */
+/**
+ * The bytes that were read are no short message: the beginning of another one, or nothing before
+ * the end.
+ */
 export interface Beginning {
   readonly beginning: Frame;
 }

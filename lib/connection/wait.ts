@@ -13,12 +13,12 @@ import { watchAll } from '../fork/own-descriptor.js';
 import { READABLE, waitForAny } from '../posix/poller.js';
 
 /**
- * What {@link wait} can wait for: a Connection or a Listener, and whatever else has a descriptor; a
- * Process, of which it is the end; a descriptor.
+ * An object that {@link wait} can wait for: a Connection, a Listener or anything else that has a
+ * descriptor; a Process, for its end; a descriptor.
  */
 export type Waitable = number | { fileno(): number } | { readonly sentinel: number };
 
-/** What Connection and Listener have beside their descriptor. */
+/** The part of Connection and Listener that a wait needs beside their descriptor. */
 interface Whole {
   /** Whether there is something to know, whatever the descriptor says. */
   readonly isReadyAnyway: boolean;
@@ -58,7 +58,10 @@ function entriesFor<T>(objects: Iterable<T>): Entry<T>[] {
   return Array.from(objects, (object) => ({ object, fd: descriptorOf(object), event: READABLE }));
 }
 
-/** Those of `entries` that are ready. What was closed meanwhile is: whoever uses it hears why. */
+/**
+ * The entries that are ready. One that was closed meanwhile counts: its next use throws, and says
+ * why.
+ */
 function readyOf<T>(entries: readonly Entry<T>[], timeout: number): T[] {
   const others = entries.filter(({ object }) => asWhole(object)?.isReadyAnyway !== true);
   const isReadyAnyway = others.length < entries.length;

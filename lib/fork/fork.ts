@@ -32,12 +32,12 @@ const PARK_TIMEOUT = 5000;
 const READY_TIMEOUT = 30_000;
 /** How long to wait for JS Workers to be idle, in milliseconds: those that compute never are. */
 const IDLE_TIMEOUT = 50;
-/** What a child exits with that could not get ready. Nobody sees it. */
+/** The exit code of a child that could not get ready. Nobody sees it. */
 const CANNOT_START = 127;
 
 /** Functions to call around every fork of this process. */
 export interface AtForkHooks {
-  /** Before the fork, last registered first. What it throws stops the fork. */
+  /** Called before the fork, last registered first. If it throws there is no fork. */
   before?: () => void;
   /** After the fork, in the parent; also after a fork that failed. */
   afterInParent?: () => void;
@@ -45,7 +45,7 @@ export interface AtForkHooks {
   afterInChild?: () => void;
 }
 
-/** What is published on the diagnostics channel `truefork:fork`, in the parent. */
+/** The message that is published on the diagnostics channel `truefork:fork`, in the parent. */
 export interface ForkMessage {
   pid: number;
   /** How long the parent was busy with the fork, in milliseconds. */
@@ -67,7 +67,7 @@ const checkHooks = optionsReader<AtForkHooks>(
  * pthread_atfork(3), or Python's `os.register_at_fork()` — registers functions to
  * call around each fork, by {@link fork} or by `Process`, of this process and its
  * descendants. `before` functions run in reverse order of registration, the others
- * in order. What an `after…` function throws becomes a warning.
+ * in order. If an `after…` function throws, that is a warning.
  *
  * A fork calls those that are registered when it begins.
  *
@@ -89,7 +89,7 @@ export function warnOf(error: unknown): void {
 
 /** The hooks of one fork. */
 class Hooks {
-  /** Those whose `before` has been called, in order of registration. */
+  /** The hooks whose `before` has been called, in order of registration. */
   #prepared: AtForkHooks[] = [];
 
   before(): void {
@@ -97,7 +97,7 @@ class Hooks {
       try {
         functions.before?.();
       } catch (error) {
-        // Those that prepared for a fork must hear that it is over.
+        // Hooks that prepared for a fork are called after it, too, although there was none.
         this.after('afterInParent');
         throw error;
       }
@@ -278,14 +278,14 @@ function awaitReady(pid: number, report: number): void {
   throw new ProcessError('ERR_TRUEFORK_CHILD_SETUP', `the child could not get ready: ${text}`);
 }
 
-/** What every child needs, whatever it is for. */
+/** The first step of every child, whatever it is for. */
 function becomeChild(): void {
   const pid = { value: nativePosix.getpid(), enumerable: true, configurable: true };
   for (const object of [process, copyOfProcess]) Object.defineProperty(object, 'pid', pid);
   forgetParent();
 }
 
-/** What a child has to know of the moment at which it was forked. */
+/** Facts of the moment of the fork that the child needs. */
 interface Beginnings {
   setUp: () => void;
   slowJobs: number;

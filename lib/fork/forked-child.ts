@@ -1,4 +1,4 @@
-// What only a child that does not go on with its parent's work needs of the addon.
+// The functions of the addon for a child that does not go on with its parent's work.
 import { constants } from 'node:os';
 import { check } from '../common/errors.js';
 import { process } from '../common/originals.js';

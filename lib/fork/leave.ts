@@ -10,7 +10,7 @@ import { keepInChildren } from './kept-listeners.js';
 import { nodeInternals } from './node-internals.js';
 import { say } from './say.js';
 
-/** What Node exits with if the program waits for a promise that nothing can settle. */
+/** Node's exit code for a program that waits for a promise which nothing can settle. */
 const UNSETTLED = 13;
 
 let isChild = false;

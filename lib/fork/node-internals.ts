@@ -27,7 +27,7 @@ export interface QueuedImmediate {
   _idleNext: QueuedImmediate | null;
 }
 
-/** What the event loop calls. */
+/** The function that the event loop calls. */
 export interface TimerCallbacks {
   processImmediate(): void;
   processTimers(now: number): number;

@@ -33,8 +33,8 @@ export interface Watched<K> {
 }
 
 /**
- * Those of this process who wait for something to become true without blocking the thread.
- * One waiter thread waits for all of them.
+ * The waits of this process for something to become true that do not block the thread. One waiter
+ * thread waits for all of them.
  */
 export class ChangeWaiters<K> {
   readonly #buffer: ArrayBuffer;

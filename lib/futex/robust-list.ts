@@ -19,13 +19,13 @@ export function pointer(address: number): number {
   return new Float64Array(BigUint64Array.of(BigInt(address)).buffer)[0]!;
 }
 
-/** What the head holds when the list is empty: a pointer to itself. */
+/** The first link when the list is empty: a pointer to the head itself. */
 const EMPTY = pointer(nativeMemory.addressOf(headMemory));
 
 /** Where, from the address of a link's `next`, the C library has the word of a lock, in bytes. */
 export const WORD_OFFSET: number = nativeSync.robustWordOffset();
 
-/** What this thread is in the words of locks. */
+/** The number of this thread in the words of locks. */
 export let lockerId: number = nativeSync.lockerId();
 
 const isRefused = nativeSync.isRobustListRefused();
@@ -70,7 +70,7 @@ export function end(): void {
 }
 
 /**
- * What to {@link begin} with before a change that others wait for. The word at `byteOffset`,
+ * The pointer to {@link begin} with before a change that others wait for. The word at `byteOffset`,
  * the bell, is always zero, and they sleep on it, too: so that nobody sleeps on because the one
  * who made the change was killed before it woke them.
  */

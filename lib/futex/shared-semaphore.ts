@@ -10,7 +10,7 @@ import { WaitLine } from './wait-line.js';
 
 // Places in a LockBlock of native/sync/shared_lock.h, as indexes of an Int32Array.
 const COUNT = 12;
-/** What the first in the line sleeps on. */
+/** The word that the first in the line sleeps on. */
 const BELL = 13;
 
 // Bits of the bell. It is negative if somebody waits for it to ring.

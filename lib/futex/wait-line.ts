@@ -1,6 +1,5 @@
-// Those of this process who wait for a lock or a semaphore without blocking the
-// thread. A waiter thread waits for the first of them; what it brings is theirs in the
-// order in which they came.
+// The waits of this process for a lock or a semaphore that do not block the thread. A waiter thread
+// waits for the first of them; they are served in the order in which they came.
 import { Fifo } from '../common/fifo.js';
 import { clearTimeout, queueMicrotask, setTimeout } from '../common/originals.js';
 import { thisProcess } from '../common/per-process.js';
@@ -19,7 +18,7 @@ interface Waiter {
   failure: unknown;
 }
 
-/** What there is to wait for. */
+/** The lock or semaphore that is waited for. */
 export interface Acquirable {
   /** Tells a waiter thread to get it. */
   begin(thread: WaiterThread): number;

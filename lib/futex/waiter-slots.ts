@@ -1,5 +1,5 @@
-// Places for the processes that wait at one object, in its shared memory. Who sits
-// on one holds its lock: so the kernel says of a process that dies that it has gone.
+// Places for the processes that wait at one object, in its shared memory. The process that has a
+// slot holds its lock: so the kernel frees the slot when that process dies.
 import { ProcessError } from '../common/errors.js';
 import { allocate, type Block } from '../memory/heap.js';
 import { DONE, OWNER_DIED } from './outcome.js';
@@ -10,7 +10,7 @@ import { LOCK_SIZE, OWNER, SharedLock, WORD } from './shared-lock.js';
 export const SLOTS = 124;
 const WORDS_OF_SLOTS = LOCK_SIZE / 4;
 
-/** What is free for the object in a slot's LockBlock, as indexes of an Int32Array. */
+/** The words in a slot's LockBlock that the object may use, as indexes of an Int32Array. */
 const NOTES = 12;
 
 const IS_WATCHED = 0x80000000 | 0;
@@ -129,8 +129,8 @@ export class WaiterSlots {
   }
 
   /**
-   * What to sleep on for the process on that slot to die: an offset and a value; undefined if
-   * nobody sits there.
+   * The word to sleep on until the process of that slot dies: an offset and a value; undefined if
+   * the slot is free.
    */
   watch(index: number): [offset: number, expected: number] | undefined {
     const place = index * WORDS_OF_SLOTS + WORD;

@@ -29,7 +29,7 @@ function retire(thread: WaiterThread): void {
 /** Called with the outcome of a wait. */
 type Receive = (outcome: number, thread: WaiterThread) => void;
 
-/** What a waiter thread was sent for. */
+/** The wait that a waiter thread has in hand. */
 export interface PendingWait {
   /** Ends it early; the outcome comes nevertheless. */
   cancel(): void;

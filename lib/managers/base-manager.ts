@@ -25,14 +25,17 @@ import {
 
 registerProxies();
 
-/** What a manager is made of. */
+/** Options of a manager. */
 export interface ManagerOptions {
   /**
    * Where its server is, or is to be: see `Listener`. Default, for one that is started: on Linux a
    * name that is not in the file system, elsewhere a socket in a directory of this user's.
    */
   address?: Address | undefined;
-  /** What its clients must know. Default: the key of this process, which its children have, too. */
+  /**
+   * The key that its clients must have. Default: the key of this process, which its children have,
+   * too.
+   */
   authkey?: Uint8Array | undefined;
   /**
    * How long `shutdown()` waits before it sends SIGTERM, and then SIGKILL, in ms. Default: 1000.
@@ -69,7 +72,7 @@ function nameOfNoFile(): Address | undefined {
   return process.platform === 'linux' ? `\0truefork-${randomBytes(16).toString('hex')}` : undefined;
 }
 
-/** What is done with a server that does not end by itself. */
+/** Methods that end a server which does not end by itself, in the order in which they are tried. */
 const LAST_RESORTS = ['terminate', 'kill'] as const;
 const SHUTDOWN_TIMEOUT_MS = 1000;
 
@@ -144,8 +147,8 @@ export class BaseManager {
 
   /**
    * Registers a function that pools of a server can run: see {@link SyncManager.Pool}. Do so before
-   * the server starts: it knows what there was then. Whoever knows the key can have it called, with
-   * any data.
+   * the server starts: it knows what there was then. Every process that knows the key can have it
+   * called, with any data.
    *
    * @param name what clients call it that have not registered the function itself; default: its own
    *   name
@@ -247,7 +250,7 @@ export class BaseManager {
     return this.#link().call(SERVER_ITSELF, Request.numberOfObjects, []) as number;
   }
 
-  /** What objects these are, a line each. */
+  /** A list of these objects, a line each. */
   debugInfo(): string {
     return this.#link().call(SERVER_ITSELF, Request.debugInfo, []) as string;
   }

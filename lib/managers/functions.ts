@@ -22,7 +22,7 @@ export function registerFunction(Class: object, name: string, fn: AnyFunction): 
   names.set(fn, (names.get(fn) ?? new Set<string>()).add(name));
 }
 
-/** Those of a class and of the classes that it extends. */
+/** The functions of a class and of the classes that it extends. */
 export function functionsOf(Class: object): Functions {
   const parent = Reflect.getPrototypeOf(Class);
   const inherited = parent === null ? [] : functionsOf(parent);

@@ -6,7 +6,7 @@ import { ShareableList, type Shareable } from '../memory/shareable-list.js';
 import { SharedMemory } from '../memory/shared-memory.js';
 import { BaseManager } from './base-manager.js';
 
-/** What was made in the server, and goes with it. */
+/** Shared memory that was made in the server, and goes with it. */
 class Segments {
   readonly #all: Pick<SharedMemory, 'unlink'>[] = [];
 

@@ -48,7 +48,7 @@ import {
   ManagedSemaphore,
 } from './server/referents/signals.js';
 
-/** What a pool of a server is made of. */
+/** Options of a pool in a server. */
 export interface RemotePoolOptions {
   /** A function that was registered, or its name: called in each worker before its first task. */
   initializer?: AnyFunction | string | undefined;
@@ -73,8 +73,8 @@ const readBarrierOptions = optionsReader<SyncWaitOptions>(
  * A manager for the types that programs need most: see {@link Manager}. As Python's `SyncManager`.
  *
  * Each access to a proxy is one call of the server, which blocks the thread until it is done; use
- * {@link asyncProxy} to leave the event loop free. What is stored is a copy: to change what is
- * inside of a value, store it again, or store a proxy there.
+ * {@link asyncProxy} to leave the event loop free. Values are stored as copies: to change the
+ * inside of one, store it again, or store a proxy there.
  */
 export class SyncManager extends BaseManager {
   /**

@@ -8,7 +8,7 @@ import type { Delivered, Attachments } from '../serialize/shareables.js';
 
 /** In bytes. Of a mapping only the pages that are used take memory. */
 const ARENA_SIZE = 2 ** 18;
-/** What is longer has a mapping of its own. In bytes. */
+/** The largest block that comes from an arena, in bytes; a larger one has a mapping of its own. */
 const LONGEST = ARENA_SIZE / 8;
 const WORD = 8;
 const CACHE_LINE = 64;
@@ -35,7 +35,7 @@ function lengthFor(size: number): number {
 /** A mapping, handed out from its beginning to its end, and then where it was given back. */
 class Arena {
   readonly buffer: ArrayBuffer = mapShareable(ARENA_SIZE);
-  /** What is behind has never been used. */
+  /** The end of the used part: bytes behind it have never been used. */
   #end = 0;
 
   /** Space of that length that nobody has had, and its offset; undefined if none is left. */
@@ -54,7 +54,7 @@ interface Counted {
   live: number;
 }
 
-/** Those of this process. */
+/** The arenas of this process. */
 const counted = new WeakMap<ArrayBuffer, Counted>();
 
 /** An arena whose blocks are given back one by one. */
@@ -128,7 +128,7 @@ export interface Block {
   readonly buffer: ArrayBuffer;
   /** A multiple of 8; of 64 where it has 64 bytes or more. */
   readonly byteOffset: number;
-  /** What was asked for. */
+  /** The size that was asked for, in bytes. */
   readonly byteLength: number;
   /** Gives it back, in this process. The owner does not touch it any more. */
   free(): void;
@@ -171,7 +171,8 @@ class SmallBlock implements Block {
 }
 
 /**
- * What has a mapping of its own, or was made by another process, or is in use here a second time.
+ * A block that has a mapping of its own, or was made by another process, or is in use here a second
+ * time.
  */
 class CountedBlock implements Block {
   readonly byteOffset: number;
@@ -211,7 +212,7 @@ function largeBlock(byteLength: number): Block {
 
 let heap = new Heap();
 
-/** What is there already for what is to be allocated next. */
+/** Received memory, over which the next allocation is made. */
 let received: Block[] = [];
 
 /** Makes an object over memory that is there, instead of that which its constructor allocates. */
@@ -225,12 +226,12 @@ export function makeOver<T>(blocks: readonly Block[], make: () => T): T {
 }
 
 /**
- * Shared memory, all zeros, for an owner that gives it back: nobody but the owner may
- * have views of it. 32 KiB and less come from arenas of 256 KiB.
+ * Shared memory, all zeros, for an owner that gives it back: nobody but the owner may have views of
+ * it. 32 KiB and less come from arenas of 256 KiB.
  *
- * What is given back is used again, unless this process has forked since it was allocated:
- * then a child may be using it, and it stays unused until all that is in the same arena
- * is given back. A child allocates from arenas of its own.
+ * A block that is given back is used again, unless this process has forked since it was allocated:
+ * then a child may be using it, and it stays unused until all blocks of the same arena are given
+ * back. A child allocates from arenas of its own.
  *
  * @throws RangeError `ERR_OUT_OF_RANGE`
  * @throws SystemError `ENOMEM`
@@ -242,7 +243,7 @@ export function allocate(byteLength: number): Block {
   return byteLength > LONGEST ? largeBlock(byteLength) : heap.allocate(byteLength);
 }
 
-/** What {@link allocateForViews} gives. */
+/** The result of {@link allocateForViews}. */
 export interface Space {
   readonly buffer: ArrayBuffer;
   readonly byteOffset: number;
@@ -309,7 +310,7 @@ export function receiveBlock(parts: PlaceParts, byteLength: number, delivered: D
   const buffer = delivered.memory(parts.memory);
   assertPlace(buffer, parts, WORD);
   assertInteger(parts.byteLength, 'byteLength', byteLength, byteLength);
-  // What was made elsewhere is unmapped when nobody has its buffer any more.
+  // Memory that was made elsewhere is unmapped when nobody has its buffer any more.
   const mapping = counted.get(buffer) ?? { buffer, live: 1 };
   return new CountedBlock(mapping, parts.byteOffset, byteLength, true);
 }
@@ -329,7 +330,7 @@ export function receiveSpace(parts: PlaceParts, delivered: Delivered): Space {
   return isWhole ? wholeSpace(buffer) : { buffer, byteOffset: parts.byteOffset, isWhole };
 }
 
-/** What is free in the parent's arenas the parent will use. */
+/** Free blocks in the parent's arenas are the parent's to use. */
 function startAfresh(): void {
   heap = new Heap();
   spaces = undefined;

@@ -1,6 +1,6 @@
-// Named shared memory outlives all processes. What this process has made and not unlinked
-// goes with it, however it ends: a shell, which nothing but this process talks to, reads
-// what there is, and at the end of file removes what is left, and says so.
+// Named shared memory outlives all processes. A segment that this process has made and not unlinked
+// goes with it, however it ends: a shell, which nothing but this process talks to, reads the names,
+// and at the end of file removes those that are left, and says so.
 import type { SystemError } from '../common/errors.js';
 import { emitWarning, process } from '../common/originals.js';
 import { onForkedChild } from '../common/per-process.js';
@@ -84,7 +84,7 @@ function startShell(): Shell | undefined {
 }
 
 let shell: Shell | undefined;
-/** What is to be removed at the end, by name, with the numbers that the shell knows. */
+/** The segments to remove at the end, by name, with the numbers that the shell knows. */
 const segments = new Map<string, number>();
 const freeNumbers: number[] = [];
 
@@ -134,7 +134,7 @@ export function track(name: string): void {
 }
 
 /**
- * The reverse of {@link track}. What was not tracked is none of its business.
+ * The reverse of {@link track}. A name that was not tracked is ignored.
  *
  * @param isUnique whether nobody will ever use that name again. Then the shell need not know at
  *   once: its number will soon stand for something else, and to remove what is not there does no

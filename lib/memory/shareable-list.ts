@@ -20,7 +20,7 @@ import {
 import { makeShareable } from '../serialize/shareables.js';
 import { SharedMemory } from './shared-memory.js';
 
-/** What a {@link ShareableList} can hold. */
+/** An item of a {@link ShareableList}. */
 export type Shareable = null | boolean | number | bigint | string | Uint8Array;
 
 const WORD = 8;
@@ -159,7 +159,7 @@ function readOffsets(buf: Buffer): number[] {
   return offsets;
 }
 
-/** What a {@link ShareableList} is made with, besides its items. */
+/** Options of a {@link ShareableList}, besides its items. */
 export interface ShareableListOptions {
   /** The name of its memory: to be made if there are items, else to be attached. */
   name?: string | undefined;
@@ -169,7 +169,7 @@ const readOptions = optionsReader<ShareableListOptions>('a ShareableList', { nam
 
 /**
  * A list of fixed length of `null`, booleans, numbers, bigints, strings and bytes, in {@link
- * SharedMemory}: a Python program can be the other one. What is set may be of another type; strings
+ * SharedMemory}: a Python program can be the other one. A new item may be of another type; strings
  * and bytes must fit into the room that the first one got, its bytes rounded up to more than these,
  * to a multiple of 8.
  *

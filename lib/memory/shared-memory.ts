@@ -25,7 +25,7 @@ import { isTracked, track, untrack } from './segment-tracker.js';
 const { O_CREAT, O_EXCL, O_RDWR } = flags;
 const { EINVAL, ENOSPC } = constants.errno;
 
-/** What a {@link SharedMemory} is made with. */
+/** Options of a {@link SharedMemory}. */
 export interface SharedMemoryOptions {
   /** Without a slash. Default, where it is made: a random one. */
   name?: string | undefined;
@@ -171,13 +171,14 @@ function createOrAttach(name: string, size: number, shallTrack: boolean): ArrayB
 
 /**
  * Memory with a name, which any process can have that knows it: other programs, too, and Python's
- * `multiprocessing.shared_memory`. What is made before a fork needs no name: see {@link RawArray}.
+ * `multiprocessing.shared_memory`. Memory that is made before a fork needs no name: see {@link
+ * RawArray}.
  *
- * It exists until somebody calls {@link unlink}, whoever uses it. What this process makes goes at
- * the latest when this process ends, be it by `kill -9`; a line on stderr says so. That is done by
- * a shell of its own, which starts with the first of them, and only on Linux: macOS does not tell
- * which names there are. A child's go with the child. To have it outlive this process, make it with
- * `track: false`; who attaches never removes it.
+ * It exists until somebody calls {@link unlink}, whoever uses it. A segment that this process makes
+ * goes at the latest when this process ends, be it by `kill -9`; a line on stderr says so. That is
+ * done by a shell of its own, which starts with the first of them, and only on Linux: macOS does
+ * not tell which names there are. A child's go with the child. To have it outlive this process,
+ * make it with `track: false`; who attaches never removes it.
  *
  * @example
  * ```ts
@@ -244,7 +245,7 @@ export class SharedMemory {
   }
 
   /**
-   * Removes the name, for all. Those who have the memory keep it.
+   * Removes the name, for all. Processes that have the memory keep it.
    *
    * @throws SystemError `ENOENT` if somebody has done so before
    */

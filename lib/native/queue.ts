@@ -20,7 +20,7 @@ export interface Ring {
   putScratch(kind: number, length: number, timeout: number): number;
   /**
    * The size of the record in the scratch, 0 after the timeout, 1 if it is in takenRecord(), 2 if
-   * an waiter thread has to wait for it, or a negative errno. Blocks the thread as put() does.
+   * a waiter thread has to wait for it, or a negative errno. Blocks the thread as put() does.
    */
   take(timeout: number): number;
   /** Eight bytes, of which the fifth is the kind, and the record. Once only. */
@@ -29,7 +29,7 @@ export interface Ring {
   putBack(kind: number, bytes: Uint8Array): boolean;
   /** Copies the bytes. Returns whether a waiter thread feeds the ring; if not send one. */
   addToBacklog(kind: number, bytes: Uint8Array): boolean;
-  /** What was added last and cannot be fed. */
+  /** Takes back the record that was added last and cannot be fed. */
   withdraw(): void;
   countBacklog(): number;
   /** Blocks the thread until nothing is left. Returns false after the timeout. */

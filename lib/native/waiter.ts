@@ -15,7 +15,7 @@ export interface WaiterThread {
   /** Puts a record into the ring; nobody may change the bytes meanwhile. */
   putRecord(ring: Ring, kind: number, bytes: Uint8Array, timeout: number): number;
   takeRecord(ring: Ring, timeout: number): number;
-  /** What takeRecord() has taken: see {@link Ring.takenRecord}. Once only. */
+  /** The record that takeRecord() has taken: see {@link Ring.takenRecord}. Once only. */
   takenRecord(): Buffer;
   /** Puts what waits in the ring's backlog. */
   feed(ring: Ring): number;

@@ -43,7 +43,7 @@ const unseen = new FinalizationRegistry<{ reason: unknown; owner: symbol }>(({ r
 });
 
 /**
- * What will become of a task, or of all the tasks of a `mapAsync()`: Python's
+ * The result of a task, or of all the tasks of a `mapAsync()`: Python's
  * `multiprocessing.pool.AsyncResult`. It can be awaited, any number of times.
  *
  * A failure that nobody asks for does not end the program. It is a warning when the

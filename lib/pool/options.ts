@@ -1,4 +1,4 @@
-// What pools and their tasks can be told.
+// Options of pools and of their tasks.
 import {
   arrayOption,
   assertUsed,
@@ -17,7 +17,7 @@ import { assertInteger, outOfRange } from '../common/validate.js';
 // oxlint-disable-next-line typescript/no-explicit-any -- whatever its arguments are
 export type AnyFunction = (...args: any[]) => unknown;
 
-/** What a pool is made of. */
+/** Options of a pool. */
 export interface PoolOptions<Init extends unknown[] = unknown[]> {
   /** How many tasks run at once, each in a process of its own. Default: `cpuCount()`. */
   processes?: number | undefined;
@@ -42,7 +42,7 @@ export interface PoolOptions<Init extends unknown[] = unknown[]> {
   maxRestarts?: number | undefined;
 }
 
-/** What holds for one call of the function. */
+/** Options of one call of the function. */
 export interface TaskOptions {
   /**
    * How long one call may take, in milliseconds, from when it begins. Then its worker is ended
@@ -58,7 +58,7 @@ export interface TaskOptions {
 /** For those that return an {@link AsyncResult}. */
 export interface Callbacks<T> {
   /**
-   * Called with the value, before the result is ready. What it throws becomes the result's error.
+   * Called with the value, before the result is ready. If it throws, that is the result's error.
    */
   callback?: ((value: T) => void) | undefined;
   /** Called with the error, likewise. */
@@ -73,7 +73,7 @@ export interface Progress {
   total: number | undefined;
 }
 
-/** What holds for a map. */
+/** Options of a map. */
 export interface MapOptions extends TaskOptions {
   /**
    * How many items make a task. Default for map: so that each process gets four; for imap: 1.
@@ -90,7 +90,7 @@ export interface MapOptions extends TaskOptions {
   settle?: boolean | undefined;
 }
 
-/** What holds for an imap. */
+/** Options of an imap. */
 export interface ImapOptions extends TaskOptions {
   chunksize?: number | undefined;
   /**

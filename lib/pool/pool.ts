@@ -53,10 +53,10 @@ export type {
 
 const CALLBACKS_IN_OPTIONS = 'callbacks are options, as in { callback, errorCallback }';
 
-/** So many tasks for each process, if a map is not told how many items make one. */
+/** The number of tasks for each process, if a map is not told how many items make one. */
 const TASKS_EACH = 4;
 
-/** What items come from, for methods that return a promise. */
+/** A source of items, for methods that return a promise. */
 export type Input<T> = Iterable<T> | AsyncIterable<T>;
 
 type Settled<R> = PromiseSettledResult<Awaited<R>>[];
@@ -312,9 +312,9 @@ export class Pool<Init extends unknown[] = unknown[]> {
   }
 
   /**
-   * Ends the workers, by SIGTERM, and by SIGKILL those that have not ended a second later. What was
-   * not done is rejected, with `ERR_TRUEFORK_POOL_TERMINATED`; what tasks have begun and not
-   * awaited is lost. It need not be waited for.
+   * Ends the workers, by SIGTERM, and by SIGKILL those that have not ended a second later. Results
+   * that are not there yet are rejected, with `ERR_TRUEFORK_POOL_TERMINATED`; work that tasks have
+   * begun and not awaited is lost. It need not be waited for.
    */
   terminate(): void {
     this.#crew.terminate();
@@ -362,7 +362,7 @@ export class Pool<Init extends unknown[] = unknown[]> {
     return this.#crew.settings.processes;
   }
 
-  /** What the pool and its workers are doing, and have done. */
+  /** The state of the pool and its workers, and what they have done. */
   statistics(): PoolStatistics {
     return statisticsOf(this.#crew);
   }

@@ -35,7 +35,7 @@ function notInTime(): TimeoutError {
 export class ResultIterator<T> implements AsyncIterable<T> {
   readonly #job: ImapJob;
   readonly #crew: Crew;
-  /** Those who called next() get their results in that order. */
+  /** The promise of the last call of next(): results come in the order of the calls. */
   #last: Promise<unknown> = Promise.resolve();
 
   /** @internal */
@@ -48,8 +48,8 @@ export class ResultIterator<T> implements AsyncIterable<T> {
   /**
    * The next result, as an iterator gives it.
    *
-   * @param options `{ timeout, signal }`, or the timeout in milliseconds; default: no limit. What
-   *   does not come in time is not lost
+   * @param options `{ timeout, signal }`, or the timeout in milliseconds; default: no limit. A
+   *   result that does not come in time is not lost
    * @throws what the function has thrown for this item
    * @throws TimeoutError after the timeout
    * @throws AbortError

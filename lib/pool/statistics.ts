@@ -1,4 +1,4 @@
-// What a pool says of itself and its workers.
+// Numbers that a pool gives of itself and its workers.
 import { performance } from '../common/originals.js';
 import type { Crew, State } from './crew/crew.js';
 
@@ -18,7 +18,7 @@ export interface WorkerStatistics {
   age: number;
 }
 
-/** What a pool and its workers are doing, and have done. */
+/** The state of a pool and its workers, and what they have done. */
 export interface PoolStatistics {
   state: State;
   /** How many calls and maps are not done. */

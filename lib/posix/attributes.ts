@@ -1,4 +1,4 @@
-// What a process is to the kernel, and its last act.
+// The ids of a process, and its last act.
 import { assertInt } from '../common/validate.js';
 import { nativePosix } from '../native/posix.js';
 

@@ -23,9 +23,9 @@ export const PROT_READ = 1;
 /** They can be written. */
 export const PROT_WRITE = 2;
 
-/** What is written is seen by all who have mapped the object, or were forked since. */
+/** Writes are seen by all processes that have mapped the object, or were forked since. */
 export const MAP_SHARED = 1;
-/** What is written is this process's own. */
+/** Writes are seen by this process alone. */
 export const MAP_PRIVATE = 2;
 /** A mapping of new memory, all zeros, and not of a descriptor. */
 export const MAP_ANONYMOUS: number = process.platform === 'linux' ? 0x20 : 0x1000;
@@ -189,8 +189,8 @@ export function shmUnlink(name: string): void {
 }
 
 /**
- * ftruncate(2) — sets the size of a file or shared memory object. What is new is zeros, for
- * which there need not be room yet.
+ * ftruncate(2) — sets the size of a file or shared memory object. New bytes are zeros, for which
+ * there need not be room yet.
  *
  * @param length in bytes
  * @throws SystemError `EBADF`, `EFBIG`, `EINVAL`

@@ -49,7 +49,7 @@ export function semClose(sem: number): void {
 }
 
 /**
- * sem_unlink(3) — removes the name. Those who have the semaphore open keep it.
+ * sem_unlink(3) — removes the name. Processes that have the semaphore open keep it.
  *
  * @throws SystemError `ENOENT`, `EACCES`
  */

@@ -77,7 +77,7 @@ export function recvFds(
   return { length, fds };
 }
 
-/** What stands in a list for descriptors that did not find room in this process. */
+/** The value in a list for descriptors that did not find room in this process. */
 export const LOST = -1;
 
 export function wereLost(fds: readonly number[]): boolean {
@@ -133,7 +133,7 @@ export function trySendFds(
   return count === -EAGAIN ? undefined : check(count, 'sendmsg');
 }
 
-/** What a descriptor is. */
+/** The kind of a descriptor. */
 export type SocketKind = 'none' | 'unix' | 'other';
 
 export function socketKind(fd: number): SocketKind {

@@ -12,7 +12,7 @@ export const WUNTRACED = 2;
 /** Report children that were stopped and go on, too. */
 export const WCONTINUED: number = process.platform === 'linux' ? 8 : 0x10;
 
-/** What a wait status says. */
+/** A wait status, taken apart. */
 export interface WaitStatus {
   pid: number;
   /** As the kernel packs it. */

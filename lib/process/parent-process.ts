@@ -14,7 +14,7 @@ import { Sentinel } from './sentinel.js';
 /** How often to look for the parent where there are no pidfds, in milliseconds. */
 const INTERVAL = 20;
 
-/** What `parentProcess()` returns. */
+/** The parent, as `parentProcess()` returns it. */
 export class ParentProcess {
   readonly name: string;
   readonly pid: number;

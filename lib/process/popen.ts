@@ -1,5 +1,5 @@
-// A child as the kernel sees it: a pid to wait for and to signal. What a Process is
-// to its user stands in process.ts.
+// A child as the kernel sees it: a pid to wait for and to signal. The Process as its user sees it
+// is in process.ts.
 import { type SystemError } from '../common/errors.js';
 import { process } from '../common/originals.js';
 import { onForkedChild } from '../common/per-process.js';
@@ -20,9 +20,9 @@ import {
 import { endWithParent, prepareChildToEnd } from './parent-death.js';
 import { Sentinel } from './sentinel.js';
 
-/** What a child is to be. */
+/** The plan of a child. */
 export interface Plan {
-  /** What of this process's event loop the child shares. */
+  /** The objects of this process's event loop that the child shares. */
   inherit: readonly Inheritable[];
   /**
    * Whether it gets SIGTERM when its parent dies; until then the parent's loop need not wait for
@@ -31,7 +31,7 @@ export interface Plan {
   endsWithParent: boolean;
   /** Called in the child; an error in there is thrown in the parent. */
   setUp: () => void;
-  /** What the child begins with. */
+  /** The function that the child begins with. */
   main: () => void;
 }
 
@@ -104,7 +104,7 @@ function watchByPipe(): Watch {
   };
 }
 
-/** What the child does first. */
+/** The first steps of the child. */
 function getReady(plan: Plan, inheritance: Inheritance, watch: Watch, parent: number): void {
   inheritance.accept();
   watch.inChild();

@@ -37,9 +37,11 @@ import { Popen } from './popen.js';
 
 export type { Inheritable };
 
-/** What a {@link Process} is made of. */
+/** Options of a {@link Process}. */
 export interface ProcessOptions<Args extends unknown[] = unknown[]> {
-  /** What the child runs. May be asynchronous, and any closure: it is not serialized. */
+  /**
+   * The function that the child runs. May be asynchronous, and any closure: it is not serialized.
+   */
   target?: (...args: Args) => unknown;
   /** The arguments of `target`; not serialized either. Default: none. */
   args?: Args;
@@ -111,7 +113,7 @@ export class Process<Args extends unknown[] = unknown[]> {
   #name: string;
   #daemon: boolean;
   #authkey: Buffer;
-  // What the child has to do; gone from here once it is started.
+  // The work of the child, which is forgotten here once it is started.
   #target: ((...args: unknown[]) => unknown) | undefined;
   #args: unknown[];
   #inherit: readonly Inheritable[];
@@ -335,7 +337,7 @@ export class Process<Args extends unknown[] = unknown[]> {
     return this.#popen?.exitSignal ?? null;
   }
 
-  /** What the process has used, from wait4(2); null until it has been reaped. */
+  /** The resources that the process has used, from wait4(2); null until it has been reaped. */
   get resourceUsage(): ResourceUsage | null {
     this.#assertOpen();
     return this.#popen?.resourceUsage ?? null;

@@ -1,4 +1,4 @@
-// What a process does about its queues before it ends.
+// The last duties of a process towards its queues, before it ends.
 import { process } from '../common/originals.js';
 import { onForkedChild } from '../common/per-process.js';
 import { precompileForChildren } from '../common/precompiled.js';

@@ -1,5 +1,5 @@
-// What this process has put into a queue without a limit, and there is no room for yet:
-// native/queue/backlog.h. A waiter thread puts it, whatever the thread does meanwhile.
+// Values that this process has put into a queue without a limit, and for which there is no room
+// yet: native/queue/backlog.h. A waiter thread puts them, whatever the main thread does meanwhile.
 import { process } from '../common/originals.js';
 import { thisProcess } from '../common/per-process.js';
 import { throwIfAborted, waitFor } from '../common/waiting.js';

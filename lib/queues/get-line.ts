@@ -1,9 +1,9 @@
-// Those of this process who wait for the next value without blocking the thread. An waiter thread
-// takes it for the first of them.
+// The waits of this process for the next value that do not block the thread. A waiter thread takes
+// it for the first of them.
 //
-// A value that the waiter thread has taken is somebody's: whoever gives up last asks the waiter
-// thread first, and has not given up if it has one. A long value that it has begun to take, and
-// waits for the rest of, is for whoever comes next.
+// A value that the waiter thread has taken always finds a receiver: the last wait that ends early
+// asks the waiter thread first, and has not ended if that has a value. A long value that it has
+// begun to take, and waits for the rest of, is for the next wait.
 import { ProcessError } from '../common/errors.js';
 import { type Entry, Fifo } from '../common/fifo.js';
 import { thisProcess } from '../common/per-process.js';
@@ -199,8 +199,8 @@ export class GetLine implements Leaver {
   }
 
   /**
-   * Calls the waiter thread back, unless it has begun to take a value. What it has taken goes to
-   * `receive`.
+   * Calls the waiter thread back, unless it has begun to take a value. A value that it has taken
+   * goes to `receive`.
    *
    * @returns the outcome, if there was a waiter thread and it is back
    */

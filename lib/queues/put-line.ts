@@ -1,8 +1,8 @@
-// Those of this process who wait for room in a queue that has a limit. A waiter thread puts the
-// first one's value; they are put in the order in which they came.
+// The waits of this process for room in a queue that has a limit. A waiter thread puts the value of
+// the first; values are put in the order in which they came.
 //
-// A value is put or it is not: whoever gives up asks the waiter thread first, and has not given up
-// if it was put.
+// A value is put or it is not: a wait that ends early asks the waiter thread first, and has not
+// ended if the value was put.
 import type { ProcessError } from '../common/errors.js';
 import { type Entry, Fifo } from '../common/fifo.js';
 import { thisProcess } from '../common/per-process.js';

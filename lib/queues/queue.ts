@@ -100,9 +100,9 @@ export class Queue<T = unknown> {
   /**
    * Puts a value.
    *
-   * Without a `maxsize` this never waits. What there is no memory for in the queue (see {@link
-   * QueueOptions.size}) is kept by this process, which puts it in the background and does not end
-   * before it is through, unless {@link cancelJoinThread} was called.
+   * Without a `maxsize` this never waits. A value for which there is no memory in the queue (see
+   * {@link QueueOptions.size}) is kept by this process, which puts it in the background and does
+   * not end before it is through, unless {@link cancelJoinThread} was called.
    *
    * With a `maxsize` it waits until there are fewer items, and memory. Tasks of this process put in
    * the order in which they came.
@@ -193,8 +193,8 @@ export class Queue<T = unknown> {
   }
 
   /**
-   * Says that this process will neither put nor get any more. Those of its tasks that wait
-   * get `ERR_TRUEFORK_CLOSED`; what was put is still delivered. May be called twice.
+   * Says that this process will neither put nor get any more. Its tasks that wait get
+   * `ERR_TRUEFORK_CLOSED`; values that were put are still delivered. May be called twice.
    */
   close(): void {
     if (this.#isClosed) return;

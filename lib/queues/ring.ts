@@ -1,5 +1,5 @@
-// Values in a queue that processes share: records of native/queue/ring.h. What is short goes
-// through memory that native code and this file have in common, without a Buffer.
+// Values in a queue that processes share: records of native/queue/ring.h. Short values go through
+// memory that native code and this file have in common, without a Buffer.
 import { Buffer } from 'node:buffer'; // the global is a getter, which costs each message
 import { constants } from 'node:os';
 import { systemError, type SystemError } from '../common/errors.js';
@@ -9,7 +9,7 @@ import { type Ring, nativeQueue } from '../native/queue.js';
 import { decodeBody, encode, type Encoded, Kind } from '../serialize/serialize.js';
 import { Untaken } from './untaken.js';
 
-/** What a take() gives that found nothing. */
+/** The result of a take() that found nothing. */
 export const NOTHING: unique symbol = Symbol('nothing');
 
 /** The result of a take() that cannot tell in time: a waiter thread has to wait. */
@@ -37,7 +37,7 @@ const USUAL_SIZE = 2 ** 30;
 /** Where there is less than that, because somebody limits it: that much at least. */
 const LEAST_USUAL_SIZE = 2 ** 20;
 
-/** What is in front of a record: the length, the kind, and others. In bytes. */
+/** The size of the head of a record (length, kind and others), in bytes. */
 const HEAD = 8;
 const KIND = 4;
 
@@ -65,7 +65,7 @@ function readScratch(size: number): unknown {
   if (kind === Kind.number) return numbers[HEAD / 8];
   if (kind === Kind.json) return JSON.parse(scratch.toString('utf8', HEAD, size));
   if (kind === Kind.buffer) return Buffer.from(scratch.subarray(HEAD, size));
-  // What is decoded may be views of these bytes.
+  // Decoded values may be views of these bytes.
   return decodeBody(kind, Buffer.from(memory.slice(HEAD, size)));
 }
 
@@ -95,7 +95,7 @@ function mapUsualSize(ring: Ring, most: number): number {
   }
 }
 
-/** What the next SharedRing is over, instead of memory of its own. */
+/** The ring that the next SharedRing is over, instead of memory of its own. */
 let received: Ring | undefined;
 
 /** Makes a queue over a ring that is there. */

@@ -1,5 +1,5 @@
-// Those of this process who wait until all tasks are done: native/queue/tasks.h. One waiter thread
-// waits for all of them.
+// The waits of this process until all tasks are done: native/queue/tasks.h. One waiter thread waits
+// for all of them.
 import { thisProcess } from '../common/per-process.js';
 import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
 import { Wakers } from '../common/wakers.js';

@@ -1,4 +1,4 @@
-// What goes along with the bytes of a message.
+// Attachments of a message: descriptors and memory that go along with its bytes.
 import { constants } from 'node:os';
 import { ProcessError, systemError } from '../common/errors.js';
 import { close } from '../posix/descriptors.js';
@@ -36,7 +36,7 @@ export class OutgoingAttachments implements Attachments {
   readonly #fds: number[] = [];
   readonly #memory = new Map<ArrayBuffer, number>();
   readonly transport: FdTransport;
-  /** What goes into the message, where they go apart. */
+  /** The part of the message that names descriptors which go apart from it. */
   ticket: Ticket | undefined;
   /** Functions to call if it is not sent. */
   readonly undos: (() => void)[] = [];
@@ -83,7 +83,7 @@ function badMessage(): ProcessError {
 }
 
 export class DeliveredAttachments implements Delivered {
-  /** Those that nobody has claimed; undefined where somebody has. */
+  /** Unclaimed descriptors; a claimed one is replaced by undefined. */
   #fds: (number | undefined)[];
   #ticket: Ticket | undefined;
   readonly #memory = new Map<unknown, ArrayBuffer>();

@@ -82,7 +82,7 @@ function headOf(error: Error): ErrorParts {
   };
 }
 
-/** What {@link ErrorParts} are made with. */
+/** The conversion of what is inside of an error, for {@link ErrorParts}. */
 export interface ReasonEncoder {
   /** Whatever an error has: the value, or what it looks like. */
   value(value: unknown): Buffer;

@@ -14,7 +14,7 @@ import { close } from '../posix/descriptors.js';
 import { READABLE, waitUntilReady, WRITABLE } from '../posix/poller.js';
 import { Connecting, listenOn, tryReceive, trySendFds, wereLost } from '../posix/sockets.js';
 
-/** What a message says of the descriptors that belong to it. */
+/** The names in a message of the descriptors that belong to it. */
 export interface Ticket {
   /** Where the thread listens. */
   readonly name: string;

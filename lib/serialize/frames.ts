@@ -63,7 +63,7 @@ export class FrameReader {
   #body: Buffer | undefined;
   #read = 0;
   #fds: number[] = [];
-  /** What somebody else has read, and is to be looked at first. */
+  /** Bytes that other code has read, and that come first. */
   #fed: Buffer = NO_BYTES;
 
   /** @param takesFds whether it reads from a Unix socket, and wants the descriptors that come */
@@ -152,7 +152,7 @@ export class OutgoingFrame {
   /** When it was given: its memory may be taken away before all of it is out. */
   readonly #bodyLength: number;
   #written: number;
-  /** Those that are yet to be sent. */
+  /** Descriptors that are yet to be sent. */
   #fds: readonly number[];
   #areOurs = false;
 

@@ -3,7 +3,7 @@
 import { types } from 'node:util';
 import { type Delivered, entryFor, entryNamed, type Attachments } from './shareables.js';
 
-/** What is left of a value: data alone. */
+/** A value with its objects taken out: data alone. */
 export interface Packed {
   root: unknown;
   /** In the places of the objects. */
@@ -114,7 +114,7 @@ class Unpacker {
     const [name, parts] = this.#parts[number]!;
     const entry = entryNamed(name);
     if (entry === undefined) throw new TypeError(`nothing of the name ${name} can be received`);
-    // What is a part of itself nobody has sent.
+    // No sender makes an object that is a part of itself.
     if (this.#begun.has(number)) throw new TypeError('an object that contains itself');
     this.#begun.add(number);
     const object = entry.recipe.fromParts(this.fill(parts), this.#delivered);

@@ -35,7 +35,7 @@ type KindName =
   | 'json'
   | 'shared';
 
-/** What the bytes of an encoded value are. */
+/** The kinds of bytes that a value is encoded to. */
 export const Kind: Record<KindName, number> = {
   clone: 0,
   string: 1,
@@ -53,9 +53,9 @@ export interface Encoded {
   kind: number;
   /** The other bytes; they may be those of the value itself. */
   body: Uint8Array;
-  /** What has to go beside the bytes. They stay open. */
+  /** Descriptors that have to go beside the bytes. They stay open. */
   fds?: readonly number[];
-  /** What was kept for the receiver to fetch: see {@link discard}. */
+  /** Descriptors that are kept for the receiver to fetch: see {@link discard}. */
   ticket?: Ticket | undefined;
   /** Functions that {@link discard} calls, too. */
   undos?: readonly (() => void)[];
@@ -129,7 +129,7 @@ function encodeDescription(value: unknown): Buffer {
   return join(encode(describe(value).toWellFormed()));
 }
 
-/** What an error has, as data: nothing goes along with it. */
+/** The parts of an error, as data: nothing goes along with it. */
 function encodeReason(value: unknown): Buffer {
   try {
     const encoded = encode(value, 'impossible');
@@ -206,7 +206,7 @@ function parse(body: Buffer): unknown {
   }
 }
 
-/** What was taken apart, be it by a peer that means no good. */
+/** The parts of a value, which may be made up by a peer that means no good. */
 function restoreError(body: Buffer): Error {
   const parts = restore(body) as ErrorParts;
   try {

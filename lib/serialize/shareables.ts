@@ -10,7 +10,10 @@ import { isMadeBy } from '../common/receivers.js';
  */
 export type FdTransport = 'beside' | 'apart' | 'managed' | 'impossible';
 
-/** What goes along with the data of an object that is taken apart. */
+/**
+ * Attachments of a message that is being made: they go along with the data of an object that is
+ * taken apart.
+ */
 export interface Attachments {
   /** How it goes. */
   readonly transport: FdTransport;
@@ -31,7 +34,7 @@ export interface Attachments {
   onDiscard(undo: () => void): void;
 }
 
-/** What has come along. */
+/** Attachments of a message that was received. */
 export interface Delivered {
   /** A descriptor, which is the caller's. @throws ProcessError `ERR_TRUEFORK_BAD_MESSAGE` */
   descriptor(number: unknown): number;

@@ -34,7 +34,7 @@ import {
   type ValueOf,
 } from './type-codes.js';
 
-/** What an array can be made of: how many elements (zeros), or the elements. */
+/** The contents of a new array: how many elements (zeros), or the elements. */
 export type ArrayInit<Code extends TypeCode> = number | Iterable<ElementOf<Code> | ValueOf<Code>>;
 
 /** The elements, once all of them are known to fit. */
@@ -131,11 +131,11 @@ export interface RawArrayConstructor {
 
 /**
  * A typed array in memory that this process shares with the children forked from here on: an
- * Int32Array for `'i'`, and so on. `Atomics` work on it. What it is made of is checked: nothing is
+ * Int32Array for `'i'`, and so on. `Atomics` work on it. Its first contents are checked: nothing is
  * rounded or wrapped; later it behaves as any typed array.
  *
- * Its memory is given back when the last view of it is collected. `buffer` is a whole
- * mapping, in which other arrays may lie as well: mind `byteOffset`, as with Buffers.
+ * Its memory is given back when the last view of it is collected. `buffer` is a whole mapping, in
+ * which other arrays may lie as well: mind `byteOffset`, as with Buffers.
  *
  * Of type `'c'` it has `value` and `raw` as well, of type `'u'` `value`, as in ctypes.
  *
@@ -146,7 +146,7 @@ export const RawArray: RawArrayConstructor = function (typecode: TypeCode, init:
   return build(typeOf(typecode), init, (space, length) => makeRaw(typecode, space, length));
 } as never;
 
-/** What {@link SharedArray} adds to a typed array. */
+/** The methods that {@link SharedArray} adds to a typed array. */
 export interface SharedArrayMethods<Code extends TypeCode> {
   /** As it was given. */
   readonly typecode: Code;
@@ -332,8 +332,8 @@ function sharedClassOf({ array }: ElementType): ArrayClass {
 /**
  * A {@link RawArray} with a lock and with checks.
  *
- * It is a typed array, and `a[i]` and all methods cost what they cost there. What `get`, `set` and
- * `fill` are given is checked: nothing is rounded or wrapped, and there must be such an element.
+ * It is a typed array, and `a[i]` and all methods cost what they cost there. Arguments of `get`,
+ * `set` and `fill` are checked: nothing is rounded or wrapped, and there must be such an element.
  * **`a[i] = x` cannot be checked**, as JavaScript has it: there 300 is 44 in an array of bytes.
  * `slice()`, `map()`, `filter()` make arrays that are not shared, `subarray()` one over the same
  * memory.

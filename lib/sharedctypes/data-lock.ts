@@ -5,7 +5,7 @@ import { assertType } from '../common/validate.js';
 import type { SyncWaitOptions, WaitOptions } from '../common/waiting.js';
 import { RLock } from '../synchronize/index.js';
 
-/** What a lock has to offer to be the lock of a `Value` or `SharedArray`. */
+/** The members that an object must have to be the lock of a `Value` or `SharedArray`. */
 export interface DataLock {
   acquire(options?: number | WaitOptions): Promise<boolean>;
   acquireSync(options?: number | SyncWaitOptions): boolean;
@@ -38,7 +38,7 @@ export function lockFrom(options: LockOptions): DataLock | undefined {
   return lock;
 }
 
-/** What data without a lock says to those who want it. */
+/** The error for the lock of data that has none. */
 export function assertLock(lock: DataLock | undefined): DataLock {
   if (lock !== undefined) return lock;
   throw new ProcessError('ERR_TRUEFORK_NO_LOCK', 'this was made without a lock');

@@ -11,7 +11,7 @@ export class CharArray extends Uint8Array<ArrayBuffer> {
   }
 
   /**
-   * A copy of the bytes before the first NUL. What is assigned gets a NUL behind it, if it fits.
+   * A copy of the bytes before the first NUL. An assigned value gets a NUL behind it, if it fits.
    */
   get value(): Buffer {
     const end = this.indexOf(0);
@@ -24,7 +24,7 @@ export class CharArray extends Uint8Array<ArrayBuffer> {
     if (bytes.length < this.length) this[bytes.length] = 0;
   }
 
-  /** A copy of all the bytes. What is assigned replaces the first ones. */
+  /** A copy of all the bytes. An assigned value replaces the first ones. */
   get raw(): Buffer {
     return Buffer.from(this);
   }
@@ -45,7 +45,7 @@ export class CharacterArray extends Uint32Array<ArrayBuffer> {
     return Uint32Array;
   }
 
-  /** The characters before the first NUL. What is assigned gets a NUL behind it, if it fits. */
+  /** The characters before the first NUL. An assigned value gets a NUL behind it, if it fits. */
   get value(): string {
     const end = this.indexOf(0);
     const points = this.subarray(0, end < 0 ? this.length : end);
@@ -116,10 +116,10 @@ export interface ArrayTypes {
 /** A letter of Python's `array` and `ctypes`, or the name of a typed array. */
 export type TypeCode = keyof ArrayTypes;
 
-/** What an array of that type has as elements. */
+/** The elements of an array of that type. */
 export type ElementOf<Code extends TypeCode> = ArrayTypes[Code][number];
 
-/** What a value of that type is. */
+/** The value of a `Value` of that type. */
 export type ValueOf<Code extends TypeCode> = Code extends 'c'
   ? Buffer
   : Code extends 'u' | 'w'
@@ -157,7 +157,7 @@ interface Accessor {
   set(this: Holder, value: unknown): void;
 }
 
-/** What elements of a type are, and what can be made one. */
+/** The elements of a type, and the values of which one can be made. */
 export interface ElementType {
   readonly array: ArrayClass;
   /** In bytes. */
@@ -169,7 +169,7 @@ export interface ElementType {
   /** Returns the element, or throws what is wrong with it. @param index its place in an array */
   check(element: unknown, index?: number): Element;
   readonly accessor: Accessor;
-  /** What an array can be made of, if not of elements. */
+  /** The contents of a new array, if they are not elements. */
   readonly elementsOf?: (source: unknown) => Element[] | undefined;
 }
 

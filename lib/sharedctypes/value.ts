@@ -81,9 +81,9 @@ export class RawValue<Code extends TypeCode = TypeCode> {
   /**
    * The value. Of type `'c'`: a Buffer of one byte; of `'u'`: a string of one character.
    *
-   * What does not fit throws a TypeError `ERR_INVALID_ARG_TYPE` or RangeError `ERR_OUT_OF_RANGE`:
-   * nothing is rounded or wrapped, but for `'f'`, which keeps as much as it can. After {@link
-   * close} it throws `ERR_TRUEFORK_CLOSED`.
+   * A value that does not fit throws a TypeError `ERR_INVALID_ARG_TYPE` or RangeError
+   * `ERR_OUT_OF_RANGE`: nothing is rounded or wrapped, but for `'f'`, which keeps as much as it
+   * can. After {@link close} it throws `ERR_TRUEFORK_CLOSED`.
    */
   declare value: ValueOf<Code>;
   readonly #type: ElementType;

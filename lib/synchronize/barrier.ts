@@ -24,7 +24,7 @@ import { receiveObject, sendObject } from '../memory/shared-objects.js';
 import { makeShareable } from '../serialize/shareables.js';
 import { decode, encode, nextRound, type State, wasReset } from './barrier-state.js';
 
-/** What a {@link Barrier} does and how long it waits. */
+/** Options of a {@link Barrier}. */
 export interface BarrierOptions {
   /** Called in the process that arrives last, before any of them goes on. Default: nothing. */
   action?: () => unknown;
@@ -143,7 +143,7 @@ export class Barrier {
     }
   }
 
-  /** Closes the barrier anew. Those who wait get a BrokenBarrierError. */
+  /** Closes the barrier anew. Waits end with a BrokenBarrierError. */
   reset(): void {
     this.#change((state) => nextRound(state, true));
   }
@@ -254,7 +254,7 @@ export class Barrier {
       this.#finish(arrival);
     } catch (error) {
       this.#finish(arrival);
-      // Whoever leaves when all have come has passed.
+      // A party that leaves when all have come has passed.
       if (!this.#hasPassed(arrival)) throw error;
     }
     this.#judge(arrival);
@@ -266,7 +266,7 @@ export class Barrier {
     this.#judge(arrival);
   }
 
-  /** Whoever goes before the round is over breaks the barrier. */
+  /** A party that goes before the round is over breaks the barrier. */
   #finish(arrival: Arrival): void {
     if (arrival.of !== lockerId) return;
     const { index, round } = arrival;

@@ -22,9 +22,9 @@ import { Lock } from './lock.js';
 import { RLock } from './rlock.js';
 import { withLock, withLockSync } from './with.js';
 
-// The notes of a slot. Those of its process who wait, and how many of them were
-// notified and do not know it yet: 16 bits each. They sleep on that very word:
-// what is notified by one who dies then is not missed by who is about to sleep.
+// The word of a slot: how many of its process wait, and how many of these were notified and do not
+// know it yet, 16 bits each. They sleep on that very word, so that a notification by a process that
+// dies then is not missed by one that is about to sleep.
 const TALLY = 0;
 const ONE_WAITS = 1;
 const ONE_NOTIFIED = 0x10000;

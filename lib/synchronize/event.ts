@@ -27,11 +27,11 @@ const TIMES = ~(IS_SET | IS_AWAITED);
 const dropped = new FinalizationRegistry<Block>((block) => block.free());
 
 /**
- * A flag that processes share and can wait for, as Python's `multiprocessing.Event`. Children
- * that are forked after it was made share it.
+ * A flag that processes share and can wait for, as Python's `multiprocessing.Event`. Children that
+ * are forked after it was made share it.
  *
- * Whoever waits when it is set is woken, also if it is cleared at once. (In Python that one may
- * miss it.) A process that dies while it waits costs the others nothing.
+ * All waits end when it is set, also if it is cleared at once. (In Python some may miss it.) A
+ * process that dies while it waits costs the others nothing.
  */
 export class Event {
   readonly #block: Block;

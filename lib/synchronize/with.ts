@@ -14,7 +14,7 @@ export function timedOut(): TimeoutError {
   return new TimeoutError('what was to be acquired was not free in time');
 }
 
-/** What was acquired before a fork is not the child's, which leaves the scope as well. */
+/** A lock that was acquired before a fork is not the child's, which leaves the scope as well. */
 export function releaseBy(holder: number, lock: Pick<Acquirable, 'release'>): void {
   if (holder === lockerId) lock.release();
 }

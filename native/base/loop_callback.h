@@ -8,7 +8,7 @@
 namespace truefork {
 
 // Calls `function` and runs the ticks and promise jobs that follow from it.
-// What it throws is an uncaught exception.
+// An error that it throws is an uncaught exception.
 inline void CallFromLoop(const Napi::Function& function,
                          const Napi::Value& receiver,
                          std::initializer_list<napi_value> arguments) {

@@ -1,6 +1,5 @@
-// Where the stack of the running thread lies. What Node's and libuv's own
-// frames keep in local variables is nowhere else, so some of it has to be
-// looked for there.
+// Where the stack of the running thread lies. Local variables of Node's and
+// libuv's own frames are nowhere else, so some have to be looked for there.
 #pragma once
 
 #include <cstdint>

@@ -59,7 +59,7 @@ std::vector<Mapping> ReadMappings() {
   return mappings;
 }
 
-// What lies between the mappings that are not private: few ranges, holes
+// The ranges between the mappings that are not private: few of them, holes
 // included, and new pages will fall into them.
 std::vector<Range> RangesBetween(const std::vector<Mapping>& mappings) {
   constexpr uintptr_t kBottom = 0x10000;

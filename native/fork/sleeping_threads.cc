@@ -26,8 +26,8 @@ using Text = char[256];
 
 constexpr int kDecimal = 10;
 
-// What /proc says of a thread of this process. False if it says nothing: there
-// is no descriptor left to ask with, or no /proc.
+// Reads what /proc says of a thread of this process. False if it says nothing:
+// there is no descriptor left to ask with, or no /proc.
 bool ReadAbout(int id, const char* what, Text& text) {
   char path[64];
   snprintf(path, sizeof path, "/proc/self/task/%d/%s", id, what);

@@ -24,7 +24,8 @@ namespace truefork {
 namespace {
 
 constexpr size_t kTokenSize = 16;
-// Who has connected has sent the token, too, a moment later.
+// Clients that may be connected at a time: each sends its token a moment after
+// it has connected.
 constexpr size_t kMostClients = 64;
 
 enum Reply : char { kHere = 0, kUnknown = 1 };
@@ -145,7 +146,7 @@ class FdBroker {
     if (fd >= 0) fcntl(fd, F_SETFD, FD_CLOEXEC);
 #endif
     if (fd < 0) {
-      // No descriptor is free. Whoever waits tries again, or gives up.
+      // No descriptor is free. Clients that wait try again, or time out.
       constexpr useconds_t kMoment = 1000;
       usleep(kMoment);
       return;

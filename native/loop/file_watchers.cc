@@ -53,7 +53,7 @@ int FileWatchers::Restore() {
   loop_->inotify_watchers = hidden_;
   for (uv_fs_event_t* watcher : ActiveWatchers(loop_)) {
     const int error = Restart(watcher);
-    // What has been deleted cannot be watched, and need not be.
+    // A file that has been deleted cannot be watched, and need not be.
     if (error != 0 && error != UV_ENOENT) return error;
   }
   // That frame reads on until there is nothing more, and takes it for a bug of

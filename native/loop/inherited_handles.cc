@@ -57,7 +57,7 @@ bool IsStream(const uv_handle_t* handle) {
          handle->type == UV_TTY;
 }
 
-// What the parent had given the stream to write, the parent writes.
+// Writes that the parent has begun are done by the parent.
 void ForgetWrites(uv_stream_t* stream) {
   MakeEmpty(&stream->write_queue);
   MakeEmpty(&stream->write_completed_queue);

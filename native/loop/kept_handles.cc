@@ -8,7 +8,7 @@ namespace truefork {
 
 namespace {
 
-// What each of them looked for.
+// The events that each of them looked for.
 std::map<const uv_handle_t*, unsigned> paused;
 
 }  // namespace

@@ -18,8 +18,8 @@ namespace truefork {
 
 namespace {
 
-// What an ArrayBuffer lies over. Deleted by the buffer's finalizer, which may
-// run long after munmap().
+// The memory that an ArrayBuffer lies over. Deleted by the buffer's finalizer,
+// which may run long after munmap().
 struct Mapping {
   ShareableMemory memory;
   // Weak.
@@ -28,9 +28,10 @@ struct Mapping {
 
 using Mappings = std::unordered_map<void*, Mapping*>;
 
-// Those that are mapped, by address: `buffer.transfer()` makes another object
-// of the same memory. One table for each thread, because such ArrayBuffers do
-// not leave theirs; never destroyed, because finalizers run at the very end.
+// The mappings of this thread, by address: `buffer.transfer()` makes another
+// object of the same memory. One table for each thread, because such
+// ArrayBuffers do not leave theirs; never destroyed, because finalizers run at
+// the very end.
 Mappings& MappingsOfThread() {
   thread_local auto* mappings = new Mappings;
   return *mappings;

@@ -32,7 +32,7 @@ class NodeInternals {
   // Valid once Load() returned nullptr.
   static const NodeInternals& Get() { return instance_; }
 
-  // What the timers of libuv call that vm's timeouts and setTimeout() use.
+  // The callbacks of libuv's timers that vm's timeouts and setTimeout() use.
   [[nodiscard]] uv_timer_cb VmWatchdogTimer() const { return watchdog_timer_; }
   [[nodiscard]] uv_timer_cb RunTimers() const { return run_timers_; }
 
@@ -107,7 +107,8 @@ class NodeInternals {
   void LockCollectors() const { lock_collectors_(nullptr); }
   void UnlockCollectors() const { unlock_collectors_(nullptr); }
 
-  // Who ends the process after process.exit() and uncaught exceptions.
+  // Sets the function that ends the process after process.exit() and uncaught
+  // exceptions.
   void SetExitHandler(std::function<void(void* environment, int code)>) const;
 
  private:

@@ -7,8 +7,7 @@ namespace truefork {
 
 namespace {
 
-// More than the classes concerned have. What lies behind a table is another
-// one.
+// More than the classes concerned have. Behind a table lies another one.
 constexpr size_t kFunctions = 16;
 // The offset of the part in its object, and the type, precede the functions.
 constexpr size_t kHeader = 2;

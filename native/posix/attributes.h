@@ -1,4 +1,4 @@
-// What a process is to the kernel, and its last act.
+// The ids of a process, and its last act.
 #pragma once
 
 #include <napi.h>

@@ -47,7 +47,8 @@ uint32_t UnitsOf(size_t length) {
                                Mark::kUnit);
 }
 
-// What goes through a ring of that length in one piece, in bytes.
+// The longest record that goes through a ring of that length in one piece, in
+// bytes.
 size_t LongestRecord(uint32_t units) { return units * Mark::kUnit / 4; }
 
 // The half that threads sleep on.
@@ -61,7 +62,7 @@ bool IsTaken(Outcome outcome) {
   return outcome == Outcome::kDone || outcome == Outcome::kOwnerDied;
 }
 
-// What the head is once a piece is taken.
+// The head as it is once a piece is taken.
 Mark After(Mark head, const RecordHead& piece) {
   const bool goes_on = (piece.flags & kGoesOn) != 0;
   head.position += UnitsOf(piece.length);
@@ -314,8 +315,8 @@ bool Ring::Grow(uint32_t units, const Patience& patience) {
   const Deadline end = Deadline::In(grace_ms_);
   while (is_memory() && !patience.IsCancelled()) {
     if (used() == 0) {
-      // Who takes waits, maybe with its lock, and does not look at what is
-      // there before something is.
+      // A process that takes waits, maybe with its lock, and does not look at
+      // the ring before something is there.
       GrowFor(units);
     } else {
       // It takes, and does not wait.
@@ -329,8 +330,8 @@ bool Ring::Grow(uint32_t units, const Patience& patience) {
   return false;
 }
 
-// What is at the beginning of the ring, because its end is at the end of the
-// ring, goes behind that.
+// Makes the ring longer. Bytes at its beginning, where the queue goes on from
+// the ring's end, move behind that end.
 //
 // Killed before the layout is stored: it is of no consequence. After it: done.
 void Ring::GrowFor(uint32_t units) {

@@ -1,13 +1,13 @@
 // A queue in shared memory: records of bytes, of any length, that processes put
 // in at one end and take out at the other.
 //
-// Who puts holds one lock, who takes holds another, both of them robust
-// (shared_lock.h), and only inside of the functions below: nothing of the
-// user's runs meanwhile. What such a process changes while it may be killed
-// does not count until one store of eight bytes, to `tail` or to `head`, makes
-// it count: then the record is in the queue, or out of it. So whoever dies, and
-// wherever, leaves a valid queue behind, and takes the record with it that it
-// was putting or taking, and no other.
+// A process that puts holds one lock, one that takes another, both of them
+// robust (shared_lock.h), and only inside of the functions below: nothing of
+// the user's runs meanwhile. The changes of such a process, which may be
+// killed, do not count until one store of eight bytes, to `tail` or to `head`,
+// makes them count: then the record is in the queue, or out of it. So whoever
+// dies, and wherever, leaves a valid queue behind, and takes the record with it
+// that it was putting or taking, and no other.
 //
 // A record that is too long for the ring goes through in pieces. That it is not
 // complete is part of those same eight bytes. When the one who puts it dies,
@@ -23,7 +23,7 @@
 
 namespace truefork {
 
-// What is in front of a record in the ring, and of one that was taken.
+// The head in front of a record in the ring, and of one that was taken.
 struct RecordHead {
   uint32_t length;  // in bytes, without this
   uint8_t kind;     // for those who use the ring
@@ -41,7 +41,7 @@ struct Record {
 class Destination {
  public:
   Destination() = default;
-  // What is not longer than `size` goes to `place`.
+  // Records up to `size` go to `place`.
   Destination(uint8_t* place, size_t size) : place_(place), room_(size) {}
   // Is to count the records that are taken: each before it is out of the ring.
   void CountIn(Word* counter) { counter_ = counter; }

@@ -19,7 +19,7 @@ constexpr size_t kScratchSize = size_t{16} * 1024;
 
 alignas(Mark::kUnit) thread_local uint8_t scratch[kScratchSize];
 
-// What take() returns, if not the size of a record in the scratch.
+// The results of take() that are not the size of a record in the scratch.
 constexpr int kTakenElsewhere = 1;
 constexpr int kLater = 2;
 
@@ -248,7 +248,7 @@ Napi::Value RingObject::ForgetBacklog(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// Those that processes have yet to put are in the queue.
+// Records that processes have yet to put count, too.
 Napi::Value RingObject::Count(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), ring().count() + tasks().to_put());
 }

@@ -64,7 +64,7 @@ class RingObject : public Napi::ObjectWrap<RingObject> {
   // Keeps the memory, too.
   std::shared_ptr<RingBlock> block_;
   std::shared_ptr<Backlog> backlog_ = std::make_shared<Backlog>();
-  // What take() has taken that was too long for the scratch.
+  // A record that take() has taken and that was too long for the scratch.
   Destination taken_;
   bool are_tasks_ = false;
   int seat_ = Tasks::kNoSeat;

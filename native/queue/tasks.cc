@@ -6,7 +6,7 @@ namespace truefork {
 
 namespace {
 
-// Those of a Mark.
+// The bits of a Mark that count records.
 constexpr uint32_t kRecords = 0x7fffffff;
 
 // How often to look whether somebody has died.
@@ -84,9 +84,9 @@ void Tasks::WakeJoiners() {
   Wake(&block_->finish, INT_MAX);
 }
 
-// Who takes a record says so before it is out of the ring, and takes that back
-// after it is counted as done. So when the ring was empty, and later nobody had
-// anything, and nothing was done meanwhile, nobody has it.
+// A process that takes a record says so before it is out of the ring, and takes
+// that back after it is counted as done. So when the ring was empty, and later
+// nobody had anything, and nothing was done meanwhile, nobody has it.
 uint32_t Tasks::lost() const {
   const uint32_t before = unfinished();
   if (Ring(block_).count() != 0 || to_put() != 0) return 0;

@@ -17,7 +17,8 @@ class Tasks {
   // For the calling thread, until it gets up or ends. kNoSeat if all are taken:
   // then lost tasks are not noticed any more.
   int Sit();
-  // The calling thread's seat. What it has taken and not done is lost.
+  // Gives up the calling thread's seat. Tasks that it has taken and not done
+  // are lost.
   void GetUp(int seat);
   // How many tasks the process on this seat has taken, less those it has done.
   Word* taken(int seat) { return &block_->seats[seat].count; }

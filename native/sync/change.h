@@ -14,7 +14,7 @@ namespace truefork {
 //
 // The kernel then wakes one sleeper only, and that one wakes the others:
 // whatever becomes of its process, and however long it has other things to do.
-// Whoever changes the first of the words wakes all himself.
+// A process that changes the first of the words wakes all itself.
 Outcome AwaitChange(std::vector<Watched> watched, const Patience& patience);
 
 }  // namespace truefork

@@ -20,7 +20,7 @@ struct RobustLink {
   RobustLink* next;  // links point here
 };
 
-// What the kernel looks at.
+// The head of the list, as the kernel reads it.
 struct RobustHead {
   void* first;
   long word_offset;  // NOLINT(google-runtime-int): the kernel's type

@@ -157,7 +157,7 @@ void SharedLock::WakeNext() {
   word_->compare_exchange_strong(nobody, 0);
 }
 
-// Whoever gives up may have been woken for a lock that is free.
+// A wait that ends early may have been woken for a lock that is free.
 void SharedLock::Forward() {
   const int32_t value = word_->load();
   if (OwnerOf(value) == 0 && (value & kSleepers) != 0) Wake(word_, 1);

@@ -40,7 +40,7 @@ enum class Outcome : int32_t {
   kCancelled
 };
 
-// What ends a wait early: the time, or another thread of this process that
+// The limits of a wait: the time, or another thread of this process that
 // changes `*cancelled` and wakes it.
 struct Patience {
   enum : int32_t {

@@ -6,9 +6,10 @@ namespace truefork {
 
 namespace {
 
-// Of the bell. Whoever adds a permit takes the first away and wakes the one who
-// waits; for the kernel, that does so if he dies before, it is a lock's word
-// without an owner, whatever the two bits are.
+// The two bits of the bell. A process that adds a permit takes the first away
+// and wakes the one that waits. If it dies before that, the kernel does so: to
+// the kernel the bell is a lock's word without an owner, whatever the two bits
+// are.
 constexpr int32_t kAwaited = INT32_MIN;
 constexpr int32_t kUnfair = 1 << 30;
 
@@ -33,10 +34,10 @@ Outcome AwaitPermit(LockBlock* block, const Patience& patience) {
     const int32_t awaited =
         sleeps < kOvertakenOften ? kAwaited : kAwaited | kUnfair;
     block->bell.store(awaited);
-    // Who has added one before could not see that.
+    // A process that has added one before could not see that.
     if (TakePermit(&block->count)) return Outcome::kDone;
-    // Who adds one now may die before the bell has rung, and before this
-    // thread sleeps on it.
+    // A process that adds one now may die before the bell has rung, and before
+    // this thread sleeps on it.
     Watched watched[3] = {{&block->bell, awaited}, {&block->count, 0}};
     patience.SleepOn(watched, 2);
   }

@@ -1,7 +1,7 @@
-// A semaphore in shared memory. Permits are a count that anybody may change.
-// Who finds none queues up at a lock (shared_lock.h), and the one who holds
-// that lock alone waits for the count: so when a waiter dies, woken or not, the
-// lock passes on, and with it the look at the count.
+// A semaphore in shared memory. Permits are a count that anybody may change. A
+// thread that finds none queues up at a lock (shared_lock.h), and the one that
+// holds that lock alone waits for the count: so when a waiter dies, woken or
+// not, the lock passes on, and with it the look at the count.
 #pragma once
 
 #include "sync/shared_lock.h"

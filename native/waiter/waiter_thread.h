@@ -36,7 +36,7 @@ class WaiterThread {
   // Lets go of what the wait that has ended worked on. The lock that it has
   // got must be the other's by now.
   void ForgetWait();
-  // What it is in the words of locks, once it has had a wait.
+  // Its number in the words of locks, once it has had a wait.
   [[nodiscard]] int32_t locker_id() const { return locker_id_; }
   // Cancels, and waits until the thread has ended.
   void Stop();

@@ -43,7 +43,7 @@ class WaiterThreadObject : public Napi::ObjectWrap<WaiterThreadObject> {
   // After a lock was acquired: makes it the calling thread's. Returns whether
   // the kernel knows of it.
   Napi::Value Adopt(const Napi::CallbackInfo& info);
-  // What takeRecord() has taken.
+  // The record that takeRecord() has taken.
   Napi::Value TakenRecord(const Napi::CallbackInfo& info);
   // Whether the event loop stays alive until the wait ends: it does.
   Napi::Value SetRef(const Napi::CallbackInfo& info);
@@ -62,7 +62,7 @@ class WaiterThreadObject : public Napi::ObjectWrap<WaiterThreadObject> {
 
   std::shared_ptr<WaiterThread> thread_;
   std::shared_ptr<Destination> taken_;
-  // What putRecord() puts.
+  // The bytes that putRecord() puts.
   Napi::ObjectReference bytes_;
   uv_async_t* handle_ = nullptr;
 };

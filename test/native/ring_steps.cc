@@ -346,8 +346,8 @@ const Scenario kScenarios[] = {
          // Another takes it, or skips what is left of it.
          int taken = -1;
          const bool is_put = Until([&] {
-           // As a waiter thread, which may begin although it cannot know how long it
-           // takes.
+           // As a waiter thread, which may begin although it cannot know how
+           // long it takes.
            truefork::Word nobody{0};
            taken = std::max(taken, Take(block, {Deadline::In(1), &nobody}));
            return HasEnded(putter);

@@ -8,7 +8,7 @@ import { precompileForChildren } from '../../common/precompiled.js';
 import { assertDescriptor, assertType } from '../../common/validate.js';
 import { hiddenKey, hiddenValue } from './hidden.js';
 
-/** What a child can be given to inherit: servers (net, http, https, tls), sockets, descriptors. */
+/** An object that a child can inherit: a server (net, http, https, tls), a socket, a descriptor. */
 export type Inheritable = Server | Socket | DatagramSocket | number;
 
 interface WithHandle {

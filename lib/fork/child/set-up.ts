@@ -26,7 +26,7 @@ function mayBeMeasuringMemory(): boolean {
   return nodeInternals().experimentalWarnings?.has('vm.measureMemory') === true;
 }
 
-/** What the child keeps of the parent's event loop. */
+/** The part of the parent's event loop that the child keeps. */
 export class Inheritance {
   readonly #objects: readonly Inheritable[];
   readonly #descriptors: Int32Array;

@@ -1,7 +1,6 @@
-// stdin, stdout and stderr of a child. It reads nothing: its stdin is /dev/null.
-// What the parent had written and not yet got rid of, the parent writes. What the
-// child writes is out when write() returns, so that no end of the child, be it
-// process.exit() or SIGKILL, loses any of it.
+// stdin, stdout and stderr of a child. It reads nothing: its stdin is /dev/null. Output of the
+// parent that is still in its buffers is written by the parent. Output of the child is out when
+// write() returns, so that no end of the child, be it process.exit() or SIGKILL, loses any of it.
 import { createReadStream } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { process } from '../../common/originals.js';

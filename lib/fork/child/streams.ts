@@ -1,6 +1,6 @@
 // Streams of the parent that wait, in the child, for what only the parent will be told: that the
-// thread pool has written, read or compressed something, or that a timer has fired. What the parent
-// had in flight and in its buffers the parent writes; in the child such a stream is as new.
+// thread pool has written, read or compressed something, or that a timer has fired. Data that is in
+// flight or in the parent's buffers is written by the parent; in the child such a stream is as new.
 import { ReadStream, WriteStream } from 'node:fs';
 import { Duplex, Readable, Transform, Writable } from 'node:stream';
 import { Gzip } from 'node:zlib';

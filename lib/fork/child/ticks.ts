@@ -1,4 +1,4 @@
-// What the parent had put off until its current callback ends.
+// Ticks and microtasks: functions that the parent had put off until its current callback ends.
 import { process } from '../../common/originals.js';
 import { precompileForChildren } from '../../common/precompiled.js';
 import { nodeInternals } from '../node-internals.js';

@@ -8,7 +8,7 @@ const COUNT = 0;
 const REF_COUNT = 1;
 const IS_CALLING = 2;
 
-/** So many are less than none. */
+/** Counts from here on are below zero: they are unsigned. */
 const BELOW_ZERO = 2 ** 31;
 
 function ignore(): void {}
@@ -83,9 +83,9 @@ export function stopTimers(): void {
 }
 
 /**
- * Those that the function that calls immediates has in hand. What is in their count beside them
- * is what Node itself has to do at the end of the loop's turn, finalizers for one: it will be
- * done before the child begins, and be taken from the count.
+ * The immediates that are being called. Their count has more than these: Node itself has things to
+ * do at the end of the loop's turn, finalizers for one: it will be done before the child begins,
+ * and be taken from the count.
  */
 function dropDueImmediates(): void {
   const { immediateInfo } = nodeInternals();

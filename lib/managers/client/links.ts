@@ -57,7 +57,7 @@ function makeLink({ address, authkey, server, managerClass }: Whereabouts): Serv
 }
 
 /**
- * Whether a link has the right server. What a message has said of one does not count before that
+ * Whether a link has the right server. A server that a message has named does not count before it
  * has answered.
  */
 function leadsTo(link: ServerLink, server: string | undefined): boolean {
@@ -72,7 +72,7 @@ function fits(link: ServerLink, { address, authkey, server, managerClass }: Wher
   return isDeepStrictEqual(link.address, address);
 }
 
-/** Who has another key has another link, and cannot use that of somebody whose key is right. */
+/** Code with another key gets another link: it cannot use one that was made with the right key. */
 export function linkTo(whereabouts: Whereabouts): ServerLink {
   for (const link of links) {
     if (!fits(link, whereabouts)) continue;

@@ -31,7 +31,7 @@ import {
 } from './connect.js';
 import { KnownProxies } from './known-proxies.js';
 
-/** What a link has to know of the process that it is in. */
+/** The ways in which a link depends on the process that it is in. */
 export interface LinkPolicy {
   /** Whether this process is a server: others wait for it, and it can wait for nobody. */
   mustNotBlock(): boolean;
@@ -67,7 +67,7 @@ export class ServerLink implements Target, ProxyCodec, Service {
   #untold: [method: string, args: readonly unknown[]][] = [];
   /** The name by which the server knows this process, and all that it has. */
   #session = newName();
-  /** What a fork that is under way will be known by. */
+  /** The name of the session of the child, while a fork is under way. */
   #nextSession: string | undefined;
   /** `id, count, …` of what is garbage here. */
   #dropped: number[] = [];

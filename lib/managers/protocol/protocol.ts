@@ -1,5 +1,5 @@
-// What clients and servers say to each other. All of it is calls of methods of objects; object 0 is
-// the server itself.
+// The messages between clients and servers. All of them are calls of methods of objects; object 0
+// is the server itself.
 //
 // A request: the number of the call, the object, the method, the arguments; and after them the
 // tasks that the caller is in, if it is in any.
@@ -8,11 +8,11 @@ export const SERVER_ITSELF = 0;
 /** In the place of the number of a call: nobody waits for an answer. */
 export const NO_ANSWER = 0xffff_ffff;
 
-/** What a reply is. */
+/** The kinds of replies. */
 export const Reply = { value: 0, error: 1 } as const;
 
 /**
- * Methods of the server itself. Those that say so are told, without an answer: nobody has to wait
+ * Methods of the server itself. Methods marked as such have no answer, so that nobody has to wait
  * for a server.
  */
 export const Request = {

@@ -1,4 +1,4 @@
-// What is behind a proxy: an object somewhere else, and the way there.
+// References: an object in another process, and the way there. Each proxy has one.
 import { setImmediate } from '../../common/originals.js';
 import { onForkedChild } from '../../common/per-process.js';
 import { precompileForChildren } from '../../common/precompiled.js';
@@ -6,15 +6,15 @@ import { assertType } from '../../common/validate.js';
 import { type Address, familyOf } from '../../connection/address.js';
 import { badMessage } from '../../serialize/clone.js';
 
-/** What an object of a class that is not of this package offers. */
+/** The members of an object whose class is not of this package. */
 export interface Shape {
   methods: string[];
-  /** Those that can be read, and whether they can be written, too. */
+  /** Readable properties, and whether each can be written, too. */
   properties: Record<string, boolean>;
   isIterable: boolean;
 }
 
-/** What stands for a proxy in a message. */
+/** The form of a proxy in a message. */
 export interface Token {
   /** The number of the object at its server. */
   id: number;
@@ -92,7 +92,7 @@ export class Reference {
   readonly typeid: string;
   readonly kind: string;
   readonly shape: Shape | undefined;
-  /** Whoever calls a method keeps the proxy, for which the server keeps the object. */
+  /** The caller of a method keeps the proxy, for which the server keeps the object. */
   proxy: object | undefined;
   /** An object that has to live as long. */
   kept: unknown;

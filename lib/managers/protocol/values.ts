@@ -17,18 +17,18 @@ const Kind = {
   proxy: 8,
 } as const;
 
-/** What proxies are on the one and on the other side of a wire. */
+/** The conversion of proxies, which differs between the two sides of a wire. */
 export interface ProxyCodec {
   /** Where the messages come from. */
   readonly source: Source;
-  /** What stands for a proxy. @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE` */
+  /** Makes the form of a proxy in a message. @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE` */
   toToken(proxy: object): Token;
   fromToken(token: Token): unknown;
 }
 
 let current: ProxyCodec | undefined;
 
-/** What proxies are in the message that is being written or read; undefined: it is none of ours. */
+/** The codec of the message that is being written or read; undefined: it is none of ours. */
 export function currentCodec(): ProxyCodec | undefined {
   return current;
 }
@@ -162,7 +162,7 @@ function endsTooEarly(): RangeError {
   return new RangeError('the message ends too early');
 }
 
-/** Reads what a MessageWriter has written. What is not that throws. */
+/** Reads the output of a MessageWriter. Any other input throws. */
 export class MessageReader {
   readonly #buffer: Buffer;
   readonly #codec: ProxyCodec;

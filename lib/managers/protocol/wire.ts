@@ -9,7 +9,7 @@ import { OwnDescriptor } from '../../fork/own-descriptor.js';
 import { tryRead, tryWritePair } from '../../posix/descriptors.js';
 import { READABLE, waitUntilReady, WRITABLE } from '../../posix/poller.js';
 
-/** What the length of a message is written in, in bytes. */
+/** The size of the length in front of a message, in bytes. */
 export const HEADER = 4;
 /** The longest message, in bytes. */
 const LONGEST = 2 ** 31 - 1;
@@ -56,7 +56,7 @@ export class Wire {
   #isClosed = false;
   readonly #budget = new SpinBudget();
 
-  // What was read: messages from #start to #end.
+  // Input that is not taken yet: messages from #start to #end.
   #buffer = Buffer.allocUnsafeSlow(ROOM);
   #start = 0;
   #end = 0;

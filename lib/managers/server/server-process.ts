@@ -60,7 +60,7 @@ async function serve(plan: ServerPlan, writer: Connection): Promise<never> {
   process.on('SIGINT', () => {});
   let server: Server;
   try {
-    // What it forks may call it.
+    // Its own children may call it.
     currentProcess().authkey = plan.authkey;
     await plan.initialize();
     server = makeServer(plan);

@@ -78,7 +78,7 @@ export class Server implements Target {
     return this.#listener.address;
   }
 
-  /** What is in this process answers at once. */
+  /** False: objects of this process answer at once. */
   get mustNotBlock(): boolean {
     return false;
   }
@@ -166,7 +166,8 @@ export class Server implements Target {
     session.end();
   }
 
-  // What this process does with its own objects, through proxies that it was sent.
+  // The following is for this process itself, which uses its own objects through proxies that it
+  // was sent.
 
   /** The proxy for an object of this server, in this process: one for each object. */
   proxyFor(id: number): object {
@@ -276,7 +277,7 @@ export class Server implements Target {
       try {
         for await (const connection of this.#listener) this.#admit(connection);
       } catch {
-        // There are no descriptors. Those who are connected are served, and may go.
+        // There are no descriptors. Connected clients are served, and may go.
         await sleep(RETRY_MS);
       }
     }

@@ -1,4 +1,4 @@
-// What a server knows of its clients.
+// The clients of a server, as far as it remembers anything of them.
 import { NO_TASKS, type Tasks } from '../protocol/tasks.js';
 
 /** Something that a client can hold, and that must not be lost with it. */

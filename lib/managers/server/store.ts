@@ -89,14 +89,14 @@ class Ticket {
 
 export class Store {
   #last = 0;
-  /** Those that somebody outside has. */
+  /** Objects that some client has. */
   readonly #kept = new Map<number, StoredObject>();
-  /** Those that may be inside of others as well. */
+  /** Objects that may be inside of others as well. */
   readonly #inner = new Map<number, WeakRef<StoredObject>>();
   readonly #collected = new FinalizationRegistry<number>((id) => this.#inner.delete(id));
   readonly #tickets = new Map<string, Ticket>();
   readonly #early = new Set<string>();
-  /** Those of objects, by what they stand for. */
+  /** Stored objects by their referents, where these are objects. */
   readonly #byReferent = new WeakMap<object, StoredObject>();
 
   add(typeid: string, referent: unknown, behaviour: Behaviour): StoredObject {

@@ -1,4 +1,4 @@
-// What the types of a manager are made of, on the side of the server.
+// The types of a manager, on the side of the server.
 import { ProcessError } from '../../common/errors.js';
 import { booleanOption, functionOption, optionsReader, type Reader } from '../../common/options.js';
 import { assertFunction, assertString, assertType } from '../../common/validate.js';
@@ -11,7 +11,7 @@ import type { Caller } from './session.js';
 /** One thing that can be done with an object. May return a promise. */
 export type Operation<T = never> = (referent: T, args: never[], caller: Caller) => unknown;
 
-/** What can be done with an object. */
+/** The operations on an object of one type. */
 export interface Behaviour {
   /** Which kind of proxy it has. */
   readonly kind: string;
@@ -197,7 +197,7 @@ export class RegisteredType {
     return isClass(callable) ? new callable(...args) : callable(...args);
   }
 
-  /** What the result of a method is as one of this type. */
+  /** Makes an object of this type of the result of a method. */
   wrap(value: unknown): unknown {
     return this.#callable === undefined ? value : this.make([value as never]);
   }
@@ -215,7 +215,7 @@ export class RegisteredType {
   }
 }
 
-/** What a server offers. */
+/** Types and functions that a server offers. */
 export interface Registry {
   readonly types: ReadonlyMap<string, RegisteredType>;
   readonly functions: Functions;

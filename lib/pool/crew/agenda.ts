@@ -7,8 +7,8 @@ import { inRootContext } from '../root-context.js';
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
- * What is to be done at some time. It does not keep the event loop alive, and is also done
- * without one: by {@link runDue}.
+ * An action that is due at some time. It does not keep the event loop alive, and also runs without
+ * one: by {@link runDue}.
  */
 export class Agenda {
   readonly #owner = thisProcess;

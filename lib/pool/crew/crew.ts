@@ -63,14 +63,14 @@ export class Crew implements JobEvents, WorkerEvents {
   readonly #expected = new Set<Expected>();
   readonly #agenda = new Agenda();
   readonly #restarts: Restarts;
-  /** Those that run tasks: not more than the pool has processes. */
+  /** The workers that run tasks: not more than the pool has processes. */
   readonly #seated: Worker[] = [];
   /**
-   * Those that were forked for functions that were new while all others were busy. They hold what
-   * these functions saw, until one of the others is free and makes room.
+   * The workers that were forked for functions that were new while all others were busy. They hold
+   * what these functions saw, until one of the others is free and makes room.
    */
   readonly #waiting: Worker[] = [];
-  /** Those that are about to end. */
+  /** The workers that are about to end. */
   readonly #leaving = new Set<Worker>();
   readonly #ended = new Set<Worker>();
   /** Submitted since the last turn. */
@@ -209,7 +209,7 @@ export class Crew implements JobEvents, WorkerEvents {
     }
   }
 
-  // What jobs say.
+  // Events of jobs.
 
   moreTasks(job: Job): void {
     this.#queue.add(job);
@@ -232,13 +232,13 @@ export class Crew implements JobEvents, WorkerEvents {
     if (this.jobs === 0) this.#schedule();
   }
 
-  /** What was announced will not come. */
+  /** Takes an announcement back: no job comes. */
   forgo(expected: Expected): void {
     this.#expected.delete(expected);
     this.#schedule();
   }
 
-  // What workers say.
+  // Events of workers.
 
   hasRoom(): void {
     this.#schedule();
@@ -273,7 +273,7 @@ export class Crew implements JobEvents, WorkerEvents {
 
   readonly #turn = (): void => {
     this.#isScheduled = false;
-    // What is under way when the process exits, by whichever way, ends with it.
+    // Tasks that are under way when the process exits, by whichever way, end with it.
     if (!this.isOurs || isExiting()) return;
     for (const worker of this.#ended) this.#bury(worker);
     this.#forkError = undefined;
@@ -291,8 +291,8 @@ export class Crew implements JobEvents, WorkerEvents {
   };
 
   /**
-   * A task is somebody's: a worker's, which may be about to end, or the queue's. What `imap()`
-   * takes in advance is one, and what nobody asks it for is none.
+   * A task is somebody's: a worker's, which may be about to end, or the queue's. An item that
+   * `imap()` takes in advance is a task, and one that nobody asks it for is none.
    */
   get #isBusy(): boolean {
     if (this.#queue.first !== undefined || this.#expected.size > 0) return true;
@@ -313,7 +313,7 @@ export class Crew implements JobEvents, WorkerEvents {
     return [...this.#seated, ...this.#waiting].filter((worker) => !worker.isCondemned);
   }
 
-  /** Those that have done their part. */
+  /** Ends the workers that have done their part. */
   #letGo(): void {
     const isEnd = this.state !== 'RUN' && this.jobs === 0;
     for (const worker of [...this.#seated, ...this.#waiting]) {
@@ -392,8 +392,8 @@ export class Crew implements JobEvents, WorkerEvents {
   }
 
   /**
-   * What is new in this turn and nobody knows, for all are busy: workers are forked now that see
-   * what these functions see now, and wait. Not more than the pool has processes.
+   * Forks workers for functions that are new in this turn while all workers are busy: they see what
+   * these functions see now, and wait. Not more than the pool has processes.
    */
   #forkAhead(): void {
     const fresh = this.#fresh;
@@ -408,7 +408,7 @@ export class Crew implements JobEvents, WorkerEvents {
     }
   }
 
-  /** Those that wait are newer than those that are idle. */
+  /** Waiting workers take the places of idle ones, which are older. */
   #swap(): void {
     while (this.#waiting.length > 0 && this.#queue.first === undefined) {
       const idle = this.#seated.find(({ held, isCondemned }) => held === 0 && !isCondemned);
@@ -439,7 +439,7 @@ export class Crew implements JobEvents, WorkerEvents {
     this.#agenda.add(performance.now() + after, this.#rebalance);
   }
 
-  /** Those that could begin a task; undefined if there are none, and none can be forked. */
+  /** The workers that could begin a task; undefined if there are none, and none can be forked. */
   #idle(): Worker[] | undefined {
     const idle = this.#seated.filter((worker) => worker.held === 0 && worker.canTakeMore);
     return idle.length === 0 && this.#seated.length >= this.settings.processes ? undefined : idle;
@@ -459,7 +459,7 @@ export class Crew implements JobEvents, WorkerEvents {
   readonly #rebalance = (): void => {
     if (this.#queue.first !== undefined) return;
     for (const worker of this.#overloaded()) this.#takeBack(worker);
-    // What one is about to begin may be long, and nothing is heard of that.
+    // A task that a worker is about to begin may be long, and its beginning sends no message.
     this.#lookForWaiting(LOOK_EVERY);
   };
 

@@ -1,10 +1,10 @@
-// What workers have had since they were forked, and are told of by a number only: functions,
-// and lists of items.
+// Functions and lists of items that workers have had since they were forked. Messages name them by
+// a number only.
 import { rememberCode } from '../../fork/known-code.js';
 
 /**
  * Things in the order in which the pool was first given them. A worker knows those that were
- * there when it was forked. What nobody else refers to is forgotten.
+ * there when it was forked. A thing that nobody else refers to is forgotten.
  */
 export class Registry {
   readonly #numbers = new WeakMap<object, number>();

@@ -3,9 +3,12 @@ import { ProcessError } from '../../common/errors.js';
 import { performance } from '../../common/originals.js';
 import type { Worker } from './worker.js';
 
-/** So many workers in a row whose initializer fails break the pool. */
+/** The pool breaks after this many failed initializers in a row. */
 const MAX_FAILED_STARTS = 3;
-/** So many that are killed before they are ready: that may be an accident. */
+/**
+ * The pool breaks after this many workers in a row that are killed before they are ready, which may
+ * be an accident.
+ */
 const MAX_KILLED_STARTS = 20;
 /** How long a lost worker counts, in milliseconds. */
 const PERIOD = 60_000;

@@ -35,7 +35,7 @@ onForkedChild(() => {
   lines.clear();
 });
 
-/** What a worker tells its pool. */
+/** Events of a worker, for its pool. */
 export interface WorkerEvents {
   /** It has one task less in hand, or has become ready. */
   hasRoom(worker: Worker): void;
@@ -82,7 +82,7 @@ export class Worker implements Runner {
   readonly #tickets = new SentTickets();
   /** Whether its initializer is done. */
   isReady = false;
-  /** What that has thrown. */
+  /** The error of the initializer. */
   failure: unknown;
   /** Whether it gets no further tasks. */
   isRetiring = false;

@@ -1,4 +1,4 @@
-// Who asked for a task, and who ran it, for the stacks of its errors.
+// The place that asked for a task, and the worker that ran it, for the stacks of its errors.
 import { performance } from '../../common/originals.js';
 import type { AnyFunction } from '../options.js';
 
@@ -10,7 +10,7 @@ export interface Caller {
   stack?: string;
 }
 
-/** Who ran a task, for its errors. */
+/** The worker that ran a task, for its errors. */
 export interface Runner {
   readonly name: string;
   readonly pid: number;
@@ -22,7 +22,7 @@ interface Capture {
   fn: AnyFunction;
 }
 
-/** So many calls in a row have a stack of their own. */
+/** This many calls in a row have a stack of their own. */
 const MOST = 100;
 /** And further ones, one in so many milliseconds. */
 const EVERY_MS = 1;

@@ -2,7 +2,7 @@
 import { performance } from '../../common/originals.js';
 import { Job, NOWHERE, Task, type JobPlan } from './job.js';
 
-/** What has become of an item. */
+/** The outcome of an item. */
 export type Outcome = { value: unknown } | { error: unknown };
 
 type Source = Iterator<unknown> | AsyncIterator<unknown>;

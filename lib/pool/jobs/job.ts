@@ -1,5 +1,5 @@
-// What a user has asked a pool for, as the pool sees it: a source of tasks, and somebody to tell
-// what became of them.
+// One request of a user, as the pool sees it: a source of tasks, and the receiver of their
+// outcomes.
 import { onAbort } from '../../common/abort.js';
 import { AbortError, TimeoutError, WorkerLostError } from '../../common/errors.js';
 import type { AnyFunction, TaskSettings } from '../options.js';
@@ -17,7 +17,7 @@ export class Task {
   reported = 0;
   /** How many workers it has cost. */
   attempts = 0;
-  /** What its worker knows it by. */
+  /** The number by which its worker knows it. */
   number = -1;
   /** Where its worker says how far it has come. */
   place = -1;
@@ -37,13 +37,13 @@ export interface Loss {
   cause: unknown;
 }
 
-/** What a job tells the pool. */
+/** Events of a job, for its pool. */
 export interface JobEvents {
   /** Whether this process has made the pool, and not one that it is a fork of. */
   readonly isOurs: boolean;
   /** There may be tasks now where there were none. */
   moreTasks(job: Job): void;
-  /** What is under way of it is of no use any more. */
+  /** Its tasks that are under way are of no use any more. */
   withdraw(job: Job, isUrgent: boolean): void;
   settled(job: Job): void;
 }
@@ -66,7 +66,7 @@ export abstract class Job {
   readonly retries: number;
   /** Whether a failed item is not the end of its task. */
   readonly goesOn: boolean = false;
-  /** What all workers must know that run it: the numbers of the function and of the input. */
+  /** The numbers of the function and of the input, which all workers that run it must know. */
   fnNumber = 0;
   inputNumber = 0;
   /** For the pool's queue. */
@@ -202,7 +202,7 @@ export abstract class Job {
   }
 
   /**
-   * For the subclasses. What the user's function throws ends the job. Returns whether it goes on.
+   * For the subclasses. An error of the user's function ends the job. Returns whether it goes on.
    */
   protected tell(done: number, total: number | undefined): boolean {
     try {
@@ -215,7 +215,7 @@ export abstract class Job {
     }
   }
 
-  /** What was begun and is not done has failed; where items go on, the others are run. */
+  /** Items that were begun and are not done have failed; where items go on, the others are run. */
   #fail(task: Task, begun: number, makeError: () => Error): void {
     const { reported } = task;
     if (!this.goesOn) {

@@ -20,7 +20,7 @@ function headOf(error: Error): string {
 
 /**
  * Puts the frames of whoever asked for the task into the stack of an error, above those of the
- * worker. What is no error remains as it is.
+ * worker. A value that is no error remains as it is.
  */
 export function withCaller(error: unknown, caller: Caller, runner: Runner | undefined): unknown {
   if (!(error instanceof Error)) return error;

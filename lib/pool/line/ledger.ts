@@ -1,5 +1,5 @@
-// What a worker has begun, in memory that it shares with its parent: what stands here is
-// known whatever becomes of the worker, and however busy it is.
+// The tasks that a worker has begun, in memory that it shares with its parent: they are known
+// whatever becomes of the worker, and however busy it is.
 import { performance } from '../../common/originals.js';
 import { mmap, munmapPrivate } from '../../posix/memory.js';
 

@@ -1,4 +1,4 @@
-// What a pool and a worker say to each other. A message begins with a head of numbers; the
+// The messages between a pool and a worker. Each begins with a head of numbers; the
 // values are behind it (values.ts).
 import { ProcessError } from '../../common/errors.js';
 
@@ -19,7 +19,10 @@ export interface TasksHead {
   /** Whether an item that fails is not the end of its task. */
   goesOn: boolean;
   fn: number;
-  /** What the items are taken from, if the worker has that since it was forked; or 0. */
+  /**
+   * The number of the input that the items are taken from, if the worker has that since it was
+   * forked; or 0.
+   */
   input: number;
   /** The number of the first task. */
   number: number;

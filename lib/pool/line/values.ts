@@ -1,6 +1,6 @@
-// Lists of values as bytes: one structured clone for all of them, for each clone has its price.
-// What is whole only by itself, as an error, and what would only be copied, as a big buffer,
-// stands behind it.
+// Lists of values as bytes: one structured clone for all of them, for each clone has its price. A
+// value that is whole only by itself, as an error, or would only be copied, as a big buffer, stands
+// behind it.
 import { types } from 'node:util';
 import { badMessage, isClear } from '../../serialize/clone.js';
 import { isError } from '../../serialize/error-parts.js';

@@ -50,7 +50,7 @@ function isGone({ bytes, length }: Part): boolean {
 export class Wire {
   readonly fd: number;
   readonly #mark: Buffer;
-  /** What has been read of a message of which the rest is missing. */
+  /** The part of a message that has been read while the rest is missing. */
   #part: Buffer = NOTHING;
   #partLength = 0;
   /** How long that message is, with its header, if it is read into a buffer of its own; or 0. */
@@ -90,7 +90,7 @@ export class Wire {
     for (const part of parts) if (part.length > 0) this.#outgoing.push(toPart(part));
   }
 
-  /** Writes as much as there is room for. Who does not read any more is read to the end. */
+  /** Writes as much as there is room for. A peer that does not read any more is read to the end. */
   write(): void {
     try {
       while (this.#outgoing.length > 0) {
@@ -118,7 +118,7 @@ export class Wire {
   /**
    * Reads what is there, and gives each message to `receive`. To the end, although a short read
    * says that there is no more: after an error of the socket, such as a peer that left something
-   * unread, libuv does not call again. What `receive` throws ends the line, too.
+   * unread, libuv does not call again. An error of `receive` ends the line, too.
    *
    * @throws ProcessError `ERR_TRUEFORK_BAD_MESSAGE`; RangeError, if there is no memory for a
    *   message; SystemError

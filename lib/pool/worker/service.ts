@@ -1,4 +1,4 @@
-// What a worker does: it runs the tasks that come, in order, and says what became of them.
+// The work of a worker: it runs the tasks that come, in order, and reports their outcomes.
 import { inspect } from 'node:util';
 import { performance, process, setImmediate } from '../../common/originals.js';
 import { precompileForChildren } from '../../common/precompiled.js';
@@ -13,7 +13,7 @@ import { soon } from '../soon.js';
 
 type AnyFunction = (...args: unknown[]) => unknown;
 
-/** What a worker is forked for. */
+/** Everything that a worker needs, from before its fork. */
 export interface Service {
   /** Its end of the line, and what messages on it begin with. */
   fd: number;

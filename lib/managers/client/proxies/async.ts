@@ -61,7 +61,7 @@ export interface AsyncList<T> {
   getValue(): Promise<T[]>;
 }
 
-/** What {@link asyncProxy} makes of a proxy. */
+/** The form of a proxy that {@link asyncProxy} makes. */
 export type AsyncProxy<T> = T extends readonly (infer Element)[]
   ? AsyncList<Element>
   : T extends { acquireSync: AnyFunction } | { waitSync: AnyFunction } | { getSync: AnyFunction }
@@ -77,7 +77,7 @@ export type AsyncProxy<T> = T extends readonly (infer Element)[]
 
 const forms = new WeakMap<object, object>();
 
-/** What is asked for by name of all objects, and is no method of one. */
+/** Names that the language asks all objects for, and that are no methods of a referent. */
 const NO_METHODS = new Set(['then', 'toJSON', 'constructor']);
 
 function asyncIterator(reference: Reference): AsyncIterator<unknown> {

@@ -1,12 +1,12 @@
-// What all proxies have in common.
+// The class that all proxies extend.
 import { inspect } from 'node:util';
 import { assertString } from '../../../common/validate.js';
 import { bind, type Reference, referenceOf } from '../../protocol/reference.js';
 import { makeProxiesSendable } from '../sending.js';
 
 /**
- * What the proxies of a manager's objects extend: see `proxyType` of `BaseManager.register`. As
- * Python's `BaseProxy`.
+ * The class that proxies of a manager's objects extend: see `proxyType` of `BaseManager.register`.
+ * As Python's `BaseProxy`.
  *
  * @example
  * ```ts

@@ -38,7 +38,7 @@ function addMethodsOnCopies(
   }
 }
 
-/** What is in it when the first is asked for. */
+/** The elements that are in it when the first is asked for. */
 function* iterate<T>(proxy: object): Generator<T, void, undefined> {
   yield* call(proxy, 'getValue') as Iterable<T>;
 }

@@ -25,7 +25,7 @@ function namespaceToString(reference: Reference): string {
   return `Namespace(${entries.map(([name, value]) => `${name}=${inspect(value)}`).join(', ')})`;
 }
 
-/** What such a proxy answers itself: all that has no string for a name. */
+/** The properties that such a proxy answers itself: all that have no string for a name. */
 function ownSymbols(reference: Reference): Map<symbol, unknown> {
   const toText = reference.kind === 'Namespace' ? namespaceToString : show;
   return new Map<symbol, unknown>([

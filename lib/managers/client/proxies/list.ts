@@ -58,7 +58,7 @@ const ON_COPY = new Set([
 const ON_COPY_OF_ARRAY = new Set(['at', 'concat', 'includes', 'indexOf', 'join', 'lastIndexOf']);
 /** How often to sort anew when others have changed the list meanwhile. */
 const MAX_SORTS = 100;
-/** Those that return the list itself. */
+/** Methods that return the list itself. */
 const RETURNS_ITSELF = ['copyWithin', 'fill', 'reverse'];
 
 /** The elements as they are when the first is asked for. */
@@ -66,7 +66,7 @@ function* iterate(copy: () => Iterable<unknown>): Generator<unknown, void, undef
   yield* copy();
 }
 
-/** What a proxy can do that is not an element: by name. */
+/** The methods of a proxy, by name: its other properties are elements. */
 type Members = Map<string | symbol, unknown>;
 
 function copyOf(reference: Reference): unknown[] {
@@ -112,8 +112,7 @@ function listMembers(reference: Reference, itself: () => unknown): Members {
 }
 
 /**
- * The indices of the elements in their order. Those that are undefined are the last, as in the
- * language.
+ * The indices of the elements in their order. Undefined elements come last, as in the language.
  */
 function orderOf(elements: readonly unknown[], compare: Compare): Uint32Array {
   const all = elements.map((_, index) => index);

@@ -23,7 +23,7 @@ interface Cancellable {
   signal?: AbortSignal | undefined;
 }
 
-/** What must live as long as something else: the pool of a result. */
+/** Objects that must live as long as another one: the pool of a result. */
 const pools = new WeakMap<object, object>();
 
 const { signal: signalCheck, ...TASK_THERE } = TASK;
@@ -49,7 +49,7 @@ function listOf(iterable: unknown): unknown[] {
   return [...iterable];
 }
 
-/** What will become of a task in the server. As `AsyncResult`. */
+/** The result of a task in the server. As `AsyncResult`. */
 class AsyncResultProxy extends BaseProxy {
   get(options: number | WaitOptions = {}): Promise<any> {
     const { timeout, signal } = waitOptions(options);

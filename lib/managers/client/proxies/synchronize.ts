@@ -43,7 +43,7 @@ function waitThereSync(
 /** Kinds that tasks have, and not only processes. */
 const OF_TASKS = new Set(['RLock', 'Condition']);
 
-/** What can be acquired and released. As Python's AcquirerProxy. */
+/** A proxy for an object that can be acquired and released. As Python's AcquirerProxy. */
 class AcquirerProxy extends BaseProxy {
   #recovered = false;
 

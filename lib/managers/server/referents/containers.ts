@@ -176,7 +176,7 @@ export class List {
   }
 
   /**
-   * Brings the elements that were there in a certain version into another order. Those that were
+   * Brings the elements that were there in a certain version into another order. Elements that were
    * appended meanwhile stay behind them.
    *
    * @returns whether it was still that version

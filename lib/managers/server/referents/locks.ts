@@ -99,7 +99,7 @@ abstract class OwnedLock implements Holding {
     session.holdings.add(this);
     const outcome = this.#isLeft ? Outcome.recovered : Outcome.acquired;
     this.#isLeft = false;
-    // Whoever is gone by now does not keep it.
+    // A client that is gone by now does not keep it.
     if (session.isOver) queueMicrotask(() => this.onHolderGone(session));
     return outcome;
   }

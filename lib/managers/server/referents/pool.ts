@@ -4,7 +4,7 @@ import { servedFunction } from '../../functions.js';
 import type { Caller } from '../session.js';
 import { behaviourOf, type Operations, setBehaviour } from '../types.js';
 
-/** What a client can say of a task: no functions. */
+/** Options of a task that a client can send: no functions. */
 export interface RemoteTaskOptions {
   /** As of `Pool.apply`. In milliseconds. */
   timeout?: number | undefined;

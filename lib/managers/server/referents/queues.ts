@@ -66,7 +66,7 @@ export class ManagedQueue {
   async #getLater(caller: Caller, timeout: number): Promise<unknown> {
     const given = await this.#getters.wait(caller, timeout);
     if (given === undefined) throw new Empty();
-    // Whoever is gone by now does not take it along.
+    // A client that is gone by now does not take it along.
     if (caller.session.isOver && !this.#getters.give(given.value)) this.#items.unshift(given.value);
     return given.value;
   }
@@ -176,8 +176,8 @@ const joinableOperations: Operations<ManagedJoinableQueue> = {
 };
 
 /**
- * Those in shared memory, which a program may have registered: their calls that block would hold up
- * all.
+ * Queues in shared memory, which a program may have registered: their calls that block would hold
+ * up all clients.
  */
 const sharedOperations: Operations<Queue> = {
   put: (queue, [item, timeout = Infinity], { signal }) => queue.put(item, { timeout, signal }),

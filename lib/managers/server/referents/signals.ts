@@ -68,7 +68,7 @@ export class ManagedCondition {
     try {
       return timeout > 0 && (await this.#line.wait(caller, timeout)) !== undefined;
     } finally {
-      // Not for somebody who is gone. Who has given up has it again, as in Python.
+      // Not for a client that is gone. After a timeout the client has it again, as in Python.
       if (!caller.session.isOver) await this.lock.acquireAgain(caller.withoutAbort(), given);
     }
   }
@@ -150,7 +150,7 @@ export class ManagedBarrier {
     try {
       given = await this.#line.wait(caller, timeout);
     } finally {
-      // Whoever gives up or dies breaks it.
+      // A client whose wait ends early, or that dies, breaks it.
       if (given === undefined) this.abort();
     }
     if (given?.value !== true) throw new BrokenBarrierError();
