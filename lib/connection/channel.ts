@@ -65,7 +65,7 @@ export type Message = Omit<Encoded, 'kind'> & { kind?: number };
 /**
  * Messages up to this size (bytes) are written with one call, and of larger ones the first part.
  */
-const MAX_SHORT = 2 ** 30;
+const MAX_SHORT_BYTES = 2 ** 30;
 
 /** How many messages in a row to receive without giving way to the event loop. */
 const MAX_BURST = 100;
@@ -73,19 +73,19 @@ const MAX_BURST = 100;
 /**
  * The descriptors and the like of a channel, to be closed when it was dropped without a close().
  */
-interface Remains {
+interface ChannelResources {
   fd: number;
   reader: FrameReader;
   poller?: Poller;
 }
 
-function closeRemains({ fd, reader, poller }: Remains): void {
+function closeResources({ fd, reader, poller }: ChannelResources): void {
   poller?.close();
   closeFds(reader.takeFds());
   close(fd);
 }
 
-const dropped = new FinalizationRegistry<Remains>(closeRemains);
+const dropped = new FinalizationRegistry<ChannelResources>(closeResources);
 
 /** How descriptors go with what is sent. */
 const TRANSPORTS = { none: 'apart', unix: 'beside', other: 'impossible' } as const;
@@ -113,7 +113,7 @@ export class Channel {
   #receiveFailure: unknown;
   #sendFailure: unknown;
 
-  readonly #remains: Remains;
+  readonly #remains: ChannelResources;
   /**
    * The events that the poller looks for. They may be more than anybody wants: to stop it costs a
    * system call.
@@ -223,7 +223,8 @@ export class Channel {
     try {
       this.#enterToSend();
       throwIfAborted(signal);
-      const isSimple = this.#senders.length === 0 && fds.length === 0 && body.length <= MAX_SHORT;
+      const isSimple =
+        this.#senders.length === 0 && fds.length === 0 && body.length <= MAX_SHORT_BYTES;
       if (!isSimple) return new OutgoingFrame(body, kind, fds);
       const written = sendShort(this.fd, kind, body);
       if (written === sizeOf(kind, body)) return undefined;
@@ -300,7 +301,7 @@ export class Channel {
     this.#watch();
     if (!this.#isClosed || this.#senders.length > 0) return;
     dropped.unregister(this);
-    closeRemains(this.#remains);
+    closeResources(this.#remains);
   }
 
   /** In a forked child those who wait are the parent's, and a half-read message is, too. */

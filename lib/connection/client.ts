@@ -40,7 +40,7 @@ export interface ClientOptions extends SyncClientOptions, WaitOptions {}
 /**
  * How long to wait when too many wait to be accepted, in milliseconds. The kernel does not tell.
  */
-const RETRY = 2;
+const RETRY_INTERVAL_MS = 2;
 
 /**
  * Steps that are done one after the other, without waiting: to connect, and then to shake hands.
@@ -110,7 +110,7 @@ function timedOut(): TimeoutError {
 }
 
 function moment(wake: () => void): () => void {
-  const timer = setTimeout(wake, RETRY);
+  const timer = setTimeout(wake, RETRY_INTERVAL_MS);
   return () => clearTimeout(timer);
 }
 
@@ -174,7 +174,7 @@ export function ClientSync(address: Address, options: SyncClientOptions = {}): C
     while (!approach.step()) {
       if (deadline.isOver) throw timedOut();
       const { event } = approach;
-      if (event === undefined) sleepSync(Math.min(RETRY, deadline.left));
+      if (event === undefined) sleepSync(Math.min(RETRY_INTERVAL_MS, deadline.left));
       else waitUntilReady(descriptor.fd, event, deadline.left);
     }
     return connectionOf(approach, checked);

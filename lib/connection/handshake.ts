@@ -15,7 +15,7 @@ const FAILURE = Buffer.from('#FAILURE#');
 const NOTHING = Buffer.alloc(0);
 
 /** No message of the handshake is longer, in bytes. */
-const LONGEST = 256;
+const MAX_MESSAGE_BYTES = 256;
 const CHALLENGE_LENGTH = 40;
 const OLD_CHALLENGE_LENGTH = 20;
 const MD5_LENGTH = 16;
@@ -193,7 +193,7 @@ export class Handshake {
   #transfer(): Buffer | undefined {
     if (this.#frame === undefined) {
       this.event = READABLE;
-      return this.#reader.read(this.fd, LONGEST);
+      return this.#reader.read(this.fd, MAX_MESSAGE_BYTES);
     }
     this.event = WRITABLE;
     return this.#frame.write(this.fd) ? NOTHING : undefined;

@@ -29,9 +29,9 @@ import { makePoller, type Poller, READABLE, startPoller, waitForAny } from '../p
 import { getpeername, getsockname, listenOn, tryAccept } from '../posix/sockets.js';
 import { type Origin, originWithKey, setSource, Source, STRANGERS } from '../serialize/origin.js';
 import { type Address, type Family, familyOf, resolveSync } from './address.js';
-import { Candidates } from './candidates.js';
 import { Connection } from './connection.js';
 import { BINDING, type BoundOptions } from './handshake.js';
+import { PendingPeers } from './pending-peers.js';
 
 /** How to listen. */
 export interface ListenerOptions {
@@ -74,27 +74,27 @@ function isDone({ accepted, error }: Waiting): boolean {
 }
 
 /** A socket in the file system, which must not stay there. */
-interface Trace {
+interface SocketFile {
   owner: symbol;
   remove(): void;
 }
 
-const traces = new Set<Trace>();
+const socketFiles = new Set<SocketFile>();
 
-function removeTrace(trace: Trace): void {
-  if (!traces.delete(trace) || trace.owner !== thisProcess) return;
-  trace.remove();
+function removeSocketFile(socketFile: SocketFile): void {
+  if (!socketFiles.delete(socketFile) || socketFile.owner !== thisProcess) return;
+  socketFile.remove();
 }
 
-function removeTraces(): void {
-  for (const trace of traces) removeTrace(trace);
+function removeSocketFiles(): void {
+  for (const socketFile of socketFiles) removeSocketFile(socketFile);
 }
 
-function leaveTrace(remove: () => void): Trace {
-  const trace = { owner: thisProcess, remove };
-  traces.add(trace);
-  if (!process.listeners('exit').includes(removeTraces)) process.on('exit', removeTraces);
-  return trace;
+function noteSocketFile(remove: () => void): SocketFile {
+  const socketFile = { owner: thisProcess, remove };
+  socketFiles.add(socketFile);
+  if (!process.listeners('exit').includes(removeSocketFiles)) process.on('exit', removeSocketFiles);
+  return socketFile;
 }
 
 function unlinkIfThere(path: string): void {
@@ -108,40 +108,41 @@ function unlinkIfThere(path: string): void {
 /**
  * The descriptors and the like of a listener, to be closed when it was dropped without a close().
  */
-interface Remains {
+interface ListenerResources {
   fd: number;
   /** Peers that wait to be accepted. */
   admitted: OwnDescriptor[];
-  trace: Trace | undefined;
+  socketFile: SocketFile | undefined;
   poller?: Poller;
 }
 
-const dropped = new FinalizationRegistry<Remains>(dispose);
+const dropped = new FinalizationRegistry<ListenerResources>(dispose);
 
-function dispose({ fd, admitted, trace, poller }: Remains): void {
+function dispose({ fd, admitted, socketFile, poller }: ListenerResources): void {
   for (const descriptor of admitted) descriptor.close();
   poller?.close();
   close(fd);
-  if (trace !== undefined) removeTrace(trace);
+  if (socketFile !== undefined) removeSocketFile(socketFile);
 }
 
 /** Listeners that somebody waits for. Nothing else may hold them. */
 const awaited = new Set<Listener>();
 
-type Listening = Pick<Remains, 'fd' | 'trace'>;
+type Listening = Pick<ListenerResources, 'fd' | 'socketFile'>;
 
 /** Listens at an address. */
 function open(address: Address | null | undefined, family: Family, backlog: number): Listening {
   if (address !== undefined && address !== null) {
     const fd = listenOn(resolveSync(address, Infinity)!, backlog);
     const isFile = typeof address === 'string' && !address.startsWith('\0');
-    return { fd, trace: isFile ? leaveTrace(() => unlinkIfThere(address)) : undefined };
+    return { fd, socketFile: isFile ? noteSocketFile(() => unlinkIfThere(address)) : undefined };
   }
-  if (family === 'AF_INET') return { fd: listenOn(['127.0.0.1', 0], backlog), trace: undefined };
+  if (family === 'AF_INET')
+    return { fd: listenOn(['127.0.0.1', 0], backlog), socketFile: undefined };
   const directory = new PrivateDirectory();
   try {
     const fd = listenOn(directory.socketPath, backlog);
-    return { fd, trace: leaveTrace(() => directory.remove()) };
+    return { fd, socketFile: noteSocketFile(() => directory.remove()) };
   } catch (error) {
     directory.remove();
     throw error;
@@ -172,9 +173,9 @@ function open(address: Address | null | undefined, family: Family, backlog: numb
  * ```
  */
 export class Listener {
-  readonly #remains: Remains;
+  readonly #remains: ListenerResources;
   readonly #address: Address;
-  readonly #candidates: Candidates | undefined;
+  readonly #pendingPeers: PendingPeers | undefined;
   readonly #origin: Origin = STRANGERS;
   #lastAccepted: Address | null = null;
   #waiting = new Fifo<Waiting>();
@@ -197,11 +198,11 @@ export class Listener {
     const found = familyOf(address, family);
     if (authkey !== undefined) {
       const key = Buffer.from(authkey);
-      const judge = {
+      const observer = {
         accept: (fd: number): void => this.#admit(fd),
         refuse: (error: unknown): void => this.#refuse(error),
       };
-      this.#candidates = new Candidates(key, judge, (options as BoundOptions)[BINDING]);
+      this.#pendingPeers = new PendingPeers(key, observer, (options as BoundOptions)[BINDING]);
       this.#origin = originWithKey(key);
     }
     this.#remains = { ...open(address, found, backlog), admitted: [] };
@@ -280,7 +281,7 @@ export class Listener {
     this.#disown();
     this.#isClosed = true;
     for (const waiting of this.#waiting.takeAll()) this.#fail(waiting, closedError());
-    this.#dropGuests();
+    this.#dropPendingPeers();
     awaited.delete(this);
     dropped.unregister(this);
     dispose(this.#remains);
@@ -340,7 +341,7 @@ export class Listener {
     this.#owner = thisProcess;
     this.#waiting = new Fifo();
     this.#onlookers.forget();
-    this.#dropGuests();
+    this.#dropPendingPeers();
     this.#remains.poller?.stop();
     this.#isWatched = false;
   }
@@ -350,8 +351,8 @@ export class Listener {
     if (this.#isClosed) throw closedError();
   }
 
-  #dropGuests(): void {
-    this.#candidates?.dropAll();
+  #dropPendingPeers(): void {
+    this.#pendingPeers?.dropAll();
     for (const descriptor of this.#remains.admitted.splice(0)) descriptor.close();
   }
 
@@ -397,8 +398,8 @@ export class Listener {
       return this.#recover(error);
     }
     if (fd === undefined) return false;
-    if (this.#candidates === undefined) this.#admit(fd);
-    else this.#candidates.add(fd);
+    if (this.#pendingPeers === undefined) this.#admit(fd);
+    else this.#pendingPeers.add(fd);
     return true;
   }
 
@@ -406,7 +407,7 @@ export class Listener {
     const { code } = error as SystemError;
     if (OF_A_PEER.has(code)) return true;
     // Better that one who has been slow goes than that nobody can come.
-    if (NO_ROOM.has(code) && this.#candidates?.dropOldest()) return true;
+    if (NO_ROOM.has(code) && this.#pendingPeers?.dropOldest()) return true;
     this.#fail(this.#waiting.first!, error);
     return this.#waiting.length > 0;
   }
@@ -435,7 +436,7 @@ export class Listener {
   /** Looks for those who come while somebody waits, and only then. */
   #watch(): void {
     if (this.#isClosed) return;
-    this.#candidates?.watch();
+    this.#pendingPeers?.watch();
     const isWanted = this.#waiting.length > 0;
     if (isWanted) awaited.add(this);
     else awaited.delete(this);
@@ -465,10 +466,10 @@ export class Listener {
   /** Blocks the thread until there is something to do. */
   #sleep(timeout: number): void {
     const own = { fd: this.#remains.fd, event: READABLE };
-    const candidates = this.#candidates?.all() ?? [];
-    const patience = this.#candidates?.patience ?? Infinity;
-    const ready = waitForAny([own, ...candidates], Math.min(timeout, patience));
-    this.#candidates?.goOn(ready);
+    const pendingPeers = this.#pendingPeers?.all() ?? [];
+    const timeLeft = this.#pendingPeers?.timeLeft ?? Infinity;
+    const ready = waitForAny([own, ...pendingPeers], Math.min(timeout, timeLeft));
+    this.#pendingPeers?.goOn(ready);
   }
 }
 

@@ -3,21 +3,21 @@ import { constants } from 'node:os';
 import { check, systemError } from '../common/errors.js';
 import type { SpinBudget } from '../common/spin-budget.js';
 import { nativeIo } from '../native/io.js';
-import { LOST, MOST_DESCRIPTORS } from '../posix/sockets.js';
+import { LOST, MAX_DESCRIPTORS } from '../posix/sockets.js';
 import type { Frame } from '../serialize/frames.js';
 
 const { EAGAIN, EMFILE } = constants.errno;
-const HEADER = 4;
+const HEADER_BYTES = 4;
 /** The largest message that is received with one call, in bytes; longer ones come in parts. */
-const LONGEST = 2 ** 14;
+const MAX_SHORT_BYTES = 2 ** 14;
 
-const scratch = Buffer.allocUnsafeSlow(HEADER + LONGEST);
+const scratch = Buffer.allocUnsafeSlow(HEADER_BYTES + MAX_SHORT_BYTES);
 // Places in what the native function says.
 const READ = 0;
 const WAS_THERE = 1;
 const COUNT = 2;
 const FDS = 3;
-const out = new Int32Array(FDS + MOST_DESCRIPTORS);
+const out = new Int32Array(FDS + MAX_DESCRIPTORS);
 
 /** Nothing has come. */
 export const NOTHING: unique symbol = Symbol('nothing');
@@ -32,7 +32,7 @@ export interface Beginning {
 
 /** The length of a message on the wire. */
 export function sizeOf(kind: number | undefined, body: Uint8Array): number {
-  return HEADER + (kind === undefined ? 0 : 1) + body.length;
+  return HEADER_BYTES + (kind === undefined ? 0 : 1) + body.length;
 }
 
 /**
@@ -59,12 +59,12 @@ export function receiveShort(
   budget: SpinBudget | undefined,
   timeout: number,
 ): Frame | Beginning | typeof NOTHING {
-  const most = Math.min(maxLength, LONGEST);
+  const most = Math.min(maxLength, MAX_SHORT_BYTES);
   const spin = budget?.microseconds ?? 0;
   const wait = timeout === Infinity ? -1 : timeout;
   const length = nativeIo.receiveFrame(fd, takesFds, scratch, out, most, spin, wait);
   if (spin > 0) budget!.learn(out[WAS_THERE] === 1);
-  if (length >= 0) return { bytes: copy(HEADER, length), fds: [] };
+  if (length >= 0) return { bytes: copy(HEADER_BYTES, length), fds: [] };
   if (length === -EAGAIN) return NOTHING;
   const count = out[COUNT]!;
   const fds = count < 0 ? [LOST] : [...out.subarray(FDS, FDS + count)];

@@ -27,13 +27,13 @@ import { reseed } from './random.js';
 import { countSlowJobs, outgrowSlowJobs, startThreadPool } from './slow-jobs.js';
 
 /** How long V8's workers may take to come to rest, in milliseconds. */
-const PARK_TIMEOUT = 5000;
+const PARK_TIMEOUT_MS = 5000;
 /** How long a child may take from the fork until it is ready, in milliseconds. */
-const READY_TIMEOUT = 30_000;
+const READY_TIMEOUT_MS = 30_000;
 /** How long to wait for JS Workers to be idle, in milliseconds: those that compute never are. */
-const IDLE_TIMEOUT = 50;
+const IDLE_TIMEOUT_MS = 50;
 /** The exit code of a child that could not get ready. Nobody sees it. */
-const CANNOT_START = 127;
+const EXIT_CANNOT_START = 127;
 
 /** Functions to call around every fork of this process. */
 export interface AtForkHooks {
@@ -198,7 +198,7 @@ const IN_PROGRESS = -constants.errno.EINPROGRESS;
 
 /** The error for a fork that was given up because of a thread: 0 for any of V8's workers. */
 function restless(thread: number): ProcessError {
-  const time = `${PARK_TIMEOUT / 1000} seconds`;
+  const time = `${PARK_TIMEOUT_MS / 1000} seconds`;
   if (thread === 0) {
     return new ProcessError(
       'ERR_TRUEFORK_WORKERS_BUSY',
@@ -237,11 +237,11 @@ function forkNow(report: number, loopGoesOn: boolean): number {
     const elapsed = performance.now() - start;
     // Each turn lets V8 handle its interrupts: a worker may be waiting for this
     // thread to collect garbage.
-    const jsWorkers = elapsed < IDLE_TIMEOUT ? countWorkers() : 0;
+    const jsWorkers = elapsed < IDLE_TIMEOUT_MS ? countWorkers() : 0;
     const pid = nativeFork.fork(report, loopGoesOn, jsWorkers);
     if (pid === NO_ENTRY) throw procIsMissing();
     if (pid !== IN_PROGRESS) return check(pid, 'fork');
-    if (elapsed < PARK_TIMEOUT) continue;
+    if (elapsed < PARK_TIMEOUT_MS) continue;
     throw restless(nativeFork.giveUpFork());
   }
 }
@@ -252,7 +252,7 @@ function reportFailure(report: number, error: unknown): never {
   const text = syscall === undefined ? String(error) : syscall;
   const message = Buffer.from(`${errno ?? 0} ${text}`);
   nativeIo.write(report, message, 0, message.length);
-  return nativePosix._exit(CANNOT_START);
+  return nativePosix._exit(EXIT_CANNOT_START);
 }
 
 function readFailure(report: number): string {
@@ -262,12 +262,12 @@ function readFailure(report: number): string {
 
 /** Waits until the child is ready, which it says by closing its end. */
 function awaitReady(pid: number, report: number): void {
-  if (!waitUntilReady(report, READABLE, READY_TIMEOUT)) {
+  if (!waitUntilReady(report, READABLE, READY_TIMEOUT_MS)) {
     kill(pid, 'SIGKILL');
     wait4(pid);
     throw new ProcessError(
       'ERR_TRUEFORK_CHILD_SETUP',
-      `the child was not ready ${READY_TIMEOUT / 1000} seconds after the fork, and was killed`,
+      `the child was not ready ${READY_TIMEOUT_MS / 1000} seconds after the fork, and was killed`,
     );
   }
   const failure = readFailure(report);

@@ -11,7 +11,7 @@ import { nodeInternals } from './node-internals.js';
 import { say } from './say.js';
 
 /** Node's exit code for a program that waits for a promise which nothing can settle. */
-const UNSETTLED = 13;
+const EXIT_UNSETTLED = 13;
 
 let isChild = false;
 let pending: string | undefined;
@@ -23,7 +23,7 @@ export function setPending(name: string | undefined): void {
 
 function reportUnsettled(name: string): void {
   say(
-    `Process ${name} ends with exit code ${UNSETTLED}: its target waits for a promise that nothing in this ` +
+    `Process ${name} ends with exit code ${EXIT_UNSETTLED}: its target waits for a promise that nothing in this ` +
       'process will settle. What the parent had under way when it forked, such as timers and requests, ' +
       'is settled in the parent alone.\n',
   );
@@ -51,7 +51,7 @@ export function exit(code?: number): never {
 function leave(): void {
   if (pending !== undefined && exitCode() === undefined) {
     reportUnsettled(pending);
-    setExitCode(UNSETTLED);
+    setExitCode(EXIT_UNSETTLED);
   }
   exit();
 }

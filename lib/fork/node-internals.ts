@@ -121,9 +121,9 @@ interface Property {
 }
 
 // Where the session finds what it is to look at, and puts what it finds.
-const DESK = Symbol.for('truefork.node-internals');
-const DESK_EXPRESSION = `globalThis[Symbol.for(${JSON.stringify(DESK.description)})]`;
-interface Desk {
+const BRIDGE = Symbol.for('truefork.node-internals');
+const BRIDGE_EXPRESSION = `globalThis[Symbol.for(${JSON.stringify(BRIDGE.description)})]`;
+interface ScopeBridge {
   subject: unknown;
   found: object[];
 }
@@ -131,7 +131,7 @@ interface Desk {
 /** Reads the variables of functions. Close it: meanwhile this program is debugged by itself. */
 export class ScopeReader {
   readonly #session: import('node:inspector').Session;
-  readonly #desk: Desk = { subject: undefined, found: [] };
+  readonly #bridge: ScopeBridge = { subject: undefined, found: [] };
 
   constructor() {
     // Not imported: a Node without an inspector does not have the module.
@@ -140,7 +140,7 @@ export class ScopeReader {
     ) as typeof import('node:inspector');
     this.#session = new Session();
     this.#session.connect();
-    Object.defineProperty(nodeGlobal, DESK, { value: this.#desk, configurable: true });
+    Object.defineProperty(nodeGlobal, BRIDGE, { value: this.#bridge, configurable: true });
   }
 
   /** A number for the file that the function `fn` stands in; undefined if it stands in none. */
@@ -157,7 +157,7 @@ export class ScopeReader {
     }
     // The innermost comes first, and hides the others.
     const variables: Variables = {};
-    for (const scope of this.#desk.found.toReversed()) Object.assign(variables, scope);
+    for (const scope of this.#bridge.found.toReversed()) Object.assign(variables, scope);
     return variables;
   }
 
@@ -168,11 +168,11 @@ export class ScopeReader {
       prototypeObjectId: objectId,
     });
     this.#bring(objects.objectId!, 'this');
-    return this.#desk.found[0] as object[];
+    return this.#bridge.found[0] as object[];
   }
 
   close(): void {
-    Reflect.deleteProperty(nodeGlobal, DESK);
+    Reflect.deleteProperty(nodeGlobal, BRIDGE);
     this.#session.disconnect();
   }
 
@@ -182,15 +182,15 @@ export class ScopeReader {
   }
 
   #lookAt(subject: unknown): RemoteObject {
-    Object.assign(this.#desk, { subject, found: [] });
+    Object.assign(this.#bridge, { subject, found: [] });
     const { result } = this.#post<{ result: RemoteObject }>('Runtime.evaluate', {
-      expression: `${DESK_EXPRESSION}.subject`,
+      expression: `${BRIDGE_EXPRESSION}.subject`,
     });
     return result;
   }
 
   #bring(objectId: string, expression: string): void {
-    const functionDeclaration = `function () { ${DESK_EXPRESSION}.found.push(${expression}); }`;
+    const functionDeclaration = `function () { ${BRIDGE_EXPRESSION}.found.push(${expression}); }`;
     this.#post('Runtime.callFunctionOn', { objectId, functionDeclaration });
   }
 

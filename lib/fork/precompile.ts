@@ -6,7 +6,7 @@ import { type AnyFunction, functionsOfChildren } from '../common/precompiled.js'
 import { nativeFork } from '../native/fork.js';
 
 /** How often, in milliseconds: V8 throws away the code of functions that nobody calls. */
-const INTERVAL = 1000;
+const PRECOMPILE_INTERVAL_MS = 1000;
 
 // The listeners are those that watch for signals.
 const functionsOfNode: AnyFunction[] = [
@@ -29,7 +29,7 @@ nextTick(() => {});
 /** Call it in the parent, before it forks. */
 export function precompile(): void {
   const now = performance.now();
-  if (now - last < INTERVAL) return;
+  if (now - last < PRECOMPILE_INTERVAL_MS) return;
   last = now;
   nativeFork.precompile([...functionsOfNode, ...functionsOfChildren()]);
 }

@@ -8,15 +8,15 @@ import { precompileForChildren } from '../common/precompiled.js';
 import { nativeFork } from '../native/fork.js';
 
 const SIZE = 'UV_THREADPOOL_SIZE';
-const DEFAULT_SIZE = 4;
-const MAX_SIZE = 1024;
+const DEFAULT_POOL_SIZE = 4;
+const MAX_POOL_SIZE = 1024;
 const SLOW_REQUESTS = new Set(['GetAddrInfoReqWrap', 'GetNameInfoReqWrap']);
 
 let inherited = 0;
 
 function poolSize(): number {
   const size = Number.parseInt(process.env[SIZE] ?? '', 10);
-  return size > 0 ? Math.min(size, MAX_SIZE) : DEFAULT_SIZE;
+  return size > 0 ? Math.min(size, MAX_POOL_SIZE) : DEFAULT_POOL_SIZE;
 }
 
 /** How many slow jobs may be running now. */
@@ -37,7 +37,7 @@ export function startThreadPool(): void {
   // libuv reads the variable when the pool starts; the child's own children
   // need not see what we did.
   const before = process.env[SIZE];
-  process.env[SIZE] = String(Math.min(poolSize() + 2 * inherited, MAX_SIZE));
+  process.env[SIZE] = String(Math.min(poolSize() + 2 * inherited, MAX_POOL_SIZE));
   try {
     check(nativeFork.startThreadPool(), 'uv_queue_work');
   } finally {

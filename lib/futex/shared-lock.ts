@@ -35,7 +35,7 @@ export const OWNER = 0x3fffffff;
 const OWNER_HAS_DIED = 0x40000000;
 
 /** How long a lock that this process holds itself is not waited for elsewhere, in milliseconds. */
-const PATIENCE = 10;
+const OWN_LOCK_WAIT_MS = 10;
 
 /** In which thread's list a lock is, if it was put there by this object; else 0. */
 interface Listing {
@@ -233,7 +233,7 @@ export class SharedLock {
   #startWaiting(): void {
     // Most probably this process will give back what it holds, and no waiter thread is needed. But
     // another process may, too.
-    if (this.isHeldHere) this.#line.startWaitingAfter(PATIENCE);
+    if (this.isHeldHere) this.#line.startWaitingAfter(OWN_LOCK_WAIT_MS);
     else this.#line.startWaiting();
   }
 }

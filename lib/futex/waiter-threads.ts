@@ -6,7 +6,7 @@ import { type WaiterThread, nativeWaiter } from '../native/waiter.js';
 import { GOES_ON } from './outcome.js';
 
 /** How many that have nothing to do are kept. */
-const MOST_IDLE = 4;
+const MAX_IDLE = 4;
 
 let idle: WaiterThread[] = [];
 const busy = new Set<WaiterThread>();
@@ -22,7 +22,7 @@ function retire(thread: WaiterThread): void {
   busy.delete(thread);
   thread.onend = () => {};
   thread.forgetWait();
-  if (idle.length < MOST_IDLE) idle.push(thread);
+  if (idle.length < MAX_IDLE) idle.push(thread);
   else thread.close();
 }
 

@@ -7,9 +7,9 @@ import { mapShareable, munmapPrivate } from '../posix/memory.js';
 import type { Delivered, Attachments } from '../serialize/shareables.js';
 
 /** In bytes. Of a mapping only the pages that are used take memory. */
-const ARENA_SIZE = 2 ** 18;
+const ARENA_BYTES = 2 ** 18;
 /** The largest block that comes from an arena, in bytes; a larger one has a mapping of its own. */
-const LONGEST = ARENA_SIZE / 8;
+const LONGEST = ARENA_BYTES / 8;
 const WORD = 8;
 const CACHE_LINE = 64;
 
@@ -34,14 +34,14 @@ function lengthFor(size: number): number {
 
 /** A mapping, handed out from its beginning to its end, and then where it was given back. */
 class Arena {
-  readonly buffer: ArrayBuffer = mapShareable(ARENA_SIZE);
+  readonly buffer: ArrayBuffer = mapShareable(ARENA_BYTES);
   /** The end of the used part: bytes behind it have never been used. */
   #end = 0;
 
   /** Space of that length that nobody has had, and its offset; undefined if none is left. */
   takeNew(length: number): number | undefined {
     const offset = roundUp(this.#end, length < CACHE_LINE ? WORD : CACHE_LINE);
-    if (offset + length > ARENA_SIZE) return undefined;
+    if (offset + length > ARENA_BYTES) return undefined;
     this.#end = offset + length;
     return offset;
   }

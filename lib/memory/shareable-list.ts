@@ -30,7 +30,7 @@ const FLOAT = 'd';
 const BOOLEAN = 'xxxxxxx?';
 const NONE = 'xxxxxx?x';
 /** The format of bytes has at most eight letters. */
-const LONGEST = 9_999_999;
+const MAX_BYTES_LENGTH = 9_999_999;
 
 /** An item as bytes. */
 interface Item {
@@ -80,7 +80,8 @@ function encode(value: Shareable, isFloat = false): Item {
 /** How much room an item gets: always some more than it has bytes, as in Python. */
 function roomFor({ format, bytes }: Item): number {
   const room = format === undefined ? WORD * (Math.floor(bytes.length / WORD) + 1) : WORD;
-  if (room > LONGEST) throw outOfRange('value', `less than ${LONGEST} bytes long`, bytes);
+  if (room > MAX_BYTES_LENGTH)
+    throw outOfRange('value', `less than ${MAX_BYTES_LENGTH} bytes long`, bytes);
   return room;
 }
 

@@ -392,7 +392,7 @@ export class Pool<Init extends unknown[] = unknown[]> {
     fn: AnyFunction,
     spreads: boolean,
     options: TaskOptions & Pick<MapOptions, 'onProgress' | 'progress'>,
-    caller: AnyFunction,
+    method: AnyFunction,
   ): JobPlan {
     assertFunction(fn, 'fn');
     const { timeout, signal, retries } = taskSettings(options);
@@ -404,7 +404,7 @@ export class Pool<Init extends unknown[] = unknown[]> {
       signal,
       retries,
       watcher,
-      caller: this.#crew.callers.capture(caller, fn),
+      callSite: this.#crew.callSites.capture(method, fn),
     };
   }
 
@@ -412,10 +412,10 @@ export class Pool<Init extends unknown[] = unknown[]> {
     fn: AnyFunction,
     args: readonly unknown[] = [],
     options: TaskOptions & Callbacks<never>,
-    caller: AnyFunction,
+    method: AnyFunction,
   ): AsyncResult<R> {
     assertType(Array.isArray(args), 'args', 'an array', args);
-    const plan = this.#plan(fn, true, options, caller);
+    const plan = this.#plan(fn, true, options, method);
     const result = new AsyncResult<R>(this.#crew, options as Callbacks<R>);
     this.#crew.submit(new CallJob(plan, args, result as AsyncResult<unknown>));
     return result;
@@ -426,14 +426,14 @@ export class Pool<Init extends unknown[] = unknown[]> {
     iterable: Input<unknown>,
     spreads: boolean,
     options: unknown = {},
-    caller: AnyFunction,
+    method: AnyFunction,
   ): AsyncResult<R> {
     return this.#map(
       fn,
       iterable,
       spreads,
       readMapAsync(options),
-      caller,
+      method,
     ) as AsyncResult<unknown> as AsyncResult<R>;
   }
 
@@ -442,12 +442,12 @@ export class Pool<Init extends unknown[] = unknown[]> {
     iterable: Input<unknown>,
     spreads: boolean,
     options: MapOptions & Callbacks<never>,
-    caller: AnyFunction,
+    method: AnyFunction,
   ): AsyncResult<unknown[]> {
     const { chunksize, failFast = false, settle = false } = options;
     assertIterable(iterable, true);
     this.#crew.assertRunning();
-    const plan = this.#plan(fn, spreads, options, caller);
+    const plan = this.#plan(fn, spreads, options, method);
     const result = new AsyncResult<unknown[]>(this.#crew, options as Callbacks<unknown[]>);
     const submit = (items: readonly unknown[], expected?: Expected): void => {
       const { processes, concurrency } = this.#crew.settings;
@@ -490,13 +490,13 @@ export class Pool<Init extends unknown[] = unknown[]> {
     iterable: Input<unknown>,
     isOrdered: boolean,
     given: number | ImapOptions,
-    caller: AnyFunction,
+    method: AnyFunction,
   ): ResultIterator<unknown> {
     const options = readImap(given);
     const { chunksize = 1, buffersize } = options;
     assertIterable(iterable, true);
     const { processes, concurrency } = this.#crew.settings;
-    const plan = this.#plan(fn, false, options, caller);
+    const plan = this.#plan(fn, false, options, method);
     const isAsync = isAsyncIterable(iterable);
     const job = new ImapJob({
       ...plan,

@@ -4,7 +4,7 @@ import { performance, process } from '../common/originals.js';
 import type { Progress } from './options.js';
 
 /** How often a line is printed where there is no terminal, in milliseconds. */
-const INTERVAL = 2000;
+const LINE_INTERVAL_MS = 2000;
 
 /** Somebody who is told how far a job has come. */
 export interface Watcher {
@@ -59,7 +59,7 @@ function showLines(): Watcher {
   return {
     update: (progress) => {
       last = progress;
-      if (performance.now() - printed >= INTERVAL) print();
+      if (performance.now() - printed >= LINE_INTERVAL_MS) print();
     },
     stop: () => {
       if (last !== undefined) print();

@@ -10,7 +10,7 @@ import { waitUntilReady, WRITABLE } from './poller.js';
 export type { SocketName };
 
 /** How many descriptors the kernel takes with one message. */
-export const MOST_DESCRIPTORS = 253;
+export const MAX_DESCRIPTORS = 253;
 
 const { EAGAIN, ECONNRESET, EINPROGRESS, EMFILE, EMSGSIZE, ENAMETOOLONG } = constants.errno;
 const NOTHING = new Uint8Array(0);
@@ -37,7 +37,7 @@ export function sendFds(
   assertDescriptor(socket, 'socket');
   assertType(Array.isArray(fds), 'fds', 'an array of descriptors', fds);
   for (const fd of fds) assertDescriptor(fd, 'fds');
-  assertInteger(fds.length, 'fds.length', 0, MOST_DESCRIPTORS);
+  assertInteger(fds.length, 'fds.length', 0, MAX_DESCRIPTORS);
   const bytes = bytesFrom(buffer, 'buffer');
   if (bytes.length === 0) throw outOfRange('buffer.length', '>= 1', 0);
   return check(nativeIo.sendFds(socket, NOTHING, bytes, Int32Array.from(fds)), 'sendmsg');
@@ -62,11 +62,11 @@ export interface Received {
 export function recvFds(
   socket: number,
   buffer: Uint8Array,
-  maxFds: number = MOST_DESCRIPTORS,
+  maxFds: number = MAX_DESCRIPTORS,
 ): Received {
   assertDescriptor(socket, 'socket');
   const bytes = bytesFrom(buffer, 'buffer');
-  assertInteger(maxFds, 'maxFds', 0, MOST_DESCRIPTORS);
+  assertInteger(maxFds, 'maxFds', 0, MAX_DESCRIPTORS);
   const fds: number[] = [];
   const length = check(receive(socket, bytes, 0, bytes.length, fds), 'recvmsg');
   if (wereLost(fds)) throw systemError(-EMFILE, 'recvmsg');
@@ -84,7 +84,7 @@ export function wereLost(fds: readonly number[]): boolean {
   return fds.includes(LOST);
 }
 
-const arrived = new Int32Array(1 + MOST_DESCRIPTORS);
+const arrived = new Int32Array(1 + MAX_DESCRIPTORS);
 
 /** recvmsg(2): what it returns, or a negative errno. Appends the descriptors that came to `fds`. */
 function receive(

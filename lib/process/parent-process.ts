@@ -12,7 +12,7 @@ import { pidfdOpen } from '../posix/wait.js';
 import { Sentinel } from './sentinel.js';
 
 /** How often to look for the parent where there are no pidfds, in milliseconds. */
-const INTERVAL = 20;
+const POLL_INTERVAL_MS = 20;
 
 /** The parent, as `parentProcess()` returns it. */
 export class ParentProcess {
@@ -47,7 +47,7 @@ export class ParentProcess {
         if (deadline.isOver) return false;
         await waitFor(
           (wake) => sentinel?.subscribe(wake) ?? (() => {}),
-          sentinel ? deadline.left : Math.min(INTERVAL, deadline.left),
+          sentinel ? deadline.left : Math.min(POLL_INTERVAL_MS, deadline.left),
           signal,
         );
       }

@@ -113,7 +113,7 @@ function getReady(plan: Plan, inheritance: Inheritance, watch: Watch, parent: nu
 }
 
 /** Waits, in the rare moment between a process closing its descriptors and being dead. */
-const MOMENT = 2;
+const DYING_MS = 2;
 
 /** The sentinel of a process that has been reaped. */
 function alwaysReady(): number {
@@ -188,7 +188,7 @@ export class Popen {
     while (!this.poll()) {
       if (deadline.isOver) return false;
       const isEnding = await waitFor(ended, deadline.left, signal);
-      if (isEnding && !this.poll()) await waitFor(() => () => {}, MOMENT, signal);
+      if (isEnding && !this.poll()) await waitFor(() => () => {}, DYING_MS, signal);
     }
     return true;
   }
@@ -198,7 +198,7 @@ export class Popen {
     const deadline = new Deadline(timeout);
     while (!this.poll()) {
       if (deadline.isOver) return false;
-      if (this.#sentinel.wait(deadline.left) && !this.poll()) sleepSync(MOMENT);
+      if (this.#sentinel.wait(deadline.left) && !this.poll()) sleepSync(DYING_MS);
     }
     return true;
   }

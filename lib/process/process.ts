@@ -76,9 +76,9 @@ const readOptions = optionsReader<ProcessOptions<never[]>>(
 );
 
 /** How long daemons have to end after SIGTERM when this process exits, in milliseconds. */
-const GRACE = 2000;
+const SIGTERM_GRACE_MS = 2000;
 /** How long to wait for other children before saying so. */
-const PATIENCE = 2000;
+const SILENT_WAIT_MS = 2000;
 
 let current: Process;
 let parent: ParentProcess | null = null;
@@ -518,10 +518,10 @@ function mayEnd(child: Process): boolean {
 /** Daemons are told to end, and made to if they do not. */
 function endDaemons(all: Process[]): void {
   const daemons = all.filter(mayEnd);
-  const deadline = new Deadline(GRACE);
+  const deadline = new Deadline(SIGTERM_GRACE_MS);
   for (const child of daemons) {
     if (child.joinSync(deadline.left) === null) child.kill();
-    child.joinSync(GRACE);
+    child.joinSync(SIGTERM_GRACE_MS);
   }
 }
 
@@ -529,9 +529,9 @@ function endDaemons(all: Process[]): void {
 function awaitChildren(others: Process[]): void {
   // From here on a signal would not be handled: let it do what it does by itself.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.removeAllListeners(signal);
-  const patience = new Deadline(uncaught === undefined ? PATIENCE : 0);
+  const silence = new Deadline(uncaught === undefined ? SILENT_WAIT_MS : 0);
   for (const child of others) {
-    if (child.joinSync(patience.left) !== null) continue;
+    if (child.joinSync(silence.left) !== null) continue;
     const why = uncaught === undefined ? '' : ` with ${inspect(uncaught).split('\n', 1)[0]}`;
     say(`${process.title}: waiting for ${String(child)} to end before exiting${why}\n`);
     child.joinSync();

@@ -7,13 +7,13 @@ import { Wakers } from '../common/wakers.js';
 import { say } from '../fork/say.js';
 import { type PendingWait, send } from '../futex/waiter-threads.js';
 import { discard } from '../serialize/serialize.js';
-import { addLeaver, type Leaver, removeLeaver } from './at-exit.js';
+import { addExitHook, type ExitHook, removeExitHook } from './exit-hooks.js';
 import type { SharedRing } from './ring.js';
 
 /** How long the end of the process waits before it says so, in milliseconds. */
-const PATIENCE = 2000;
+const SILENT_WAIT_MS = 2000;
 
-export class Backlog implements Leaver {
+export class Backlog implements ExitHook {
   readonly #ring: SharedRing;
   #errands = new Set<PendingWait>();
   #ended = new Wakers();
@@ -37,12 +37,12 @@ export class Backlog implements Leaver {
   }
 
   /**
-   * @param patience how long others who are putting may take before the value waits here: {@link
+   * @param timeoutMs how long others who are putting may take before the value waits here: {@link
    *   AT_ONCE}, or 0 for a thread that has nothing else to do
    * @throws ProcessError `ERR_TRUEFORK_NOT_CLONABLE`. @throws SystemError `EAGAIN`: no threads
    */
-  put(value: unknown, patience: number): void {
-    const item = this.#ring.putUnless(this.length > 0, value, patience);
+  put(value: unknown, timeoutMs: number): void {
+    const item = this.#ring.putUnless(this.length > 0, value, timeoutMs);
     if (item === undefined) return;
     try {
       if (!this.#ring.native.addToBacklog(item.kind, item.body)) this.#feed();
@@ -70,14 +70,14 @@ export class Backlog implements Leaver {
     this.#forgetParent();
     this.#isAwaitedAtExit = false;
     for (const pending of this.#errands) pending.setRef(false);
-    removeLeaver(this);
+    removeExitHook(this);
   }
 
   leave(): void {
     if (this.endSync(0)) return;
     // From here on a signal would not be handled: let it do what it does by itself.
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.removeAllListeners(signal);
-    if (this.endSync(PATIENCE)) return;
+    if (this.endSync(SILENT_WAIT_MS)) return;
     say(
       `${process.title}: waiting for a queue to have room for ${this.length} items before exiting\n`,
     );
@@ -96,7 +96,7 @@ export class Backlog implements Leaver {
       throw error;
     }
     this.#errands.add(pending);
-    if (this.#isAwaitedAtExit) addLeaver(this);
+    if (this.#isAwaitedAtExit) addExitHook(this);
     else pending.setRef(false);
   }
 
@@ -104,7 +104,7 @@ export class Backlog implements Leaver {
     this.#errands.delete(pending);
     // It may have been sent again before it told.
     if (this.#errands.size > 0) return;
-    removeLeaver(this);
+    removeExitHook(this);
     this.#ended.wakeAll();
   }
 

@@ -11,7 +11,7 @@ import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
 import { DONE, TIMED_OUT } from '../futex/outcome.js';
 import { type PendingWait, send } from '../futex/waiter-threads.js';
 import type { WaiterThread } from '../native/waiter.js';
-import { addLeaver, type Leaver, removeLeaver } from './at-exit.js';
+import { addExitHook, type ExitHook, removeExitHook } from './exit-hooks.js';
 import {
   AT_ONCE,
   BUSY,
@@ -28,7 +28,7 @@ import { takesTurn } from './turns.js';
 
 interface Getter {
   /** How long a waiter thread tries: there is no time to wait, or no limit that it knows of. */
-  patience: number;
+  timeoutMs: number;
   wake: () => void;
   value: unknown;
   failure: unknown;
@@ -37,7 +37,7 @@ interface Getter {
 /** How long to look for a place for a value that nobody wants any more, in milliseconds. */
 const PUT_BACK_TIMEOUT_MS = 1000;
 
-export class GetLine implements Leaver {
+export class GetLine implements ExitHook {
   readonly #ring: SharedRing;
   #getters = new Fifo<Getter>();
   #pending: PendingWait | undefined;
@@ -61,8 +61,8 @@ export class GetLine implements Leaver {
     }
     const isHurried = timeout === 0;
     if (isHurried && value === NOTHING) return NOTHING;
-    const patience = isHurried ? 0 : Infinity;
-    const getter: Getter = { patience, wake: () => {}, value: NOTHING, failure: undefined };
+    const timeoutMs = isHurried ? 0 : Infinity;
+    const getter: Getter = { timeoutMs, wake: () => {}, value: NOTHING, failure: undefined };
     const subscribe = (wake: () => void): (() => void) => {
       getter.wake = wake;
       const place = this.#join(getter);
@@ -121,7 +121,7 @@ export class GetLine implements Leaver {
     if (this.#inHand === undefined) return this.#pending ? LATER : this.#ring.take(timeout);
     const record = this.#inHand;
     this.#inHand = undefined;
-    removeLeaver(this);
+    removeExitHook(this);
     return read(record);
   }
 
@@ -141,7 +141,7 @@ export class GetLine implements Leaver {
     const place = this.#getters.push(getter);
     if (this.#getters.length > 1) return place;
     try {
-      if (this.#pending === undefined) this.#send(getter.patience);
+      if (this.#pending === undefined) this.#send(getter.timeoutMs);
       else this.#pending.setRef(true);
       return place;
     } catch (error) {
@@ -158,9 +158,9 @@ export class GetLine implements Leaver {
     if (isLast) this.#pending?.setRef(false);
   }
 
-  #send(patience: number): void {
+  #send(timeoutMs: number): void {
     const pending = send(
-      (thread) => thread.takeRecord(this.#ring.native, patience),
+      (thread) => thread.takeRecord(this.#ring.native, timeoutMs),
       (outcome, thread) => this.#receive(outcome, thread),
     );
     this.#keep(pending);
@@ -170,7 +170,7 @@ export class GetLine implements Leaver {
     const { first } = this.#getters;
     if (this.#pending !== undefined || first === undefined) return;
     try {
-      this.#send(first.patience);
+      this.#send(first.timeoutMs);
     } catch (failure) {
       this.#fail(failure);
     }
@@ -186,7 +186,7 @@ export class GetLine implements Leaver {
 
   /** There was nothing for the one who had no time, if it still waits. */
   #serveHurried(): void {
-    if (this.#getters.first?.patience === 0) this.#getters.shift()!.wake();
+    if (this.#getters.first?.timeoutMs === 0) this.#getters.shift()!.wake();
   }
 
   #accept(record: Buffer): void {
@@ -195,7 +195,7 @@ export class GetLine implements Leaver {
       return;
     }
     this.#inHand = record;
-    addLeaver(this);
+    addExitHook(this);
   }
 
   /**
@@ -219,12 +219,12 @@ export class GetLine implements Leaver {
 
   #keep(pending: PendingWait): void {
     this.#pending = pending;
-    addLeaver(this);
+    addExitHook(this);
   }
 
   #end(): void {
     this.#pending = undefined;
-    removeLeaver(this);
+    removeExitHook(this);
   }
 
   #serve(take: () => unknown): void {

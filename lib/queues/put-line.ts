@@ -16,7 +16,7 @@ import { takesTurn } from './turns.js';
 interface Putter {
   item: Encoded;
   /** How long a waiter thread tries: there is no time to wait, or no limit that it knows of. */
-  patience: number;
+  timeoutMs: number;
   wake: () => void;
   isDone: boolean;
   failure: unknown;
@@ -50,7 +50,7 @@ export class PutLine {
     const isHurried = timeout === 0;
     const putter: Putter = {
       item,
-      patience: isHurried ? 0 : Infinity,
+      timeoutMs: isHurried ? 0 : Infinity,
       wake: () => {},
       isDone: false,
       failure: undefined,
@@ -129,9 +129,9 @@ export class PutLine {
   }
 
   #send(): void {
-    const { item, patience } = this.#putters.first!;
+    const { item, timeoutMs } = this.#putters.first!;
     this.#pending = send(
-      (thread) => thread.putRecord(this.#ring.native, item.kind, item.body, patience),
+      (thread) => thread.putRecord(this.#ring.native, item.kind, item.body, timeoutMs),
       (outcome) => this.#receive(outcome),
     );
   }

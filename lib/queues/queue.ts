@@ -28,12 +28,12 @@ export interface QueueOptions {
   size?: number;
 }
 
-const LEAST_SIZE = 2 ** 12;
-const GREATEST_SIZE = 2 ** 32;
-const GREATEST_MAXSIZE = 2 ** 31 - 1;
+const MIN_SIZE_BYTES = 2 ** 12;
+const MAX_SIZE_BYTES = 2 ** 32;
+const MAX_MAXSIZE = 2 ** 31 - 1;
 
 const readOptions = optionsReader<QueueOptions>('a queue', {
-  size: integerOption(LEAST_SIZE, GREATEST_SIZE),
+  size: integerOption(MIN_SIZE_BYTES, MAX_SIZE_BYTES),
 });
 
 /** @internal A power of two; undefined: the default. */
@@ -88,7 +88,7 @@ export class Queue<T = unknown> {
    * @throws SystemError `ENOMEM`
    */
   constructor(maxsize = 0, options: QueueOptions = {}) {
-    assertInteger(maxsize, 'maxsize', -GREATEST_MAXSIZE, GREATEST_MAXSIZE);
+    assertInteger(maxsize, 'maxsize', -MAX_MAXSIZE, MAX_MAXSIZE);
     this.#maxsize = Math.max(0, maxsize);
     this.#ring = new SharedRing(sizeOf(options), this.#maxsize);
     this.#getters = new GetLine(this.#ring);

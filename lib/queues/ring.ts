@@ -33,40 +33,40 @@ const TAKE_LATER = 2;
 export const NO_MEMORY = 4;
 
 /** Address space, of which what is used takes memory. */
-const USUAL_SIZE = 2 ** 30;
+const USUAL_SIZE_BYTES = 2 ** 30;
 /** Where there is less than that, because somebody limits it: that much at least. */
-const LEAST_USUAL_SIZE = 2 ** 20;
+const MIN_USUAL_SIZE_BYTES = 2 ** 20;
 
 /** The size of the head of a record (length, kind and others), in bytes. */
-const HEAD = 8;
-const KIND = 4;
+const HEAD_BYTES = 8;
+const KIND_AT = 4;
 
 const memory = nativeQueue.ringScratch();
 const scratch = Buffer.from(memory);
 const numbers = new Float64Array(memory);
 /** UTF-8 has up to three bytes for each unit of a string. */
-const LONGEST_STRING = Math.floor((scratch.length - HEAD) / 3);
+const MAX_STRING_LENGTH = Math.floor((scratch.length - HEAD_BYTES) / 3);
 
 /** Writes a value that is short and of a simple kind into the scratch. @returns its size, or -1 */
 function writeScratch(value: unknown): number {
   if (typeof value === 'number') {
-    numbers[HEAD / 8] = value;
+    numbers[HEAD_BYTES / 8] = value;
     return 8;
   }
-  if (typeof value === 'string' && value.length <= LONGEST_STRING && value.isWellFormed()) {
-    return scratch.write(value, HEAD);
+  if (typeof value === 'string' && value.length <= MAX_STRING_LENGTH && value.isWellFormed()) {
+    return scratch.write(value, HEAD_BYTES);
   }
   return -1;
 }
 
 function readScratch(size: number): unknown {
-  const kind = scratch[KIND];
-  if (kind === Kind.string) return scratch.toString('utf8', HEAD, size);
-  if (kind === Kind.number) return numbers[HEAD / 8];
-  if (kind === Kind.json) return JSON.parse(scratch.toString('utf8', HEAD, size));
-  if (kind === Kind.buffer) return Buffer.from(scratch.subarray(HEAD, size));
+  const kind = scratch[KIND_AT];
+  if (kind === Kind.string) return scratch.toString('utf8', HEAD_BYTES, size);
+  if (kind === Kind.number) return numbers[HEAD_BYTES / 8];
+  if (kind === Kind.json) return JSON.parse(scratch.toString('utf8', HEAD_BYTES, size));
+  if (kind === Kind.buffer) return Buffer.from(scratch.subarray(HEAD_BYTES, size));
   // Decoded values may be views of these bytes.
-  return decodeBody(kind, Buffer.from(memory.slice(HEAD, size)));
+  return decodeBody(kind, Buffer.from(memory.slice(HEAD_BYTES, size)));
 }
 
 /** A record that was taken into memory of its own. */
@@ -76,7 +76,7 @@ export interface Taken {
 }
 
 export function open(record: Buffer): Taken {
-  return { kind: record[KIND]!, body: record.subarray(HEAD) };
+  return { kind: record[KIND_AT]!, body: record.subarray(HEAD_BYTES) };
 }
 
 export function read(record: Buffer): unknown {
@@ -89,9 +89,9 @@ export function noMemory(): SystemError {
 }
 
 function mapUsualSize(ring: Ring, most: number): number {
-  for (let size = USUAL_SIZE; ; size /= 2) {
+  for (let size = USUAL_SIZE_BYTES; ; size /= 2) {
     const result = ring.map(size, most);
-    if (result !== -constants.errno.ENOMEM || size <= LEAST_USUAL_SIZE) return result;
+    if (result !== -constants.errno.ENOMEM || size <= MIN_USUAL_SIZE_BYTES) return result;
   }
 }
 
@@ -184,7 +184,7 @@ export class SharedRing {
    */
   take(timeout: number): unknown {
     const size = this.native.take(timeout);
-    if (size >= HEAD) return readScratch(size);
+    if (size >= HEAD_BYTES) return readScratch(size);
     if (size === 0) return NOTHING;
     if (size === TAKE_LATER) return LATER;
     if (size < 0) throw systemError(size, 'malloc');

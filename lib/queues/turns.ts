@@ -2,13 +2,13 @@
 import { nextTurn } from '../common/originals.js';
 
 /** How many operations in a row may find what they want at once. */
-const MOST_IN_A_ROW = 100;
+const MAX_IN_A_ROW = 100;
 
 let inARow = 0;
 
 /** Call it after each. */
 export function takesTurn(): Promise<void> | undefined {
-  if (++inARow <= MOST_IN_A_ROW) return undefined;
+  if (++inARow <= MAX_IN_A_ROW) return undefined;
   inARow = 0;
   return nextTurn();
 }

@@ -23,11 +23,11 @@ export interface Ticket {
   readonly count: number;
 }
 
-const TOKEN_SIZE = 16;
-const MOST = 2 ** 16;
+const TOKEN_BYTES = 16;
+const MAX_DESCRIPTORS = 2 ** 16;
 const BACKLOG = 128;
 /** How long the thread may take to answer, in milliseconds. It does nothing else. */
-const PATIENCE = 10_000;
+const ANSWER_TIMEOUT_MS = 10_000;
 
 let name: string | undefined;
 
@@ -75,7 +75,7 @@ function start(): string {
  */
 export function entrust(fds: readonly number[]): Ticket {
   name ??= start();
-  const token = randomBytes(TOKEN_SIZE);
+  const token = randomBytes(TOKEN_BYTES);
   check(nativeIo.entrustFds(token, Int32Array.from(fds)), 'dup');
   return { name, token, count: fds.length };
 }
@@ -147,8 +147,8 @@ function receiveAll(fd: number, count: number, fds: number[], deadline: Deadline
 
 export function isTicket(value: unknown): value is Ticket {
   const { name: where, token, count } = value as Partial<Ticket>;
-  const isCount = Number.isInteger(count) && count! > 0 && count! < MOST;
-  return isName(where) && token instanceof Uint8Array && token.length === TOKEN_SIZE && isCount;
+  const isCount = Number.isInteger(count) && count! > 0 && count! < MAX_DESCRIPTORS;
+  return isName(where) && token instanceof Uint8Array && token.length === TOKEN_BYTES && isCount;
 }
 
 /**
@@ -159,7 +159,7 @@ export function isTicket(value: unknown): value is Ticket {
  * @throws SystemError `EMFILE`
  */
 export function redeem({ name: where, token, count }: Ticket): number[] {
-  const deadline = new Deadline(PATIENCE);
+  const deadline = new Deadline(ANSWER_TIMEOUT_MS);
   const descriptor = connectTo(where, deadline);
   const fds: number[] = [];
   try {

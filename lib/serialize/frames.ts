@@ -5,16 +5,16 @@ import { constants } from 'node:buffer';
 import { EOFError, ProcessError } from '../common/errors.js';
 import { nativeIo } from '../native/io.js';
 import { close, dup, tryRead, tryWritePair } from '../posix/descriptors.js';
-import { LOST, MOST_DESCRIPTORS, tryReceive, trySendFds } from '../posix/sockets.js';
+import { LOST, MAX_DESCRIPTORS, tryReceive, trySendFds } from '../posix/sockets.js';
 
 const MAX_SHORT = 0x7fff_ffff;
 /**
  * From here on half of the time of a message goes into touching its memory for the first time. In
  * bytes.
  */
-const LARGE = 2 ** 23;
-const SHORT_HEADER = 4;
-const LONG_HEADER = 12;
+const LARGE_BYTES = 2 ** 23;
+const SHORT_HEADER_BYTES = 4;
+const LONG_HEADER_BYTES = 12;
 
 const NO_FDS: number[] = [];
 const NOTHING = new Uint8Array(0);
@@ -49,7 +49,7 @@ function allocate(length: number): Buffer {
   } catch {
     throw badLength();
   }
-  if (length >= LARGE) nativeIo.expectAll(bytes);
+  if (length >= LARGE_BYTES) nativeIo.expectAll(bytes);
   return bytes;
 }
 
@@ -59,7 +59,7 @@ function allocate(length: number): Buffer {
  */
 export class FrameReader {
   readonly #takesFds: boolean;
-  readonly #header = Buffer.allocUnsafe(LONG_HEADER);
+  readonly #header = Buffer.allocUnsafe(LONG_HEADER_BYTES);
   #body: Buffer | undefined;
   #read = 0;
   #fds: number[] = [];
@@ -113,11 +113,11 @@ export class FrameReader {
   }
 
   #readHeader(fd: number): number | undefined {
-    if (!this.#fill(fd, this.#header, SHORT_HEADER)) return undefined;
+    if (!this.#fill(fd, this.#header, SHORT_HEADER_BYTES)) return undefined;
     const length = this.#header.readInt32BE();
     if (length !== -1) return length;
-    if (!this.#fill(fd, this.#header, LONG_HEADER)) return undefined;
-    return Number(this.#header.readBigUInt64BE(SHORT_HEADER));
+    if (!this.#fill(fd, this.#header, LONG_HEADER_BYTES)) return undefined;
+    return Number(this.#header.readBigUInt64BE(SHORT_HEADER_BYTES));
   }
 
   /** Reads until `buffer` holds `length` bytes. Returns whether it does. */
@@ -166,7 +166,7 @@ export class OutgoingFrame {
     this.#written = written;
     const prefix = kind === undefined ? 0 : 1;
     const length = prefix + body.length;
-    const headerLength = length <= MAX_SHORT ? SHORT_HEADER : LONG_HEADER;
+    const headerLength = length <= MAX_SHORT ? SHORT_HEADER_BYTES : LONG_HEADER_BYTES;
     this.#head = Buffer.allocUnsafe(headerLength + prefix);
     this.#body = body;
     this.#bodyLength = body.length;
@@ -174,7 +174,7 @@ export class OutgoingFrame {
       this.#head.writeInt32BE(length);
     } else {
       this.#head.writeInt32BE(-1);
-      this.#head.writeBigUInt64BE(BigInt(length), SHORT_HEADER);
+      this.#head.writeBigUInt64BE(BigInt(length), SHORT_HEADER_BYTES);
     }
     if (kind !== undefined) this.#head[headerLength] = kind;
   }
@@ -231,7 +231,7 @@ export class OutgoingFrame {
   #writeWithFds(fd: number, head: Uint8Array, body: Uint8Array): number | undefined {
     // They go with the first of the bytes. Where there are too many for one message there must be
     // bytes for the others.
-    const fds = this.#fds.slice(0, MOST_DESCRIPTORS);
+    const fds = this.#fds.slice(0, MAX_DESCRIPTORS);
     const isLast = fds.length === this.#fds.length;
     const count = isLast
       ? trySendFds(fd, head, body, fds)

@@ -3,8 +3,8 @@
 import { types } from 'node:util';
 
 /** To look at more takes longer than it is worth. */
-const MOST_OBJECTS = 32;
-const LONGEST_ARRAY = 256;
+const MAX_OBJECTS = 32;
+const MAX_ARRAY_LENGTH = 256;
 
 /** Whether JSON gives back the same. */
 function isPlainNumber(value: number): boolean {
@@ -16,7 +16,7 @@ function isPlainObject(object: object): boolean {
   if (types.isProxy(object) || 'toJSON' in object) return false;
   const prototype: unknown = Object.getPrototypeOf(object);
   if (!Array.isArray(object)) return prototype === Object.prototype;
-  if (prototype !== Array.prototype || object.length > LONGEST_ARRAY) return false;
+  if (prototype !== Array.prototype || object.length > MAX_ARRAY_LENGTH) return false;
   // Without holes, and without other properties, which come last.
   const keys = Object.keys(object);
   return keys.length === object.length && (keys.at(-1) ?? '-1') === `${keys.length - 1}`;
@@ -33,7 +33,7 @@ export function isPlainData(root: object): boolean {
     for (const value of Object.values(object) as unknown[]) {
       if (typeof value === 'string' || typeof value === 'boolean' || value === null) continue;
       if (typeof value === 'number' && isPlainNumber(value)) continue;
-      if (typeof value !== 'object' || objects.length === MOST_OBJECTS) return false;
+      if (typeof value !== 'object' || objects.length === MAX_OBJECTS) return false;
       if (objects.includes(value)) return false;
       objects.push(value);
     }

@@ -154,10 +154,10 @@ function encodeError(error: Error): Encoded {
   return encodeParts(dissector.toParts(error));
 }
 
-const NUMBER_SIZE = 8;
+const NUMBER_BYTES = 8;
 
 function encodeNumber(value: number): Encoded {
-  const body = Buffer.allocUnsafe(NUMBER_SIZE);
+  const body = Buffer.allocUnsafe(NUMBER_BYTES);
   body.writeDoubleLE(value);
   return { kind: Kind.number, body };
 }
@@ -253,7 +253,7 @@ export function decodeBody(kind: number | undefined, body: Buffer, fds: number[]
     case Kind.json:
       return parse(body);
     case Kind.number:
-      if (body.length !== NUMBER_SIZE) throw badMessage();
+      if (body.length !== NUMBER_BYTES) throw badMessage();
       return body.readDoubleLE();
     case Kind.buffer:
       return body;

@@ -15,7 +15,7 @@ import { receiveObject, sendObject } from '../memory/shared-objects.js';
 import { makeShareable } from '../serialize/shareables.js';
 
 /** In bytes. */
-const SIZE = 8;
+const SIZE_BYTES = 8;
 const BELL_OFFSET = 4;
 
 // The other word: how often it was set, and two bits.
@@ -42,7 +42,7 @@ export class Event {
   readonly #waiters: ChangeWaiters<number>;
 
   constructor() {
-    const block = allocate(SIZE);
+    const block = allocate(SIZE_BYTES);
     this.#block = block;
     this.#buffer = block.buffer;
     this.#byteOffset = block.byteOffset;
@@ -128,7 +128,7 @@ export class Event {
     makeShareable<Event, PlaceParts[]>('Event', Event, {
       toParts: (event, attachments) => sendObject(event, [event.#block], attachments),
       fromParts: (places, delivered) =>
-        receiveObject(Event, places, [SIZE], delivered, () => new Event()),
+        receiveObject(Event, places, [SIZE_BYTES], delivered, () => new Event()),
     });
   }
 }

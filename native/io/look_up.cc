@@ -48,8 +48,8 @@ class Question {
   // Returns whether there is an answer: empty, where there is no such host.
   bool Await(double milliseconds, std::string* address) {
     std::unique_lock<std::mutex> guard(lock_);
-    const std::chrono::duration<double, std::milli> patience(milliseconds);
-    change_.wait_for(guard, patience, [this] { return is_answered_; });
+    const std::chrono::duration<double, std::milli> limit(milliseconds);
+    change_.wait_for(guard, limit, [this] { return is_answered_; });
     *address = address_;
     return is_answered_;
   }

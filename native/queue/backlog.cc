@@ -20,11 +20,11 @@ void Backlog::Withdraw() {
   is_fed_ = false;
 }
 
-Outcome Backlog::Feed(Ring ring, const Patience& patience) {
+Outcome Backlog::Feed(Ring ring, const WaitLimit& limit) {
   feeder_.store(LockerId());
   while (const Waiting* first = First()) {
     const Outcome outcome = ring.Put(
-        {first->kind, first->bytes.data(), first->bytes.size()}, patience);
+        {first->kind, first->bytes.data(), first->bytes.size()}, limit);
     if (outcome != Outcome::kDone) return outcome;
     DropFirst();
   }

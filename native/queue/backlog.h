@@ -19,7 +19,7 @@ class Backlog {
 
   // Puts what there is into the ring, and what is added meanwhile. kDone if
   // nothing is left.
-  Outcome Feed(Ring ring, const Patience& patience);
+  Outcome Feed(Ring ring, const WaitLimit& limit);
 
   [[nodiscard]] int32_t count() const { return count_.load(); }
   // The thread that feeds, or did: its LockerId().

@@ -79,23 +79,23 @@ class Turn {
   // waits for the other end. If not it has it for a deadline, and to give up
   // would tell of a queue that is full or empty and is not.
   template <typename Condition>
-  Turn(SharedLock* lock, Patience patience, double grace_ms,
+  Turn(SharedLock* lock, WaitLimit limit, double grace_ms,
        const Condition& is_hopeless)
       : lock_(lock) {
-    outcome_ = lock_->Acquire(patience, &is_listed_);
+    outcome_ = lock_->Acquire(limit, &is_listed_);
     if (outcome_ != Outcome::kTimedOut || is_hopeless()) return;
     const Deadline end = Deadline::In(grace_ms);
     while (outcome_ == Outcome::kTimedOut && !end.IsOver()) {
-      patience.until = end.ButWithin(1);
-      outcome_ = lock_->Acquire(patience, &is_listed_);
+      limit.until = end.ButWithin(1);
+      outcome_ = lock_->Acquire(limit, &is_listed_);
       if (is_hopeless()) return;
     }
     if (outcome_ == Outcome::kTimedOut) outcome_ = kBusy;
   }
   explicit Turn(SharedLock* lock,
-                const Patience& patience = {Deadline::In(0), nullptr})
+                const WaitLimit& limit = {Deadline::In(0), nullptr})
       : lock_(lock) {
-    outcome_ = lock_->Acquire(patience, &is_listed_);
+    outcome_ = lock_->Acquire(limit, &is_listed_);
   }
   ~Turn() {
     if (has_come()) lock_->Release(is_listed_);
@@ -192,21 +192,21 @@ bool Ring::is_empty() const {
 
 // To put.
 
-Outcome Ring::Put(const Record& record, const Patience& patience) {
-  const Turn turn(&putting_, patience, grace_ms_,
+Outcome Ring::Put(const Record& record, const WaitLimit& limit) {
+  const Turn turn(&putting_, limit, grace_ms_,
                   [this] { return block_->putter_sleeps.load() != 0; });
   if (!turn.has_come()) return turn.outcome();
   CleanUpAfterPutter();
   if (record.size <= LongestRecord(block_->most_units))
-    return PutRecord(record, patience);
-  return PutInPieces(record, patience);
+    return PutRecord(record, limit);
+  return PutInPieces(record, limit);
 }
 
 // Killed before Publish() has stored the tail: the record is not there, and
 // what was written lies where nobody looks. After it: the record is there.
-Outcome Ring::PutRecord(const Record& record, const Patience& patience) {
+Outcome Ring::PutRecord(const Record& record, const WaitLimit& limit) {
   const uint32_t units = UnitsOf(record.size);
-  const Outcome outcome = AwaitRoom(units, true, patience);
+  const Outcome outcome = AwaitRoom(units, true, limit);
   if (outcome != Outcome::kDone) return outcome;
   Mark tail = block_->tail.load();
   Write(tail.position, {static_cast<uint32_t>(record.size), record.kind, 0, 0},
@@ -219,9 +219,9 @@ Outcome Ring::PutRecord(const Record& record, const Patience& patience) {
 
 // Killed in here: the tail says that a record goes on, and the next one who has
 // the lock puts an end to it.
-Outcome Ring::PutInPieces(const Record& record, const Patience& patience) {
+Outcome Ring::PutInPieces(const Record& record, const WaitLimit& limit) {
   const uint32_t units = UnitsOf(sizeof(Length));
-  Outcome outcome = AwaitRoom(units, true, patience);
+  Outcome outcome = AwaitRoom(units, true, limit);
   if (outcome != Outcome::kDone) return outcome;
   Mark tail = block_->tail.load();
   const Length length = record.size;
@@ -233,7 +233,7 @@ Outcome Ring::PutInPieces(const Record& record, const Patience& patience) {
   for (size_t done = 0; tail.is_inside != 0;) {
     const size_t size =
         std::min(record.size - done, LongestRecord(layout().units));
-    outcome = AwaitRoom(UnitsOf(size), false, patience);
+    outcome = AwaitRoom(UnitsOf(size), false, limit);
     if (outcome != Outcome::kDone) {
       AbandonRecord();
       return outcome;
@@ -307,20 +307,20 @@ bool Ring::FitsSoon(uint32_t units) const {
 }
 
 // Makes the ring longer, if that is needed and there is memory for it.
-bool Ring::Grow(uint32_t units, const Patience& patience) {
+bool Ring::Grow(uint32_t units, const WaitLimit& limit) {
   const auto is_memory = [=, this] {
     return used() + units + UnitsOf(0) <= block_->most_units;
   };
   if (is_memory() && FitsSoon(units)) return true;
   const Deadline end = Deadline::In(grace_ms_);
-  while (is_memory() && !patience.IsCancelled()) {
+  while (is_memory() && !limit.IsCancelled()) {
     if (used() == 0) {
       // A process that takes waits, maybe with its lock, and does not look at
       // the ring before something is there.
       GrowFor(units);
     } else {
       // It takes, and does not wait.
-      const Turn turn(&taking_, Patience{Deadline::In(1), nullptr});
+      const Turn turn(&taking_, WaitLimit{Deadline::In(1), nullptr});
       if (turn.has_come()) GrowFor(units);
     }
     if (Fits(units)) return true;
@@ -350,14 +350,14 @@ void Ring::GrowFor(uint32_t units) {
 }
 
 Outcome Ring::AwaitRoom(uint32_t units, bool is_record,
-                        const Patience& patience) {
+                        const WaitLimit& limit) {
   for (Spinner spinner;;) {
     // First: what changes after the look ends the sleep.
     const uint32_t position = block_->head.load().position;
-    if (MayPut(is_record) && (Fits(units) || Grow(units, patience)))
+    if (MayPut(is_record) && (Fits(units) || Grow(units, limit)))
       return Outcome::kDone;
-    if (patience.IsCancelled()) return Outcome::kCancelled;
-    if (patience.until.IsOver()) return Outcome::kTimedOut;
+    if (limit.IsCancelled()) return Outcome::kCancelled;
+    if (limit.until.IsOver()) return Outcome::kTimedOut;
     if (spinner.Spin()) continue;
     block_->putter_sleeps.store(1);
     // Also on that: who takes may say in this moment that there is room, and
@@ -365,7 +365,7 @@ Outcome Ring::AwaitRoom(uint32_t units, bool is_record,
     Watched watched[4] = {{PositionOf(&block_->head), Expected(position)},
                           {&block_->putter_sleeps, 1},
                           {&block_->head_bell, 0}};
-    patience.SleepOn(watched, 3);
+    limit.SleepOn(watched, 3);
     block_->putter_sleeps.store(0);
   }
 }
@@ -376,22 +376,22 @@ void Ring::Publish(Mark tail) {
 
 // To take.
 
-Outcome Ring::Take(Destination* destination, const Patience& patience) {
-  const Turn turn(&taking_, patience, grace_ms_, [this] { return is_empty(); });
+Outcome Ring::Take(Destination* destination, const WaitLimit& limit) {
+  const Turn turn(&taking_, limit, grace_ms_, [this] { return is_empty(); });
   if (!turn.has_come()) return turn.outcome();
   block_->taker_sleeps.store(0);
   // The one before was killed inside of a record.
-  Outcome outcome = SkipPieces(patience);
-  if (outcome == Outcome::kDone) outcome = TakeRecord(destination, patience);
+  Outcome outcome = SkipPieces(limit);
+  if (outcome == Outcome::kDone) outcome = TakeRecord(destination, limit);
   if (outcome == Outcome::kDone) Shrink();
   return outcome;
 }
 
 // Killed before Advance() has stored the head: the record is still there. After
 // it: it is gone, and was in the hands of the one who was killed.
-Outcome Ring::TakeRecord(Destination* destination, const Patience& patience) {
+Outcome Ring::TakeRecord(Destination* destination, const WaitLimit& limit) {
   for (;;) {
-    const Outcome outcome = AwaitPiece(patience);
+    const Outcome outcome = AwaitPiece(limit);
     if (outcome != Outcome::kDone) return outcome;
     const Mark head = block_->head.load();
     const RecordHead piece = HeadAt(head.position);
@@ -401,8 +401,8 @@ Outcome Ring::TakeRecord(Destination* destination, const Patience& patience) {
       CopyOut(head.position + 1, reinterpret_cast<uint8_t*>(&length),
               sizeof length);
     }
-    if (goes_on && !IsWhole() && !patience.Commit())
-      return patience.IsCancelled() ? Outcome::kCancelled : kBusy;
+    if (goes_on && !IsWhole() && !limit.Commit())
+      return limit.IsCancelled() ? Outcome::kCancelled : kBusy;
     uint8_t* place = destination->MakeRoom(sizeof piece + length);
     if (place == nullptr) return kNoMemory;
     memcpy(place, &piece, sizeof piece);
@@ -412,10 +412,10 @@ Outcome Ring::TakeRecord(Destination* destination, const Patience& patience) {
       destination->Count();
     }
     Advance(After(head, piece));
-    if (!goes_on || TakePieces(*destination, place, patience))
+    if (!goes_on || TakePieces(*destination, place, limit))
       return Outcome::kDone;
     // The other side, which could not cancel it, may have left meanwhile.
-    if (patience.cancelled != nullptr) return Outcome::kCancelled;
+    if (limit.cancelled != nullptr) return Outcome::kCancelled;
   }
 }
 
@@ -434,8 +434,8 @@ bool Ring::IsWhole() const {
 // Killed in here: the head says that a record goes on, and the next one who has
 // the lock skips the rest. False if it was abandoned, or the thread ends.
 bool Ring::TakePieces(const Destination& destination, uint8_t* place,
-                      const Patience& patience) {
-  const Patience to_the_end{Deadline::Never(), patience.cancelled};
+                      const WaitLimit& limit) {
+  const WaitLimit to_the_end{Deadline::Never(), limit.cancelled};
   for (;;) {
     // Nobody gives up here, for what it has cannot be put back. The one who
     // puts either goes on, as there is room, or gives up, or dies.
@@ -451,22 +451,22 @@ bool Ring::TakePieces(const Destination& destination, uint8_t* place,
   }
 }
 
-Outcome Ring::SkipPieces(const Patience& patience) {
+Outcome Ring::SkipPieces(const WaitLimit& limit) {
   for (;;) {
     const Mark head = block_->head.load();
     if (head.is_inside == 0) return Outcome::kDone;
-    const Outcome outcome = AwaitPiece(patience);
+    const Outcome outcome = AwaitPiece(limit);
     if (outcome != Outcome::kDone) return outcome;
     Advance(After(head, HeadAt(head.position)));
   }
 }
 
-Outcome Ring::AwaitPiece(const Patience& patience) {
+Outcome Ring::AwaitPiece(const WaitLimit& limit) {
   const Mark head = block_->head.load();
   for (Spinner spinner;;) {
     if (block_->tail.load().position != head.position) return Outcome::kDone;
-    if (patience.IsCancelled()) return Outcome::kCancelled;
-    if (patience.until.IsOver()) return Outcome::kTimedOut;
+    if (limit.IsCancelled()) return Outcome::kCancelled;
+    if (limit.until.IsOver()) return Outcome::kTimedOut;
     if (spinner.Spin()) continue;
     block_->taker_sleeps.store(1);
     // As in AwaitRoom().
@@ -474,8 +474,8 @@ Outcome Ring::AwaitPiece(const Patience& patience) {
                           {&block_->taker_sleeps, 1},
                           {&block_->tail_bell, 0}};
     if (head.is_inside == 0) {
-      patience.SleepOn(watched, 3);
-    } else if (!putting_.SleepBesideHolder(watched, 3, patience)) {
+      limit.SleepOn(watched, 3);
+    } else if (!putting_.SleepBesideHolder(watched, 3, limit)) {
       AbandonForDead();
     }
     block_->taker_sleeps.store(0);
@@ -497,11 +497,11 @@ void Ring::Advance(Mark head) {
 }
 
 bool Ring::PutBack(const Record& record) {
-  const Patience patience{Deadline::In(kCopyMs), nullptr};
-  const Turn to_take(&taking_, patience, 0, [] { return true; });
+  const WaitLimit limit{Deadline::In(kCopyMs), nullptr};
+  const Turn to_take(&taking_, limit, 0, [] { return true; });
   if (!to_take.has_come() || record.size > LongestRecord(layout().units))
     return false;
-  const Turn to_put(&putting_, patience, 0,
+  const Turn to_put(&putting_, limit, 0,
                     [this] { return block_->putter_sleeps.load() != 0; });
   if (!to_put.has_come()) return false;
   CleanUpAfterPutter();

@@ -149,11 +149,11 @@ class Ring {
 
   // Waits for room. kDone, kTimedOut, kCancelled; kBusy if it was out of time
   // because of another who was putting or taking.
-  Outcome Put(const Record& record, const Patience& patience);
+  Outcome Put(const Record& record, const WaitLimit& limit);
   // Waits for a record. Or kNoMemory. A record in pieces that it has begun to
   // take it takes to the end, however long that takes: it commits itself
-  // (Patience), or it is kBusy and the record stays.
-  Outcome Take(Destination* destination, const Patience& patience);
+  // (WaitLimit), or it is kBusy and the record stays.
+  Outcome Take(Destination* destination, const WaitLimit& limit);
   // Puts a record that was taken back to where it was. False if somebody is
   // putting, or there is no room.
   bool PutBack(const Record& record);
@@ -169,24 +169,24 @@ class Ring {
   [[nodiscard]] bool is_empty() const;
 
  private:
-  Outcome PutRecord(const Record& record, const Patience& patience);
-  Outcome PutInPieces(const Record& record, const Patience& patience);
-  Outcome AwaitRoom(uint32_t units, bool is_record, const Patience& patience);
+  Outcome PutRecord(const Record& record, const WaitLimit& limit);
+  Outcome PutInPieces(const Record& record, const WaitLimit& limit);
+  Outcome AwaitRoom(uint32_t units, bool is_record, const WaitLimit& limit);
   [[nodiscard]] bool MayPut(bool is_record) const;
   [[nodiscard]] bool Fits(uint32_t units) const;
   [[nodiscard]] bool FitsSoon(uint32_t units) const;
-  bool Grow(uint32_t units, const Patience& patience);
+  bool Grow(uint32_t units, const WaitLimit& limit);
   void GrowFor(uint32_t units);
   void AbandonRecord();
   void CleanUpAfterPutter();
   void Publish(Mark tail);
 
-  Outcome TakeRecord(Destination* destination, const Patience& patience);
+  Outcome TakeRecord(Destination* destination, const WaitLimit& limit);
   [[nodiscard]] bool IsWhole() const;
   bool TakePieces(const Destination& destination, uint8_t* place,
-                  const Patience& patience);
-  Outcome SkipPieces(const Patience& patience);
-  Outcome AwaitPiece(const Patience& patience);
+                  const WaitLimit& limit);
+  Outcome SkipPieces(const WaitLimit& limit);
+  Outcome AwaitPiece(const WaitLimit& limit);
   void AbandonForDead();
   void Advance(Mark head);
 

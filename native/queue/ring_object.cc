@@ -27,7 +27,7 @@ double Milliseconds(const Napi::Value& value) {
   return value.As<Napi::Number>().DoubleValue();
 }
 
-Patience PatienceFor(double timeout_ms) {
+WaitLimit LimitFor(double timeout_ms) {
   return {Deadline::In(timeout_ms), nullptr};
 }
 
@@ -160,9 +160,8 @@ Napi::Value RingObject::Most(const Napi::CallbackInfo& info) {
 Napi::Value RingObject::PutFor(const Napi::CallbackInfo& info,
                                const Record& record) {
   const double timeout_ms = Milliseconds(info[2]);
-  return Code(
-      info.Env(),
-      ring(GraceAfter(timeout_ms)).Put(record, PatienceFor(timeout_ms)));
+  return Code(info.Env(),
+              ring(GraceAfter(timeout_ms)).Put(record, LimitFor(timeout_ms)));
 }
 
 // put(kind, bytes, milliseconds): an outcome
@@ -185,7 +184,7 @@ Napi::Value RingObject::Take(const Napi::CallbackInfo& info) {
   taken.CountIn(Counter());
   const double timeout_ms = Milliseconds(info[0]);
   const Outcome outcome =
-      ring(GraceAfter(timeout_ms)).Take(&taken, PatienceFor(timeout_ms));
+      ring(GraceAfter(timeout_ms)).Take(&taken, LimitFor(timeout_ms));
   if (outcome == kNoMemory) return Napi::Number::New(info.Env(), -ENOMEM);
   if (outcome == kBusy) return Napi::Number::New(info.Env(), kLater);
   if (outcome != Outcome::kDone) return Napi::Number::New(info.Env(), 0);
@@ -226,7 +225,7 @@ Napi::Value RingObject::CountBacklog(const Napi::CallbackInfo& info) {
 // awaitBacklog(milliseconds): false after the timeout
 Napi::Value RingObject::AwaitBacklog(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(
-      info.Env(), backlog_->AwaitEnd(PatienceFor(Milliseconds(info[0])).until));
+      info.Env(), backlog_->AwaitEnd(LimitFor(Milliseconds(info[0])).until));
 }
 
 // A ring that is empty and a backlog that is not: either it has been put and
@@ -267,7 +266,7 @@ Napi::Value RingObject::SetTaskDone(const Napi::CallbackInfo& info) {
 
 // joinTasks(milliseconds): an outcome
 Napi::Value RingObject::JoinTasks(const Napi::CallbackInfo& info) {
-  return Code(info.Env(), tasks().AwaitEnd(PatienceFor(Milliseconds(info[0]))));
+  return Code(info.Env(), tasks().AwaitEnd(LimitFor(Milliseconds(info[0]))));
 }
 
 // writeOffTasks(): how many are lost

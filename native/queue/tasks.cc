@@ -94,7 +94,7 @@ uint32_t Tasks::lost() const {
   return unfinished() == before ? before : 0;
 }
 
-Outcome Tasks::AwaitEnd(const Patience& patience) {
+Outcome Tasks::AwaitEnd(const WaitLimit& limit) {
   for (;;) {
     const int32_t finish = block_->finish.load();
     block_->joiner_waits.store(1);
@@ -103,11 +103,11 @@ Outcome Tasks::AwaitEnd(const Patience& patience) {
       WakeJoiners();  // whoever was to do so may have died
       return Outcome::kDone;
     }
-    if (patience.IsCancelled()) return Outcome::kCancelled;
-    if (patience.until.IsOver()) return Outcome::kTimedOut;
+    if (limit.IsCancelled()) return Outcome::kCancelled;
+    if (limit.until.IsOver()) return Outcome::kTimedOut;
     Watched watched[3] = {{&block_->finish, finish}, {&block_->join_bell, 0}};
-    Patience slice = patience;
-    slice.until = patience.until.ButWithin(kSliceMs);
+    WaitLimit slice = limit;
+    slice.until = limit.until.ButWithin(kSliceMs);
     slice.SleepOn(watched, 2);
   }
 }

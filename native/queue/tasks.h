@@ -30,7 +30,7 @@ class Tasks {
   // False if there is no unfinished one.
   bool SetDone(int seat);
   // Waits until all are done or lost.
-  Outcome AwaitEnd(const Patience& patience);
+  Outcome AwaitEnd(const WaitLimit& limit);
   // How many are lost. They count as done from now on.
   uint32_t WriteOff();
 

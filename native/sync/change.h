@@ -15,6 +15,6 @@ namespace truefork {
 // The kernel then wakes one sleeper only, and that one wakes the others:
 // whatever becomes of its process, and however long it has other things to do.
 // A process that changes the first of the words wakes all itself.
-Outcome AwaitChange(std::vector<Watched> watched, const Patience& patience);
+Outcome AwaitChange(std::vector<Watched> watched, const WaitLimit& limit);
 
 }  // namespace truefork

@@ -38,13 +38,13 @@ int32_t LockerId() {
   return id;
 }
 
-bool Patience::Commit() const {
+bool WaitLimit::Commit() const {
   if (cancelled == nullptr) return until.IsNever();
   int32_t waiting = kWaiting;
   return cancelled->compare_exchange_strong(waiting, kCommitted);
 }
 
-bool Patience::SleepOn(Watched* watched, size_t count) const {
+bool WaitLimit::SleepOn(Watched* watched, size_t count) const {
   if (cancelled != nullptr) {
     const int32_t state = cancelled->load();
     // One that changes in this moment ends the sleep before it begins.
@@ -68,10 +68,10 @@ bool SharedLock::List(RobustList list) {
   return true;
 }
 
-Outcome SharedLock::Acquire(const Patience& patience, bool* is_listed) {
+Outcome SharedLock::Acquire(const WaitLimit& limit, bool* is_listed) {
   RobustList list = RobustList::OfThisThread();
   list.Begin(&block_->link);
-  const Outcome outcome = AcquireWord(patience);
+  const Outcome outcome = AcquireWord(limit);
   const bool is_ours =
       outcome == Outcome::kDone || outcome == Outcome::kOwnerDied;
   *is_listed = is_ours && List(list);
@@ -79,11 +79,11 @@ Outcome SharedLock::Acquire(const Patience& patience, bool* is_listed) {
   return outcome;
 }
 
-Outcome SharedLock::AcquireForAnother(const Patience& patience) {
+Outcome SharedLock::AcquireForAnother(const WaitLimit& limit) {
   // And no End(): should this process die before the other thread has it, the
   // kernel finds that this one does.
   RobustList::OfThisThread().Begin(&block_->link);
-  return AcquireWord(patience);
+  return AcquireWord(limit);
 }
 
 void SharedLock::Adopt(int32_t holder, bool* is_listed) {
@@ -134,14 +134,14 @@ bool SharedLock::FreeIfHeldBy(int32_t owner, int32_t mark) {
 }
 
 bool SharedLock::SleepBesideHolder(Watched* watched, size_t count,
-                                   const Patience& patience) {
+                                   const WaitLimit& limit) {
   RobustList list = RobustList::OfThisThread();
   list.Begin(&block_->link);
   int32_t seen = word_->load();
   const bool is_held = OwnerOf(seen) != 0;
   if (is_held && AnnounceSleep(&seen)) {
     watched[count] = {word_, seen};
-    patience.SleepOn(watched, count + 1);
+    limit.SleepOn(watched, count + 1);
     Forward();
   }
   list.End();
@@ -179,15 +179,15 @@ bool SharedLock::AnnounceSleep(int32_t* seen) {
   return true;
 }
 
-Outcome SharedLock::AcquireWord(const Patience& patience) {
+Outcome SharedLock::AcquireWord(const WaitLimit& limit) {
   constexpr int kOvertakenOften = 10;
   // Enough for one who was woken to run.
   constexpr double kTurnMs = 5;
   Spinner spinner;
   int sleeps = 0;
   for (;;) {
-    if (patience.IsCancelled()) {
-      if (!patience.IsAbandoned()) Forward();
+    if (limit.IsCancelled()) {
+      if (!limit.IsAbandoned()) Forward();
       return Outcome::kCancelled;
     }
     int32_t seen = word_->load();
@@ -196,14 +196,14 @@ Outcome SharedLock::AcquireWord(const Patience& patience) {
       return (seen & kOwnerDied) != 0 ? Outcome::kOwnerDied : Outcome::kDone;
     }
     if ((seen & kSleepers) == 0 && spinner.Spin()) continue;
-    if (patience.until.IsOver()) {
+    if (limit.until.IsOver()) {
       Forward();
       return Outcome::kTimedOut;
     }
     if (!AnnounceSleep(&seen)) continue;
     Watched watched[2] = {{word_, seen}};
     // One that is free is another's turn; but that one may have died with it.
-    Patience turn = patience;
+    WaitLimit turn = limit;
     if (OwnerOf(seen) == 0) turn.until = turn.until.ButWithin(kTurnMs);
     turn.SleepOn(watched, 1);
     if (++sleeps == kOvertakenOften) block_->is_unfair.store(1);

@@ -42,7 +42,7 @@ enum class Outcome : int32_t {
 
 // The limits of a wait: the time, or another thread of this process that
 // changes `*cancelled` and wakes it.
-struct Patience {
+struct WaitLimit {
   enum : int32_t {
     kWaiting,
     kCancelled,
@@ -80,14 +80,14 @@ class SharedLock {
 
   // For the calling thread, which must not hold it. `is_listed` says whether
   // the kernel will give it to the next should the thread end.
-  Outcome Acquire(const Patience& patience, bool* is_listed);
+  Outcome Acquire(const WaitLimit& limit, bool* is_listed);
   // `is_left`: as the one left it who died, for whoever has not used it.
   void Release(bool is_listed, bool is_left = false);
 
   // In two steps, for a thread that takes it on behalf of another: until that
   // one has called Adopt() the first must neither end nor take another.
   // Meanwhile it may have been given back by whoever does not hold it.
-  Outcome AcquireForAnother(const Patience& patience);
+  Outcome AcquireForAnother(const WaitLimit& limit);
   void Adopt(int32_t holder, bool* is_listed);
 
   // For one that another has released, and that is in the calling thread's list
@@ -102,10 +102,10 @@ class SharedLock {
   // gives it back or dies, too. False at once if nobody holds it. There must be
   // room for two more words.
   bool SleepBesideHolder(Watched* watched, size_t count,
-                         const Patience& patience);
+                         const WaitLimit& limit);
 
  private:
-  Outcome AcquireWord(const Patience& patience);
+  Outcome AcquireWord(const WaitLimit& limit);
   bool List(RobustList list);
   bool TryTake(int32_t seen, bool has_slept);
   bool AnnounceSleep(int32_t* seen);

@@ -21,16 +21,16 @@ bool TakePermit(Word* count) {
 }
 
 // By the one whose turn it is.
-Outcome AwaitPermit(LockBlock* block, const Patience& patience) {
+Outcome AwaitPermit(LockBlock* block, const WaitLimit& limit) {
   constexpr int kOvertakenOften = 10;
   Spinner spinner;
   do {
     if (TakePermit(&block->count)) return Outcome::kDone;
   } while (spinner.Spin());
   for (int sleeps = 0;; sleeps++) {
-    if (patience.IsCancelled()) return Outcome::kCancelled;
+    if (limit.IsCancelled()) return Outcome::kCancelled;
     if (TakePermit(&block->count)) return Outcome::kDone;
-    if (patience.until.IsOver()) return Outcome::kTimedOut;
+    if (limit.until.IsOver()) return Outcome::kTimedOut;
     const int32_t awaited =
         sleeps < kOvertakenOften ? kAwaited : kAwaited | kUnfair;
     block->bell.store(awaited);
@@ -39,21 +39,21 @@ Outcome AwaitPermit(LockBlock* block, const Patience& patience) {
     // A process that adds one now may die before the bell has rung, and before
     // this thread sleeps on it.
     Watched watched[3] = {{&block->bell, awaited}, {&block->count, 0}};
-    patience.SleepOn(watched, 2);
+    limit.SleepOn(watched, 2);
   }
 }
 
 }  // namespace
 
-Outcome AcquireSemaphore(LockBlock* block, const Patience& patience) {
+Outcome AcquireSemaphore(LockBlock* block, const WaitLimit& limit) {
   SharedLock turn(block);
   bool is_listed = false;
-  const Outcome queued = turn.Acquire(patience, &is_listed);
+  const Outcome queued = turn.Acquire(limit, &is_listed);
   if (queued == Outcome::kTimedOut || queued == Outcome::kCancelled)
     return queued;
-  const Outcome outcome = AwaitPermit(block, patience);
+  const Outcome outcome = AwaitPermit(block, limit);
   // As its thread ends, the kernel passes the turn on.
-  if (patience.IsAbandoned()) return outcome;
+  if (limit.IsAbandoned()) return outcome;
   block->bell.store(0);
   turn.Release(is_listed);
   return outcome;

@@ -9,6 +9,6 @@
 namespace truefork {
 
 // Takes a permit.
-Outcome AcquireSemaphore(LockBlock* block, const Patience& patience);
+Outcome AcquireSemaphore(LockBlock* block, const WaitLimit& limit);
 
 }  // namespace truefork

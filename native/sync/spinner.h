@@ -13,15 +13,15 @@ namespace truefork {
 // long as at first.
 class Spinner {
  public:
-  Spinner() : left_(patience) {}
+  Spinner() : left_(max_spins) {}
   Spinner(const Spinner&) = delete;
   Spinner& operator=(const Spinner&) = delete;
   ~Spinner() {
-    const bool was_needed = left_ < patience;
-    if (left_ > 0 && was_needed) patience = std::min(patience * 2, kMost);
+    const bool was_needed = left_ < max_spins;
+    if (left_ > 0 && was_needed) max_spins = std::min(max_spins * 2, kMaxSpins);
     if (left_ > 0) return;
-    patience = std::max(patience / 2, kLeast);
-    if (++in_vain % kPause == 0) patience = kMost;
+    max_spins = std::max(max_spins / 2, kMinSpins);
+    if (++in_vain % kMaxInVain == 0) max_spins = kMaxSpins;
   }
 
   // After each look: false if it is time to sleep.
@@ -33,11 +33,11 @@ class Spinner {
   }
 
  private:
-  static constexpr int kMost = 400;
-  static constexpr int kLeast = 10;
-  static constexpr int kPause = 100;
+  static constexpr int kMaxSpins = 400;
+  static constexpr int kMinSpins = 10;
+  static constexpr int kMaxInVain = 100;
 
-  static inline thread_local int patience = kMost;
+  static inline thread_local int max_spins = kMaxSpins;
   static inline thread_local int in_vain = 0;
 
   int left_;

@@ -15,7 +15,7 @@ Napi::Value Give(const Napi::CallbackInfo& info, Outcome outcome) {
 }
 
 // (…, milliseconds or Infinity)
-Patience PatienceOf(const Napi::Value& timeout) {
+WaitLimit LimitOf(const Napi::Value& timeout) {
   return {Deadline::In(timeout.As<Napi::Number>().DoubleValue()), nullptr};
 }
 
@@ -56,7 +56,7 @@ Napi::Value AcquireLock(const Napi::CallbackInfo& info) {
   constexpr int32_t kIsListed = 16;
   bool is_listed = false;
   const Outcome outcome =
-      SharedLock(LockBlockOf(info)).Acquire(PatienceOf(info[2]), &is_listed);
+      SharedLock(LockBlockOf(info)).Acquire(LimitOf(info[2]), &is_listed);
   return Napi::Number::New(
       info.Env(), static_cast<int32_t>(outcome) | (is_listed ? kIsListed : 0));
 }
@@ -81,12 +81,12 @@ Napi::Value ReleaseLockOfAnother(const Napi::CallbackInfo& info) {
 
 // acquireSemaphore(buffer, offset, milliseconds)
 Napi::Value TakePermit(const Napi::CallbackInfo& info) {
-  return Give(info, AcquireSemaphore(LockBlockOf(info), PatienceOf(info[2])));
+  return Give(info, AcquireSemaphore(LockBlockOf(info), LimitOf(info[2])));
 }
 
 // sleep(buffer, [offset, expected, …], milliseconds)
 Napi::Value SleepOnWords(const Napi::CallbackInfo& info) {
-  AwaitChange(WatchedOf(info), PatienceOf(info[2]));
+  AwaitChange(WatchedOf(info), LimitOf(info[2]));
   return info.Env().Undefined();
 }
 

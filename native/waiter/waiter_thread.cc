@@ -26,7 +26,7 @@ void WaiterThread::Run(void* argument) {
   self->list_ = RobustList::OfThisThread();
   while (self->AwaitWork()) {
     self->outcome_ =
-        self->wait_(Patience{Deadline::Never(), &self->cancelled_});
+        self->wait_(WaitLimit{Deadline::Never(), &self->cancelled_});
     int32_t busy = kBusy;
     if (!self->state_.compare_exchange_strong(busy, kDone)) return;
     Wake(&self->state_, 1);
@@ -56,20 +56,20 @@ void WaiterThread::Become(State state) {
 
 void WaiterThread::Send(PendingWait wait) {
   wait_ = std::move(wait);
-  cancelled_.store(Patience::kWaiting);
+  cancelled_.store(WaitLimit::kWaiting);
   Become(kBusy);
 }
 
 void WaiterThread::Cancel() {
-  int32_t waiting = Patience::kWaiting;
+  int32_t waiting = WaitLimit::kWaiting;
   const bool is_in_time =
-      cancelled_.compare_exchange_strong(waiting, Patience::kCancelled);
+      cancelled_.compare_exchange_strong(waiting, WaitLimit::kCancelled);
   if (is_in_time) Wake(&cancelled_, 1);
 }
 
 Outcome WaiterThread::Recall() {
   Cancel();
-  const bool goes_on = cancelled_.load() == Patience::kCommitted;
+  const bool goes_on = cancelled_.load() == WaitLimit::kCommitted;
   if (!AwaitEnd(goes_on ? Deadline::In(0) : Deadline::Never())) return kGoesOn;
   TakeNotice();
   return outcome_;
@@ -100,7 +100,7 @@ void WaiterThread::Stop() {
     when_done_ = nullptr;
   }
   Become(kStopping);
-  cancelled_.store(Patience::kAbandoned);
+  cancelled_.store(WaitLimit::kAbandoned);
   Wake(&cancelled_, 1);
   uv_thread_join(&id_);
 }

@@ -17,7 +17,7 @@ constexpr auto kGoesOn = static_cast<Outcome>(5);
 
 class WaiterThread {
  public:
-  using PendingWait = std::function<Outcome(const Patience&)>;
+  using PendingWait = std::function<Outcome(const WaitLimit&)>;
 
   // Starts the thread. 0 or -errno.
   static int Start(const std::shared_ptr<WaiterThread>& thread,

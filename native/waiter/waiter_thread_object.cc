@@ -55,8 +55,8 @@ Napi::Value WaiterThreadObject::AcquireLock(const Napi::CallbackInfo& info) {
   SharedLock lock(LockBlockOf(info));
   const Napi::Value error = Begin(info.Env());
   if (thread_ == nullptr) return error;
-  thread_->Send([lock](const Patience& patience) mutable {
-    return lock.AcquireForAnother(patience);
+  thread_->Send([lock](const WaitLimit& limit) mutable {
+    return lock.AcquireForAnother(limit);
   });
   return error;
 }
@@ -66,8 +66,8 @@ Napi::Value WaiterThreadObject::AcquireSemaphore(
   LockBlock* block = LockBlockOf(info);
   const Napi::Value error = Begin(info.Env());
   if (thread_ == nullptr) return error;
-  thread_->Send([block](const Patience& patience) {
-    return truefork::AcquireSemaphore(block, patience);
+  thread_->Send([block](const WaitLimit& limit) {
+    return truefork::AcquireSemaphore(block, limit);
   });
   return error;
 }
@@ -76,8 +76,8 @@ Napi::Value WaiterThreadObject::AwaitChange(const Napi::CallbackInfo& info) {
   std::vector<Watched> watched = WatchedOf(info);
   const Napi::Value error = Begin(info.Env());
   if (thread_ == nullptr) return error;
-  thread_->Send([watched = std::move(watched)](const Patience& patience) {
-    return truefork::AwaitChange(watched, patience);
+  thread_->Send([watched = std::move(watched)](const WaitLimit& limit) {
+    return truefork::AwaitChange(watched, limit);
   });
   return error;
 }
@@ -92,9 +92,9 @@ Napi::Value WaiterThreadObject::PutRecord(const Napi::CallbackInfo& info) {
   if (thread_ == nullptr) return error;
   bytes_ = Napi::Persistent(info[2].As<Napi::Object>());
   const Deadline until = DeadlineOf(info[3]);
-  thread_->Send([ring = std::move(ring), record, until](Patience patience) {
-    patience.until = until;
-    return Ring(ring.get()).Put(record, patience);
+  thread_->Send([ring = std::move(ring), record, until](WaitLimit limit) {
+    limit.until = until;
+    return Ring(ring.get()).Put(record, limit);
   });
   return error;
 }
@@ -108,9 +108,9 @@ Napi::Value WaiterThreadObject::TakeRecord(const Napi::CallbackInfo& info) {
   taken_->CountIn(RingObject::CounterOf(info[0]));
   const Deadline until = DeadlineOf(info[1]);
   thread_->Send(
-      [ring = std::move(ring), taken = taken_, until](Patience patience) {
-        patience.until = until;
-        return Ring(ring.get()).Take(taken.get(), patience);
+      [ring = std::move(ring), taken = taken_, until](WaitLimit limit) {
+        limit.until = until;
+        return Ring(ring.get()).Take(taken.get(), limit);
       });
   return error;
 }
@@ -122,8 +122,8 @@ Napi::Value WaiterThreadObject::Feed(const Napi::CallbackInfo& info) {
   const Napi::Value error = Begin(info.Env());
   if (thread_ == nullptr) return error;
   thread_->Send([ring = std::move(ring),
-                 backlog = std::move(backlog)](const Patience& patience) {
-    return backlog->Feed(Ring(ring.get()), patience);
+                 backlog = std::move(backlog)](const WaitLimit& limit) {
+    return backlog->Feed(Ring(ring.get()), limit);
   });
   return error;
 }
@@ -133,8 +133,8 @@ Napi::Value WaiterThreadObject::JoinTasks(const Napi::CallbackInfo& info) {
   std::shared_ptr<RingBlock> ring = RingObject::BlockOf(info[0]);
   const Napi::Value error = Begin(info.Env());
   if (thread_ == nullptr) return error;
-  thread_->Send([ring = std::move(ring)](const Patience& patience) {
-    return Tasks(ring.get()).AwaitEnd(patience);
+  thread_->Send([ring = std::move(ring)](const WaitLimit& limit) {
+    return Tasks(ring.get()).AwaitEnd(limit);
   });
   return error;
 }

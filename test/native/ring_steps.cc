@@ -26,7 +26,7 @@ using truefork::Destination;
 using truefork::Mark;
 using truefork::Deadline;
 using truefork::Outcome;
-using truefork::Patience;
+using truefork::WaitLimit;
 using truefork::Ring;
 using truefork::RingBlock;
 
@@ -69,19 +69,19 @@ std::string Text(uint8_t number, size_t size) {
 }
 
 Outcome Put(RingBlock* block, uint8_t number, size_t size,
-            const Patience& patience) {
+            const WaitLimit& limit) {
   // Before it is done step by step.
   static std::map<std::pair<uint8_t, size_t>, std::string> texts;
   std::string& text = texts[{number, size}];
   if (text.empty()) text = Text(number, size);
   return Ring(block).Put(
-      {number, reinterpret_cast<const uint8_t*>(text.data()), size}, patience);
+      {number, reinterpret_cast<const uint8_t*>(text.data()), size}, limit);
 }
 
 // The number of the record, or -1.
-int Take(RingBlock* block, const Patience& patience) {
+int Take(RingBlock* block, const WaitLimit& limit) {
   Destination destination;
-  if (Ring(block).Take(&destination, patience) != Outcome::kDone) return -1;
+  if (Ring(block).Take(&destination, limit) != Outcome::kDone) return -1;
   const size_t size = destination.size() - sizeof(truefork::RecordHead);
   uint8_t* memory = destination.TakeMemory();
   const uint8_t number = memory[offsetof(truefork::RecordHead, kind)];
@@ -94,7 +94,7 @@ int Take(RingBlock* block, const Patience& patience) {
 
 void TakeUnseen(RingBlock* block) {
   Destination destination;
-  Ring(block).Take(&destination, Patience{});
+  Ring(block).Take(&destination, WaitLimit{});
 }
 
 void Prepare() {
@@ -103,8 +103,8 @@ void Prepare() {
   Put(Map(Ring::kLeastSize), 40, kGrowing, {Deadline::In(0), nullptr});
 }
 
-Patience Bounded() { return {Deadline::In(kBounded), nullptr}; }
-Patience None() { return {Deadline::In(0), nullptr}; }
+WaitLimit Bounded() { return {Deadline::In(kBounded), nullptr}; }
+WaitLimit None() { return {Deadline::In(0), nullptr}; }
 
 pid_t Start(const std::function<void()>& work) {
   const pid_t pid = fork();
@@ -196,7 +196,7 @@ void ExpectUsable(RingBlock* block, const std::vector<int>& left, size_t index,
 pid_t StartTaker(RingBlock* block, std::atomic<int>* seen) {
   return Start([=] {
     for (;;) {
-      const int number = Take(block, Patience{});
+      const int number = Take(block, WaitLimit{});
       Expect(number >= 0, "took nothing");
       seen[number]++;
     }
@@ -248,7 +248,7 @@ bool WithTaker(RingBlock* block, std::atomic<int>* seen,
 bool WithPutter(RingBlock* block, size_t size,
                 const std::function<bool(pid_t)>& act) {
   const pid_t putter = Start([&] {
-    _exit(Put(block, 50, size, Patience{}) == Outcome::kDone ? 0 : 1);
+    _exit(Put(block, 50, size, WaitLimit{}) == Outcome::kDone ? 0 : 1);
   });
   Expect(Until([&] { return Sleeps(putter); }), "the putter does not sleep");
   const bool was_killed = act(putter);
@@ -287,14 +287,14 @@ const Scenario kScenarios[] = {
      [](RingBlock* block, auto*) {
        Put(block, 1, kShort, None());
        const bool was_killed =
-           KilledAfter(step, [=] { Put(block, 2, kShort, Patience{}); });
+           KilledAfter(step, [=] { Put(block, 2, kShort, WaitLimit{}); });
        ExpectUsable(block, {1}, 1, 2);
        return was_killed;
      }},
     {"put where somebody waits for it",
      [](RingBlock* block, auto* seen) {
        return WithTaker(block, seen, [&] {
-         return KilledAfter(step, [=] { Put(block, 2, kShort, Patience{}); });
+         return KilledAfter(step, [=] { Put(block, 2, kShort, WaitLimit{}); });
        });
      }},
     {"put a long one",
@@ -305,7 +305,7 @@ const Scenario kScenarios[] = {
     {"put a long one where somebody takes it",
      [](RingBlock* block, auto* seen) {
        return WithTaker(block, seen, [&] {
-         return KilledAfter(step, [=] { Put(block, 2, kLong, Patience{}); });
+         return KilledAfter(step, [=] { Put(block, 2, kLong, WaitLimit{}); });
        });
      }},
     {"take",

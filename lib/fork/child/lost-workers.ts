@@ -9,7 +9,7 @@ import { takeWorkers } from '../js-workers.js';
 import { hiddenKey, hiddenValue } from './hidden.js';
 
 /** As of one that has nothing left to do: whoever did not count on that, will say so. */
-const EXIT_CODE = 0;
+const WORKER_EXIT_CODE = 0;
 
 /** Lets go of the handle, and ends the streams of its output. Node has it since version 10. */
 const DISPOSE = hiddenKey(Worker.prototype, 'kDispose');
@@ -36,7 +36,7 @@ function end(worker: Worker): void {
 
 function tellEnd(worker: Worker): void {
   try {
-    worker.emit('exit', EXIT_CODE);
+    worker.emit('exit', WORKER_EXIT_CODE);
   } catch (error) {
     warnOf(error);
   }

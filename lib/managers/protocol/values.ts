@@ -43,14 +43,14 @@ function using<T>(codec: ProxyCodec, run: () => T): T {
   }
 }
 
-const ROOM = 16 * 1024;
+const FIRST_ROOM_BYTES = 16 * 1024;
 /** Strings longer than this are measured before they are written. */
-const SHORT = 256;
+const MAX_SHORT_STRING = 256;
 const MOST_BYTES_OF_A_CODE_UNIT = 3;
 
 /** Writes one message after the other into the same memory. */
 export class MessageWriter {
-  #buffer: Buffer = Buffer.allocUnsafeSlow(ROOM);
+  #buffer: Buffer = Buffer.allocUnsafeSlow(FIRST_ROOM_BYTES);
   #length = 0;
   readonly #codec: ProxyCodec;
   /** Values that wait here for the receiver to fetch them. */
@@ -63,7 +63,8 @@ export class MessageWriter {
   /** Begins a message. @param room for a header */
   begin(room: number): void {
     this.#entrusted = [];
-    if (this.#buffer.length > ROOM) this.#buffer = Buffer.allocUnsafeSlow(ROOM);
+    if (this.#buffer.length > FIRST_ROOM_BYTES)
+      this.#buffer = Buffer.allocUnsafeSlow(FIRST_ROOM_BYTES);
     this.#length = room;
   }
 
@@ -94,7 +95,9 @@ export class MessageWriter {
 
   writeString(value: string): void {
     const most =
-      value.length < SHORT ? value.length * MOST_BYTES_OF_A_CODE_UNIT : Buffer.byteLength(value);
+      value.length < MAX_SHORT_STRING
+        ? value.length * MOST_BYTES_OF_A_CODE_UNIT
+        : Buffer.byteLength(value);
     this.#reserve(4 + most);
     const written = this.#buffer.write(value, this.#length + 4);
     this.#buffer.writeUInt32LE(written, this.#length);

@@ -12,15 +12,15 @@ import { READABLE, waitUntilReady, WRITABLE } from '../../posix/poller.js';
 /** The size of the length in front of a message, in bytes. */
 export const HEADER = 4;
 /** The longest message, in bytes. */
-const LONGEST = 2 ** 31 - 1;
-const ROOM = 64 * 1024;
+const MAX_MESSAGE_BYTES = 2 ** 31 - 1;
+const FIRST_ROOM_BYTES = 64 * 1024;
 const NOTHING = Buffer.alloc(0);
 
 /**
  * How often to look for the next message before going back to the event loop: who has just got an
  * answer often asks again at once, and to be woken takes longer than that.
  */
-const GLANCES = 30;
+const MAX_GLANCES = 30;
 /** How many messages to take in a row, before others get their turn. */
 const MAX_BURST = 100;
 
@@ -47,7 +47,7 @@ function tooLong(): ProcessError {
 /** @throws ProcessError `ERR_TRUEFORK_BAD_LENGTH` */
 export function writeHeader(message: Buffer): void {
   const length = message.length - HEADER;
-  if (length > LONGEST) throw tooLong();
+  if (length > MAX_MESSAGE_BYTES) throw tooLong();
   message.writeUInt32BE(length);
 }
 
@@ -57,7 +57,7 @@ export class Wire {
   readonly #budget = new SpinBudget();
 
   // Input that is not taken yet: messages from #start to #end.
-  #buffer = Buffer.allocUnsafeSlow(ROOM);
+  #buffer = Buffer.allocUnsafeSlow(FIRST_ROOM_BYTES);
   #start = 0;
   #end = 0;
 
@@ -175,7 +175,7 @@ export class Wire {
    */
   #hasComeSoon(): boolean {
     if (this.#budget.microseconds === 0) return false;
-    for (let i = 0; i < GLANCES; i++) {
+    for (let i = 0; i < MAX_GLANCES; i++) {
       if (this.#read()) {
         this.#budget.learn(true);
         return true;
@@ -240,7 +240,7 @@ export class Wire {
     const there = this.#end - this.#start;
     if (there < HEADER) return undefined;
     const length = this.#buffer.readUInt32BE(this.#start);
-    if (length > LONGEST) throw tooLong();
+    if (length > MAX_MESSAGE_BYTES) throw tooLong();
     if (there < HEADER + length) return undefined;
     const begin = this.#start + HEADER;
     const message = this.#buffer.subarray(begin, begin + length);
@@ -252,7 +252,8 @@ export class Wire {
   #rewind(): void {
     this.#start = 0;
     this.#end = 0;
-    if (this.#buffer.length > ROOM) this.#buffer = Buffer.allocUnsafeSlow(ROOM);
+    if (this.#buffer.length > FIRST_ROOM_BYTES)
+      this.#buffer = Buffer.allocUnsafeSlow(FIRST_ROOM_BYTES);
   }
 
   #watch(): void {
@@ -306,7 +307,7 @@ export class Wire {
 
   /** Reads, and waits a moment for something to read. @returns whether there was anything */
   #glance(): boolean {
-    const glances = lastActive === this.fd ? GLANCES : 1;
+    const glances = lastActive === this.fd ? MAX_GLANCES : 1;
     lastActive = this.fd;
     for (let i = 0; i < glances; i++) {
       if (this.#read()) return true;

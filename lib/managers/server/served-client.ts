@@ -8,8 +8,8 @@ import { NO_TASKS, type Tasks } from '../protocol/tasks.js';
 import { isThenable } from '../protocol/thenable.js';
 import { MessageReader, MessageWriter, type ProxyCodec } from '../protocol/values.js';
 import { HEADER, type Wire, writeHeader } from '../protocol/wire.js';
-import { Granted } from './granted.js';
-import { Caller, type Session } from './session.js';
+import { ServerReference } from './server-reference.js';
+import { ClientCall, type Session } from './session.js';
 import type { Store, StoredObject } from './store.js';
 
 /** How many calls of one connection may wait at the same time. */
@@ -62,8 +62,8 @@ export interface Host {
   enter(client: ServedClient, session: string): Session;
   /** @param session undefined if it has not entered any */
   forget(client: ServedClient, session: Session | undefined): void;
-  invoke(id: number, method: string, args: never[], caller: Caller): unknown;
-  administer(method: string, args: unknown[], caller: Caller): unknown;
+  invoke(id: number, method: string, args: never[], caller: ClientCall): unknown;
+  administer(method: string, args: unknown[], caller: ClientCall): unknown;
   /** @param pairs ids of objects, each followed by how often it is given up */
   drop(pairs: number[], session: Session): void;
   proxyFor(id: number): object;
@@ -74,7 +74,7 @@ export class ServedClient implements ProxyCodec {
   readonly #server: Host & Target;
   readonly #wire: Wire;
   readonly #writer = new MessageWriter(this);
-  readonly #calls = new Map<number, Caller>();
+  readonly #calls = new Map<number, ClientCall>();
   #session: Session | undefined;
 
   constructor(server: Host & Target, wire: Wire) {
@@ -144,7 +144,7 @@ export class ServedClient implements ProxyCodec {
   #handle(request: ClientRequest): void {
     if (this.#session === undefined) return this.#welcome(request);
     const { number, id, method, args, tasks } = request;
-    const caller = new Caller(this.#session, tasks);
+    const caller = new ClientCall(this.#session, tasks);
     try {
       const result =
         id === SERVER_ITSELF
@@ -167,7 +167,7 @@ export class ServedClient implements ProxyCodec {
     this.#answer(number, Reply.value, this.#server.identity);
   }
 
-  #administer(method: string, args: unknown[], caller: Caller): unknown {
+  #administer(method: string, args: unknown[], caller: ClientCall): unknown {
     switch (method) {
       case Request.cancel:
         return this.#calls.get(args[0] as number)?.abort();
@@ -178,7 +178,7 @@ export class ServedClient implements ProxyCodec {
     }
   }
 
-  #answerLater(number: number, result: PromiseLike<unknown>, caller: Caller): void {
+  #answerLater(number: number, result: PromiseLike<unknown>, caller: ClientCall): void {
     if (this.#calls.size >= MAX_CALLS) {
       caller.abort();
       result.then(undefined, () => {});
@@ -230,7 +230,7 @@ export class ServedClient implements ProxyCodec {
     writer.writeUint32(number);
     writer.writeByte(kind);
     try {
-      if (Granted.is(value)) writer.writeToken(this.#grant(value.object));
+      if (ServerReference.is(value)) writer.writeToken(this.#grant(value.object));
       else writer.writeValue(value);
     } catch (error) {
       writer.discard();

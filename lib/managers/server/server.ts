@@ -18,9 +18,9 @@ import { currentTasks } from '../protocol/tasks.js';
 import { isThenable } from '../protocol/thenable.js';
 import { Wire } from '../protocol/wire.js';
 import { ForkReservations } from './fork-reservation.js';
-import { Granted } from './granted.js';
 import { ServedClient } from './served-client.js';
-import { Caller, Session } from './session.js';
+import { ServerReference } from './server-reference.js';
+import { ClientCall, Session } from './session.js';
 import { Store, type StoredObject } from './store.js';
 import type { Behaviour, RegisteredType, Registry } from './types.js';
 
@@ -98,7 +98,7 @@ export class Server implements Target {
     setImmediate(() => this.#stop());
   }
 
-  invoke(id: number, method: string, args: never[], caller: Caller): unknown {
+  invoke(id: number, method: string, args: never[], caller: ClientCall): unknown {
     const object = this.store.get(id);
     const { behaviour } = object;
     serveFunctions(this.#registry.functions);
@@ -110,7 +110,7 @@ export class Server implements Target {
       : this.#keepAtHome(result, method, behaviour);
   }
 
-  administer(method: string, args: unknown[], caller: Caller): unknown {
+  administer(method: string, args: unknown[], caller: ClientCall): unknown {
     const { session } = caller;
     switch (method) {
       case Request.create:
@@ -228,8 +228,13 @@ export class Server implements Target {
   }
 
   #callHere(id: number, method: string, args: readonly unknown[]): unknown {
-    const result = this.invoke(id, method, args as never[], new Caller(this.#own, currentTasks()));
-    if (!Granted.is(result)) return result;
+    const result = this.invoke(
+      id,
+      method,
+      args as never[],
+      new ClientCall(this.#own, currentTasks()),
+    );
+    if (!ServerReference.is(result)) return result;
     result.object.hold(this);
     const proxy = this.proxyFor(result.object.id);
     result.object.forget(this);
@@ -246,8 +251,8 @@ export class Server implements Target {
     const type = this.#typeOf(typeid);
     serveFunctions(this.#registry.functions);
     const made = type.make(args as never[]);
-    const store = (referent: unknown): Granted =>
-      new Granted(this.store.add(typeid, referent, type.behaviourOf(referent)));
+    const store = (referent: unknown): ServerReference =>
+      new ServerReference(this.store.add(typeid, referent, type.behaviourOf(referent)));
     return isThenable(made) ? made.then(store) : store(made);
   }
 
@@ -257,11 +262,11 @@ export class Server implements Target {
       behaviour.methodToTypeid.get(method) ?? (method === ITERATE ? 'Iterator' : undefined);
     if (typeid === undefined) {
       const known = this.store.find(value);
-      return known === undefined ? value : new Granted(known);
+      return known === undefined ? value : new ServerReference(known);
     }
     const type = this.#typeOf(typeid);
     const referent = type.wrap(value);
-    return new Granted(this.store.add(typeid, referent, type.behaviourOf(referent)));
+    return new ServerReference(this.store.add(typeid, referent, type.behaviourOf(referent)));
   }
 
   async #serve(): Promise<void> {

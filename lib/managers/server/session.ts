@@ -54,7 +54,7 @@ export class Session {
 }
 
 /** One call that a client makes. */
-export class Caller {
+export class ClientCall {
   readonly session: Session;
   /** The tasks of that process that it is made in. */
   readonly tasks: Tasks;
@@ -76,8 +76,8 @@ export class Caller {
   }
 
   /** For what has to be done to its end. */
-  withoutAbort(): Caller {
-    return new Caller(this.session, this.tasks);
+  withoutAbort(): ClientCall {
+    return new ClientCall(this.session, this.tasks);
   }
 
   abort(): void {

@@ -6,10 +6,10 @@ import { rememberCode } from '../../fork/known-code.js';
 import type { Functions } from '../functions.js';
 import { GET, ITERATE, SET } from '../protocol/names.js';
 import type { ProxyClass, Shape } from '../protocol/reference.js';
-import type { Caller } from './session.js';
+import type { ClientCall } from './session.js';
 
 /** One thing that can be done with an object. May return a promise. */
-export type Operation<T = never> = (referent: T, args: never[], caller: Caller) => unknown;
+export type Operation<T = never> = (referent: T, args: never[], caller: ClientCall) => unknown;
 
 /** The operations on an object of one type. */
 export interface Behaviour {
@@ -31,7 +31,7 @@ type Arguments = any;
 
 export type Operations<T> = Record<
   string,
-  (referent: T, args: Arguments, caller: Caller) => unknown
+  (referent: T, args: Arguments, caller: ClientCall) => unknown
 >;
 
 /** The behaviour of one of our own classes. */

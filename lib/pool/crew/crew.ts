@@ -4,7 +4,7 @@ import { performance, process } from '../../common/originals.js';
 import { thisProcess } from '../../common/per-process.js';
 import { waitFor, type Deadline } from '../../common/waiting.js';
 import { waitForAny } from '../../posix/poller.js';
-import { Callers } from '../jobs/callers.js';
+import { CallSites } from '../jobs/call-sites.js';
 import { JobQueue } from '../jobs/job-queue.js';
 import type { Job, JobEvents, Task } from '../jobs/job.js';
 import { holdLoop } from '../keep-alive.js';
@@ -19,13 +19,13 @@ import { Worker, type WorkerEvents } from './worker.js';
 export type State = 'RUN' | 'CLOSE' | 'TERMINATE' | 'BROKEN';
 
 /** How long a worker has to end after SIGTERM, in milliseconds. */
-const GRACE = 1000;
+const SIGTERM_GRACE_MS = 1000;
 /** How long a worker may be idle while others have tasks waiting, in milliseconds. */
-const PATIENCE = 1;
+const IDLE_BEFORE_RECALL_MS = 1;
 /** How often to look whether one that is about to begin has done so, in milliseconds. */
-const LOOK_EVERY = 5;
+const BEGINNING_LOOK_INTERVAL_MS = 5;
 /** How long to wait without the event loop before looking at the time again, in milliseconds. */
-const SLICE = 50;
+const PUMP_SLICE_MS = 50;
 function remove<T>(list: T[], item: T): void {
   const index = list.indexOf(item);
   if (index >= 0) list.splice(index, 1);
@@ -54,7 +54,7 @@ export interface Expected {
 export class Crew implements JobEvents, WorkerEvents {
   readonly settings: Settings;
   state: State = 'RUN';
-  readonly callers: Callers = new Callers();
+  readonly callSites: CallSites = new CallSites();
   readonly #owner = thisProcess;
   readonly #registry = new Registry();
   readonly #queue = new JobQueue();
@@ -203,8 +203,8 @@ export class Crew implements JobEvents, WorkerEvents {
       const wishes = this.workers.flatMap((worker) =>
         worker.wishes.map((wish) => ({ ...wish, worker })),
       );
-      const patience = Math.min(SLICE, deadline.left, this.#agenda.left);
-      for (const { worker } of waitForAny(wishes, patience)) worker.look();
+      const slice = Math.min(PUMP_SLICE_MS, deadline.left, this.#agenda.left);
+      for (const { worker } of waitForAny(wishes, slice)) worker.look();
       this.#agenda.runDue();
     }
   }
@@ -222,7 +222,7 @@ export class Crew implements JobEvents, WorkerEvents {
       const hasBegun = worker.hasBegun(job);
       if (hasBegun === undefined) continue;
       this.#takeBack(worker);
-      if (hasBegun && isUrgent) this.#condemn(worker);
+      if (hasBegun && isUrgent) this.#kill(worker);
     }
     this.#schedule();
   }
@@ -275,11 +275,11 @@ export class Crew implements JobEvents, WorkerEvents {
     this.#isScheduled = false;
     // Tasks that are under way when the process exits, by whichever way, end with it.
     if (!this.isOurs || isExiting()) return;
-    for (const worker of this.#ended) this.#bury(worker);
+    for (const worker of this.#ended) this.#reap(worker);
     this.#forkError = undefined;
-    this.#letGo();
+    this.#dismissFinished();
     this.#handOut();
-    this.#forkAhead();
+    this.#preforkForNewFunctions();
     for (const worker of this.#seated) worker.post();
     this.#swap();
     this.#lookForIdle();
@@ -314,7 +314,7 @@ export class Crew implements JobEvents, WorkerEvents {
   }
 
   /** Ends the workers that have done their part. */
-  #letGo(): void {
+  #dismissFinished(): void {
     const isEnd = this.state !== 'RUN' && this.jobs === 0;
     for (const worker of [...this.#seated, ...this.#waiting]) {
       const isSpent = worker.isRetiring || worker.isExhausted || isEnd;
@@ -395,7 +395,7 @@ export class Crew implements JobEvents, WorkerEvents {
    * Forks workers for functions that are new in this turn while all workers are busy: they see what
    * these functions see now, and wait. Not more than the pool has processes.
    */
-  #forkAhead(): void {
+  #preforkForNewFunctions(): void {
     const fresh = this.#fresh;
     this.#fresh = [];
     const newest = this.#available().reduce((most, { knows }) => Math.max(most, knows), 0);
@@ -420,7 +420,7 @@ export class Crew implements JobEvents, WorkerEvents {
 
   /** Nobody is to be idle for long while another has tasks that it has not begun. */
   #lookForIdle(): void {
-    this.#lookForWaiting(PATIENCE);
+    this.#lookForWaiting(IDLE_BEFORE_RECALL_MS);
     const { idleTimeout } = this.settings;
     if (idleTimeout === Infinity) return;
     const now = performance.now();
@@ -460,7 +460,7 @@ export class Crew implements JobEvents, WorkerEvents {
     if (this.#queue.first !== undefined) return;
     for (const worker of this.#overloaded()) this.#takeBack(worker);
     // A task that a worker is about to begin may be long, and its beginning sends no message.
-    this.#lookForWaiting(LOOK_EVERY);
+    this.#lookForWaiting(BEGINNING_LOOK_INTERVAL_MS);
   };
 
   /** Gives what a worker has not begun back to the queue. */
@@ -479,11 +479,11 @@ export class Crew implements JobEvents, WorkerEvents {
   }
 
   /** Ends a worker, whatever it does. */
-  #condemn(worker: Worker): void {
+  #kill(worker: Worker): void {
     if (worker.isCondemned || worker.hasEnded) return;
     worker.isCondemned = true;
     worker.process.terminate();
-    worker.killAt = performance.now() + GRACE;
+    worker.killAt = performance.now() + SIGTERM_GRACE_MS;
     this.#agenda.add(worker.killAt, this.#killCondemned);
   }
 
@@ -498,7 +498,7 @@ export class Crew implements JobEvents, WorkerEvents {
     for (const worker of this.workers) {
       // One that was asked to leave may take its time for that.
       if (this.#leaving.has(worker)) worker.isCondemned = false;
-      this.#condemn(worker);
+      this.#kill(worker);
     }
     this.#schedule();
   }
@@ -525,7 +525,7 @@ export class Crew implements JobEvents, WorkerEvents {
       );
       if (expired.length === 0) continue;
       this.#takeBack(worker);
-      this.#condemn(worker);
+      this.#kill(worker);
       for (const [task, items] of expired) task.job.expired(task, items);
     }
     this.#agenda.add(next, this.#checkTimeouts);
@@ -548,10 +548,10 @@ export class Crew implements JobEvents, WorkerEvents {
     }
   };
 
-  #bury(worker: Worker): void {
+  #reap(worker: Worker): void {
     this.#ended.delete(worker);
     const wasExpected = worker.isCondemned;
-    const { begun, untouched, ...loss } = worker.bury();
+    const { begun, untouched, ...loss } = worker.reap();
     remove(this.#seated, worker);
     remove(this.#waiting, worker);
     this.#leaving.delete(worker);

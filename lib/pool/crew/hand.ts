@@ -1,6 +1,6 @@
 // The tasks that a worker has in hand, and what it may say of them.
 import { performance } from '../../common/originals.js';
-import type { Runner } from '../jobs/callers.js';
+import type { Runner } from '../jobs/call-sites.js';
 import type { Job, Task } from '../jobs/job.js';
 import { distance, Ledger, numberAfter } from '../line/ledger.js';
 import { Report, unreadable, type ItemsHead } from '../line/messages.js';

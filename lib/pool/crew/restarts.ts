@@ -11,7 +11,7 @@ const MAX_FAILED_STARTS = 3;
  */
 const MAX_KILLED_STARTS = 20;
 /** How long a lost worker counts, in milliseconds. */
-const PERIOD = 60_000;
+const LOSS_COUNTS_MS = 60_000;
 
 function tooMany(message: string): { reason: unknown } {
   return { reason: new ProcessError('ERR_TRUEFORK_WORKER_LOST', message) };
@@ -48,8 +48,10 @@ export class Restarts {
   #countRate(): { reason: unknown } | undefined {
     if (this.#most === Infinity) return undefined;
     const now = performance.now();
-    this.#times = [...this.#times.filter((time) => now - time < PERIOD), now];
+    this.#times = [...this.#times.filter((time) => now - time < LOSS_COUNTS_MS), now];
     if (this.#times.length <= this.#most) return undefined;
-    return tooMany(`${this.#times.length} workers were lost within ${PERIOD / 1000} seconds`);
+    return tooMany(
+      `${this.#times.length} workers were lost within ${LOSS_COUNTS_MS / 1000} seconds`,
+    );
   }
 }

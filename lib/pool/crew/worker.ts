@@ -10,7 +10,7 @@ import {
   type Poller,
   type Wish,
 } from '../../posix/poller.js';
-import type { Runner } from '../jobs/callers.js';
+import type { Runner } from '../jobs/call-sites.js';
 import type { Job, Loss, Task } from '../jobs/job.js';
 import { Order, readReport, unreadable, writeTasks, type WorkerReport } from '../line/messages.js';
 import { pack, unpack } from '../line/values.js';
@@ -22,11 +22,11 @@ import type { Registry } from './registry.js';
 import { SentTickets } from './sent-tickets.js';
 
 /** A worker has as much in hand as takes about so long, in milliseconds, and one task at least. */
-const AHEAD = 2;
+const AHEAD_MS = 2;
 /** How many tasks that may be at most. */
-const MOST_AHEAD = 256;
+const MAX_AHEAD = 256;
 /** How many recalls there may be that it has not heard of. */
-const MOST_UNHEARD = 100;
+const MAX_UNREAD_RECALLS = 100;
 /** The pool's ends of its lines, in this process. No child may keep them open. */
 const lines = new Set<Worker>();
 
@@ -177,8 +177,8 @@ export class Worker implements Runner {
   get window(): number {
     const { concurrency, maxTasks } = this.#settings;
     const { expected, ledger } = this.#hand;
-    const ahead = expected === undefined ? 1 : Math.ceil(AHEAD / expected);
-    const most = Math.max(1, Math.min(ahead, MOST_AHEAD));
+    const ahead = expected === undefined ? 1 : Math.ceil(AHEAD_MS / expected);
+    const most = Math.max(1, Math.min(ahead, MAX_AHEAD));
     // One that has not heard yet that tasks were taken back is at a long task.
     const window = concurrency + (ledger.unheard > 0 ? 0 : most);
     return Math.min(window, this.held + maxTasks - this.given);
@@ -186,7 +186,7 @@ export class Worker implements Runner {
 
   get canTakeMore(): boolean {
     if (this.isRetiring || this.isCondemned || this.hasEnded || this.#wire.hasEnded) return false;
-    if (this.#hand.ledger.unheard > MOST_UNHEARD || this.#hand.isFull) return false;
+    if (this.#hand.ledger.unheard > MAX_UNREAD_RECALLS || this.#hand.isFull) return false;
     return this.held < this.window;
   }
 
@@ -260,7 +260,7 @@ export class Worker implements Runner {
   }
 
   /** Call it when the process has ended. Reads what it has left, and frees everything. */
-  bury(): Rest & Loss {
+  reap(): Rest & Loss {
     // Where there are no pidfds it may still be about to end.
     this.process.kill();
     this.process.joinSync();

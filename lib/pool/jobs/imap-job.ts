@@ -18,10 +18,10 @@ export interface ImapPlan extends JobPlan {
 }
 
 /** Without a buffersize: so many items for each process at least, and at most so many in all. */
-const LEAST_EACH = 4;
-const MOST = 1024;
+const MIN_AHEAD_EACH = 4;
+const MAX_AHEAD = 1024;
 /** And otherwise as many as are done in so many milliseconds. */
-const AHEAD = 20;
+const AHEAD_MS = 20;
 
 /**
  * A call of a function for each item of an input of any length, which is taken from as far as
@@ -48,7 +48,7 @@ export class ImapJob extends Job {
 
   constructor(plan: ImapPlan) {
     super(plan);
-    this.#plan = { ...plan, caller: NOWHERE };
+    this.#plan = { ...plan, callSite: NOWHERE };
   }
 
   override start(): void {
@@ -185,9 +185,9 @@ export class ImapJob extends Job {
   #limit(): number {
     const { buffersize, chunksize, processes } = this.#plan;
     if (buffersize !== undefined) return Math.max(buffersize, chunksize);
-    const inTime = (this.#done / (performance.now() - this.#start)) * AHEAD;
-    const most = Math.min(Math.ceil(inTime), MOST);
-    return Math.max(LEAST_EACH * processes, most) * chunksize;
+    const inTime = (this.#done / (performance.now() - this.#start)) * AHEAD_MS;
+    const most = Math.min(Math.ceil(inTime), MAX_AHEAD);
+    return Math.max(MIN_AHEAD_EACH * processes, most) * chunksize;
   }
 
   #hasRoom(): boolean {

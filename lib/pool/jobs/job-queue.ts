@@ -2,7 +2,7 @@
 import type { Job } from './job.js';
 
 /** How many places at the front may be empty before the list is copied. */
-const MOST_EMPTY = 1000;
+const MAX_EMPTY = 1000;
 
 /** Jobs that have tasks for whoever is free, in the order in which they came. */
 export class JobQueue {
@@ -15,7 +15,7 @@ export class JobQueue {
       const job = this.#jobs[this.#front]!;
       if (job.hasTasks) return job;
       job.isQueued = false;
-      if (this.#front > MOST_EMPTY && this.#front * 2 > this.#jobs.length) {
+      if (this.#front > MAX_EMPTY && this.#front * 2 > this.#jobs.length) {
         this.#jobs = this.#jobs.slice(this.#front);
         this.#front = 0;
       }

@@ -4,8 +4,8 @@ import { onAbort } from '../../common/abort.js';
 import { AbortError, TimeoutError, WorkerLostError } from '../../common/errors.js';
 import type { AnyFunction, TaskSettings } from '../options.js';
 import type { Watcher } from '../progress.js';
-import type { Caller, Runner } from './callers.js';
-import { withCaller } from './stack.js';
+import type { CallSite, Runner } from './call-sites.js';
+import { withCallSite } from './stack.js';
 
 /** A part of a job that one worker does: some items, one after the other. */
 export class Task {
@@ -52,12 +52,12 @@ export interface JobPlan extends TaskSettings {
   fn: AnyFunction;
   /** Whether an item is a list of arguments. */
   spreads: boolean;
-  caller: Caller;
+  callSite: CallSite;
   watcher: Watcher | undefined;
 }
 
 /** In the place of a caller whose frames are not to be kept. */
-export const NOWHERE: Caller = Object.freeze({});
+export const NOWHERE: CallSite = Object.freeze({});
 
 export abstract class Job {
   readonly fn: AnyFunction;
@@ -76,7 +76,7 @@ export abstract class Job {
   readonly #signal: AbortSignal | undefined;
   #stopListening: (() => void) | undefined;
   readonly #watcher: Watcher | undefined;
-  #caller: Caller;
+  #callSite: CallSite;
   /** Tasks that were sent to a worker and not begun; the first comes last. */
   #givenBack: Task[] | undefined;
 
@@ -87,7 +87,7 @@ export abstract class Job {
     this.retries = plan.retries;
     this.#signal = plan.signal;
     this.#watcher = plan.watcher;
-    this.#caller = plan.caller;
+    this.#callSite = plan.callSite;
   }
 
   /** The list that the items are taken from, if a worker can have it since it was forked. */
@@ -151,7 +151,7 @@ export abstract class Job {
   error(task: Task, item: number, error: unknown, runner: Runner): boolean {
     const count = this.goesOn ? 1 : task.size - item;
     if (!this.isSettled) {
-      this.onError(task.first + item, count, withCaller(error, this.#caller, runner));
+      this.onError(task.first + item, count, withCallSite(error, this.#callSite, runner));
     }
     return this.goesOn;
   }
@@ -195,7 +195,7 @@ export abstract class Job {
     if (this.isSettled) return;
     this.isSettled = true;
     this.#stopListening?.();
-    this.#caller = NOWHERE; // an iterator may keep this job
+    this.#callSite = NOWHERE; // an iterator may keep this job
     this.#givenBack = undefined;
     this.#watcher?.stop();
     this.events.settled(this);
@@ -235,6 +235,6 @@ export abstract class Job {
   }
 
   #dress(error: Error): Error {
-    return withCaller(error, this.#caller, undefined) as Error;
+    return withCallSite(error, this.#callSite, undefined) as Error;
   }
 }

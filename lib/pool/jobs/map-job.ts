@@ -4,7 +4,7 @@ import type { AsyncResult } from '../async-result.js';
 import { Job, NOWHERE, Task, type JobPlan } from './job.js';
 
 /** With chunksize 'auto' a task has as many items as take about so long, in milliseconds. */
-const AUTO_DURATION = 50;
+const AUTO_CHUNK_MS = 50;
 
 export interface MapPlan extends JobPlan {
   items: readonly unknown[];
@@ -30,7 +30,7 @@ export class MapJob extends Job {
 
   constructor(plan: MapPlan, result: AsyncResult<unknown>) {
     super(plan);
-    this.#plan = { ...plan, caller: NOWHERE };
+    this.#plan = { ...plan, callSite: NOWHERE };
     this.input = plan.items;
     this.goesOn = plan.settle;
     this.result = result;
@@ -96,7 +96,7 @@ export class MapJob extends Job {
     // All processes together have taken so long for what is done.
     const each = ((performance.now() - this.#start) * processes) / this.#done;
     const fair = Math.ceil((this.input.length - this.#cut) / (2 * processes));
-    return Math.max(1, Math.min(Math.round(AUTO_DURATION / each), fair));
+    return Math.max(1, Math.min(Math.round(AUTO_CHUNK_MS / each), fair));
   }
 
   #count(count: number): void {

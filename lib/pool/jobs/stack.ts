@@ -1,5 +1,5 @@
 // Where an error comes from: the place that asked the pool, and below it the place in the worker.
-import type { Caller, Runner } from './callers.js';
+import type { CallSite, Runner } from './call-sites.js';
 
 /** The lines of a stack that are frames. */
 function framesOf(stack: string | undefined): string {
@@ -22,10 +22,14 @@ function headOf(error: Error): string {
  * Puts the frames of whoever asked for the task into the stack of an error, above those of the
  * worker. A value that is no error remains as it is.
  */
-export function withCaller(error: unknown, caller: Caller, runner: Runner | undefined): unknown {
+export function withCallSite(
+  error: unknown,
+  callSite: CallSite,
+  runner: Runner | undefined,
+): unknown {
   if (!(error instanceof Error)) return error;
   const inWorker = runner === undefined ? '' : framesOfUser(error.stack);
-  const lines = [headOf(error), framesOf(caller.stack)];
+  const lines = [headOf(error), framesOf(callSite.stack)];
   if (inWorker !== '') lines.push(`    in ${runner!.name}, pid ${runner!.pid}:`, inWorker);
   const stack = lines.filter((line) => line !== '').join('\n');
   Object.defineProperty(error, 'stack', { value: stack, configurable: true, writable: true });

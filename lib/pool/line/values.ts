@@ -8,7 +8,7 @@ import type { Ticket } from '../../serialize/fd-broker.js';
 import { decode, discard, encode, type Encoded } from '../../serialize/serialize.js';
 
 /** Bytes that are so many are not copied into the clone. */
-const BIG = 2 ** 14;
+const MIN_APART_BYTES = 2 ** 14;
 
 // The first byte: one value, a list, or a list with others behind it.
 const ONE = 0;
@@ -16,7 +16,7 @@ const LIST = 1;
 const LIST_AND_OTHERS = 2;
 
 /** Up to the clone, where others follow: the form, and the length of the clone. */
-const HEAD = 5;
+const HEAD_BYTES = 5;
 
 /**
  * Where in the list a value belongs (-1: not inside of another list), and how many bytes it has.
@@ -35,7 +35,7 @@ export function discardAll(tickets: readonly Ticket[]): void {
 }
 
 function isApart(value: unknown): boolean {
-  return (types.isUint8Array(value) && value.length >= BIG) || isError(value);
+  return (types.isUint8Array(value) && value.length >= MIN_APART_BYTES) || isError(value);
 }
 
 class Packer {
@@ -79,10 +79,10 @@ class Packer {
 
   #packWithOthers(rest: unknown[]): Uint8Array[] {
     const { kind, body } = this.#encode([rest, this.#places]);
-    const head = Buffer.alloc(HEAD + 1);
+    const head = Buffer.alloc(HEAD_BYTES + 1);
     head[0] = LIST_AND_OTHERS;
     head.writeUInt32LE(body.length + 1, 1);
-    head[HEAD] = kind;
+    head[HEAD_BYTES] = kind;
     return [head, body, ...this.#others];
   }
 }
@@ -113,8 +113,8 @@ function put(list: unknown, index: number, value: unknown): void {
 }
 
 function unpackWithOthers(bytes: Buffer): unknown[] {
-  let at = HEAD + bytes.readUInt32LE(1);
-  const [list, places] = decode(bytes.subarray(HEAD, at)) as [unknown[], Place[]];
+  let at = HEAD_BYTES + bytes.readUInt32LE(1);
+  const [list, places] = decode(bytes.subarray(HEAD_BYTES, at)) as [unknown[], Place[]];
   for (const [index, inner, length] of places) {
     const value = decode(bytes.subarray(at, at + length));
     if (inner < 0) put(list, index, value);

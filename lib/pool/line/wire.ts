@@ -7,19 +7,19 @@ import { waitUntilReady, WRITABLE } from '../../posix/poller.js';
 import { unreadable } from './messages.js';
 
 /** Before each message: its length in bytes, little-endian, and the mark of the line. */
-const HEADER = 16;
+const HEADER_BYTES = 16;
 const MARK_AT = 8;
-const MARK_LENGTH = HEADER - MARK_AT;
+const MARK_LENGTH = HEADER_BYTES - MARK_AT;
 /** How much to read at once. */
-const SCRATCH = 2 ** 16;
+const SCRATCH_BYTES = 2 ** 16;
 /** How much to read before others have their turn. */
-const MOST_AT_ONCE = 2 ** 22;
+const MAX_READ_AT_ONCE_BYTES = 2 ** 22;
 /** How much room to make for a long message before any of it has come. */
-const FIRST_ROOM = 2 ** 26;
+const FIRST_ROOM_BYTES = 2 ** 26;
 /** A message up to this size is copied, to be written at once. */
-const SMALL = 2 ** 14;
+const MAX_COPIED_BYTES = 2 ** 14;
 
-const scratch = Buffer.allocUnsafeSlow(SCRATCH);
+const scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
 const NOTHING = Buffer.alloc(0);
 const NO_PART: Part = { bytes: NOTHING, length: 0 };
 
@@ -78,12 +78,12 @@ export class Wire {
   /** Queues a message. Its parts must not change until they are out. */
   queue(parts: readonly Uint8Array[]): void {
     const length = parts.reduce((sum, part) => sum + part.length, 0);
-    const header = Buffer.allocUnsafe(HEADER);
+    const header = Buffer.allocUnsafe(HEADER_BYTES);
     header.writeUInt32LE(length % 2 ** 32, 0);
     header.writeUInt32LE(Math.floor(length / 2 ** 32), 4);
     this.#mark.copy(header, MARK_AT);
-    if (length <= SMALL) {
-      this.#outgoing.push(toPart(Buffer.concat([header, ...parts], HEADER + length)));
+    if (length <= MAX_COPIED_BYTES) {
+      this.#outgoing.push(toPart(Buffer.concat([header, ...parts], HEADER_BYTES + length)));
       return;
     }
     this.#outgoing.push(toPart(header));
@@ -134,7 +134,7 @@ export class Wire {
   }
 
   #readAll(receive: (message: Buffer) => void): void {
-    for (let sum = 0; sum < MOST_AT_ONCE && !this.hasEnded && !this.#isClosed;) {
+    for (let sum = 0; sum < MAX_READ_AT_ONCE_BYTES && !this.hasEnded && !this.#isClosed;) {
       const count = this.#longLength > 0 ? this.#readLong(receive) : this.#readShort(receive);
       if (count === undefined) return;
       this.hasEnded = count === 0;
@@ -171,7 +171,7 @@ export class Wire {
     if (count === undefined) return undefined;
     this.#partLength += count;
     if (this.#partLength === this.#longLength) {
-      const message = this.#part.subarray(HEADER);
+      const message = this.#part.subarray(HEADER_BYTES);
       this.#keep(NOTHING);
       receive(message);
     }
@@ -180,7 +180,7 @@ export class Wire {
 
   /** Makes room for more of a long message: never for much more than what has come of it. */
   #grow(): void {
-    const size = Math.min(this.#longLength, Math.max(FIRST_ROOM, 2 * this.#partLength));
+    const size = Math.min(this.#longLength, Math.max(FIRST_ROOM_BYTES, 2 * this.#partLength));
     const bigger = Buffer.allocUnsafeSlow(size);
     this.#part.copy(bigger, 0, 0, this.#partLength);
     this.#part = bigger;
@@ -189,7 +189,7 @@ export class Wire {
   #readShort(receive: (message: Buffer) => void): number | undefined {
     const before = this.#partLength;
     this.#part.copy(scratch);
-    const count = tryRead(this.fd, scratch, before, SCRATCH - before);
+    const count = tryRead(this.fd, scratch, before, SCRATCH_BYTES - before);
     if (count === undefined || count === 0) return count;
     // A copy: values may be views of the message that they came in.
     this.#toParts(Buffer.from(scratch.subarray(0, before + count)), receive);
@@ -200,10 +200,10 @@ export class Wire {
     let at = 0;
     const messages: Buffer[] = [];
     try {
-      while (bytes.length - at >= HEADER) {
-        const end = at + HEADER + this.#lengthAt(bytes, at);
+      while (bytes.length - at >= HEADER_BYTES) {
+        const end = at + HEADER_BYTES + this.#lengthAt(bytes, at);
         if (end > bytes.length) break;
-        messages.push(bytes.subarray(at + HEADER, end));
+        messages.push(bytes.subarray(at + HEADER_BYTES, end));
         at = end;
       }
       this.#keep(at === bytes.length ? NOTHING : bytes.subarray(at));
@@ -216,8 +216,8 @@ export class Wire {
   #keep(part: Buffer): void {
     this.#part = part;
     this.#partLength = part.length;
-    const length = part.length < HEADER ? 0 : HEADER + this.#lengthAt(part, 0);
-    this.#longLength = length > SCRATCH ? length : 0;
+    const length = part.length < HEADER_BYTES ? 0 : HEADER_BYTES + this.#lengthAt(part, 0);
+    this.#longLength = length > SCRATCH_BYTES ? length : 0;
     if (this.#longLength > 0) this.#grow();
   }
 
@@ -231,7 +231,7 @@ export class Wire {
       bytes.readUInt32LE(at + MARK_AT) === mark.readUInt32LE(0) &&
       bytes.readUInt32LE(at + MARK_AT + 4) === mark.readUInt32LE(4);
     const length = bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 2 ** 32;
-    if (!isOurs || length > constants.MAX_LENGTH - HEADER) throw unreadable();
+    if (!isOurs || length > constants.MAX_LENGTH - HEADER_BYTES) throw unreadable();
     return length;
   }
 }

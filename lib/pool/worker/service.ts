@@ -53,17 +53,17 @@ interface Job {
 }
 
 /** How long to run before others in this process have their turn, in milliseconds. */
-const TURN = 5;
+const TURN_MS = 5;
 /** Values of a task that takes longer are reported in between, in milliseconds. */
-const REPORT_EVERY = 10;
+const REPORT_INTERVAL_MS = 10;
 /**
  * How long, in milliseconds, and for how many items not to look at the clock, which costs as much
  * as a short item.
  */
-const BLIND_FOR = 1;
-const MOST_BLIND = 16;
+const BLIND_MS = 1;
+const MAX_BLIND_ITEMS = 16;
 /** How often to look at the memory, in milliseconds. */
-const LOOK_EVERY = 20;
+const MEMORY_LOOK_INTERVAL_MS = 20;
 
 function ignore(): void {}
 
@@ -203,7 +203,7 @@ class Server {
       return;
     }
     this.#begin(job);
-    if (performance.now() - this.#turn < TURN) {
+    if (performance.now() - this.#turn < TURN_MS) {
       soon(this.#step);
       return;
     }
@@ -285,9 +285,9 @@ class Server {
 
   #look(job: Job): void {
     const elapsed = performance.now() - job.since;
-    const short = Math.floor((BLIND_FOR * job.values.length) / elapsed);
-    job.untilLook = Math.max(1, Math.min(short, MOST_BLIND));
-    if (elapsed > REPORT_EVERY) this.#report(job);
+    const short = Math.floor((BLIND_MS * job.values.length) / elapsed);
+    job.untilLook = Math.max(1, Math.min(short, MAX_BLIND_ITEMS));
+    if (elapsed > REPORT_INTERVAL_MS) this.#report(job);
   }
 
   /** Returns whether the task goes on. */
@@ -362,7 +362,7 @@ class Server {
     const { maxGrowth } = this.#service;
     if (maxGrowth === Infinity) return;
     const now = performance.now();
-    if (now - this.#lastLook < LOOK_EVERY) return;
+    if (now - this.#lastLook < MEMORY_LOOK_INTERVAL_MS) return;
     this.#lastLook = now;
     const growth = process.memoryUsage.rss() - this.#memoryAtStart;
     if (growth > maxGrowth) this.#send([Buffer.of(Report.grown)]);

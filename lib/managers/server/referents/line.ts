@@ -2,10 +2,10 @@
 // and what somebody waits for is given to him: nobody who comes later can be faster.
 import { Fifo } from '../../../common/fifo.js';
 import { waitFor } from '../../../common/waiting.js';
-import type { Caller } from '../session.js';
+import type { ClientCall } from '../session.js';
 
 interface Place<T> {
-  caller: Caller;
+  caller: ClientCall;
   wake: () => void;
   given?: { value: T };
 }
@@ -18,7 +18,7 @@ export class Line<T = void> {
   }
 
   /** The one who is next. */
-  get first(): Caller | undefined {
+  get first(): ClientCall | undefined {
     return this.#places.first?.caller;
   }
 
@@ -28,7 +28,7 @@ export class Line<T = void> {
    * @returns what was given; undefined after the timeout
    * @throws AbortError if the client does not wait any more
    */
-  async wait(caller: Caller, timeout: number): Promise<{ value: T } | undefined> {
+  async wait(caller: ClientCall, timeout: number): Promise<{ value: T } | undefined> {
     const place: Place<T> = { caller, wake: () => {} };
     const entry = this.#places.push(place);
     const subscribe = (wake: () => void): (() => void) => {

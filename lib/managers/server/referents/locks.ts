@@ -3,7 +3,7 @@
 import { ProcessError } from '../../../common/errors.js';
 import { queueMicrotask } from '../../../common/originals.js';
 import { Outcome } from '../../protocol/outcome.js';
-import type { Caller, Holding, Session } from '../session.js';
+import type { ClientCall, Holding, Session } from '../session.js';
 import { behaviourOf, setBehaviour } from '../types.js';
 import { Line } from './line.js';
 
@@ -20,7 +20,7 @@ export interface Given {
 }
 
 /** Whether it is that task, or one that was begun in it. */
-function isWithin({ session, task }: Owner, caller: Caller): boolean {
+function isWithin({ session, task }: Owner, caller: ClientCall): boolean {
   return session === caller.session && (task === undefined || caller.tasks.includes(task));
 }
 
@@ -30,17 +30,17 @@ abstract class OwnedLock implements Holding {
   protected count = 0;
   readonly #line = new Line<number>();
   /** Callers that wait for it on behalf of a single task. */
-  readonly #forTasks = new WeakSet<Caller>();
+  readonly #forTasks = new WeakSet<ClientCall>();
   /** Whether its last owner has died with it, and nobody has had it since. */
   #isLeft = false;
 
-  abstract canEnterAgain(caller: Caller): boolean;
+  abstract canEnterAgain(caller: ClientCall): boolean;
 
   /**
    * @param forTask whether only the innermost of the caller's tasks is to have it, and those begun
    *   in that
    */
-  acquire(caller: Caller, timeout: number, forTask: boolean): number | Promise<number> {
+  acquire(caller: ClientCall, timeout: number, forTask: boolean): number | Promise<number> {
     if (forTask) this.#forTasks.add(caller);
     if (this.#owner === undefined) return this.#give(caller);
     if (this.canEnterAgain(caller)) {
@@ -50,7 +50,7 @@ abstract class OwnedLock implements Holding {
     return timeout > 0 ? this.#wait(caller, timeout) : Outcome.timedOut;
   }
 
-  isOwnedBy(caller: Caller): boolean {
+  isOwnedBy(caller: ClientCall): boolean {
     return this.#owner !== undefined && isWithin(this.#owner, caller);
   }
 
@@ -64,7 +64,7 @@ abstract class OwnedLock implements Holding {
     return given;
   }
 
-  async acquireAgain(caller: Caller, { owner, count }: Given): Promise<void> {
+  async acquireAgain(caller: ClientCall, { owner, count }: Given): Promise<void> {
     if (this.#owner === undefined) this.#give(caller);
     else await this.#wait(caller, Infinity);
     // Unless it is somebody else's again, who has been given it by the death of this one.
@@ -87,12 +87,12 @@ abstract class OwnedLock implements Holding {
     if (next !== undefined) this.#line.give(this.#give(next));
   }
 
-  async #wait(caller: Caller, timeout: number): Promise<number> {
+  async #wait(caller: ClientCall, timeout: number): Promise<number> {
     const given = await this.#line.wait(caller, timeout);
     return given?.value ?? Outcome.timedOut;
   }
 
-  #give(caller: Caller): number {
+  #give(caller: ClientCall): number {
     const { session, tasks } = caller;
     this.#owner = { session, task: this.#forTasks.has(caller) ? tasks.at(-1) : undefined };
     this.count = 1;
@@ -107,7 +107,7 @@ abstract class OwnedLock implements Holding {
 
 export class ManagedLock extends OwnedLock {
   /** Tasks exclude each other anyway, and anybody may release it. */
-  override acquire(caller: Caller, timeout: number): number | Promise<number> {
+  override acquire(caller: ClientCall, timeout: number): number | Promise<number> {
     return super.acquire(caller, timeout, false);
   }
 
@@ -123,11 +123,11 @@ export class ManagedLock extends OwnedLock {
 }
 
 export class ManagedRLock extends OwnedLock {
-  override canEnterAgain(caller: Caller): boolean {
+  override canEnterAgain(caller: ClientCall): boolean {
     return this.isOwnedBy(caller);
   }
 
-  release(caller: Caller): void {
+  release(caller: ClientCall): void {
     if (!this.isOwnedBy(caller)) {
       throw new ProcessError(
         'ERR_TRUEFORK_NOT_OWNED',
@@ -142,9 +142,10 @@ const lockOperations = {
   acquire: (
     lock: ManagedLock | ManagedRLock,
     [timeout = Infinity, forTask = false]: [number?, boolean?],
-    caller: Caller,
+    caller: ClientCall,
   ) => lock.acquire(caller, timeout, forTask),
-  release: (lock: ManagedLock | ManagedRLock, _args: [], caller: Caller) => lock.release(caller),
+  release: (lock: ManagedLock | ManagedRLock, _args: [], caller: ClientCall) =>
+    lock.release(caller),
   locked: (lock: ManagedLock | ManagedRLock) => lock.isHeld,
 };
 

@@ -1,7 +1,7 @@
 // Pools of a server. Its workers are forks of the server, which know the functions that it knows.
 import { type AsyncResult, Pool, type ResultIterator } from '../../../pool/pool.js';
 import { servedFunction } from '../../functions.js';
-import type { Caller } from '../session.js';
+import type { ClientCall } from '../session.js';
 import { behaviourOf, type Operations, setBehaviour } from '../types.js';
 
 /** Options of a task that a client can send: no functions. */
@@ -22,7 +22,7 @@ export interface RemoteMapOptions extends RemoteTaskOptions {
 }
 
 /** Anything else is not passed on. */
-function chosen(options: RemoteMapOptions = {}, caller?: Caller): RemoteMapOptions {
+function chosen(options: RemoteMapOptions = {}, caller?: ClientCall): RemoteMapOptions {
   const { timeout, retries, chunksize, failFast, settle } = options;
   const signal = caller?.signal;
   return { timeout, retries, chunksize, failFast, settle, signal } as RemoteMapOptions;

@@ -3,7 +3,7 @@ import { Empty, Full, ProcessError } from '../../../common/errors.js';
 import { Fifo } from '../../../common/fifo.js';
 import { assertInteger } from '../../../common/validate.js';
 import { JoinableQueue, Queue } from '../../../queues/index.js';
-import type { Caller, Holding, Session } from '../session.js';
+import type { ClientCall, Holding, Session } from '../session.js';
 import { behaviourOf, type Operations, setBehaviour } from '../types.js';
 import { Line } from './line.js';
 
@@ -30,13 +30,13 @@ export class ManagedQueue {
     return this.#maxsize > 0 && this.#items.length + this.#promised >= this.#maxsize;
   }
 
-  put(caller: Caller, item: unknown, timeout: number): void | Promise<void> {
+  put(caller: ClientCall, item: unknown, timeout: number): void | Promise<void> {
     if (!this.isFull) return this.add(item);
     if (timeout <= 0) throw new Full();
     return this.#putLater(caller, item, timeout);
   }
 
-  get(caller: Caller, timeout: number): unknown {
+  get(caller: ClientCall, timeout: number): unknown {
     if (this.#items.length > 0) return this.#take();
     if (timeout <= 0) throw new Empty();
     return this.#getLater(caller, timeout);
@@ -56,14 +56,14 @@ export class ManagedQueue {
     if (!this.isFull && this.#putters.give()) this.#promised++;
   }
 
-  async #putLater(caller: Caller, item: unknown, timeout: number): Promise<void> {
+  async #putLater(caller: ClientCall, item: unknown, timeout: number): Promise<void> {
     if ((await this.#putters.wait(caller, timeout)) === undefined) throw new Full();
     this.#promised--;
     if (caller.session.isOver) this.#offerRoom();
     else this.add(item);
   }
 
-  async #getLater(caller: Caller, timeout: number): Promise<unknown> {
+  async #getLater(caller: ClientCall, timeout: number): Promise<unknown> {
     const given = await this.#getters.wait(caller, timeout);
     if (given === undefined) throw new Empty();
     // A client that is gone by now does not take it along.
@@ -93,7 +93,7 @@ export class ManagedJoinableQueue extends ManagedQueue {
   readonly #taken = new Map<Session, Taken>();
   readonly #joiners = new Line();
 
-  override get(caller: Caller, timeout: number): unknown {
+  override get(caller: ClientCall, timeout: number): unknown {
     const item = super.get(caller, timeout);
     if (!(item instanceof Promise)) {
       this.#note(caller.session);
@@ -105,7 +105,7 @@ export class ManagedJoinableQueue extends ManagedQueue {
     });
   }
 
-  taskDone({ session }: Caller): void {
+  taskDone({ session }: ClientCall): void {
     if (this.#unfinished === 0) {
       throw new ProcessError('ERR_TRUEFORK_TOO_MANY_DONE', 'taskDone() called too many times');
     }
@@ -115,7 +115,7 @@ export class ManagedJoinableQueue extends ManagedQueue {
   }
 
   /** @returns false after the timeout */
-  async join(caller: Caller, timeout: number): Promise<boolean> {
+  async join(caller: ClientCall, timeout: number): Promise<boolean> {
     if (this.#unfinished > 0) {
       const given = timeout > 0 ? await this.#joiners.wait(caller, timeout) : undefined;
       if (given === undefined) return false;

@@ -3,7 +3,7 @@ import { BrokenBarrierError, ProcessError } from '../../../common/errors.js';
 import { assertInteger, assertType } from '../../../common/validate.js';
 import { Outcome } from '../../protocol/outcome.js';
 import { referenceOf } from '../../protocol/reference.js';
-import type { Caller } from '../session.js';
+import type { ClientCall } from '../session.js';
 import { behaviourOf, setBehaviour } from '../types.js';
 import { Line } from './line.js';
 import { ManagedLock, ManagedRLock } from './locks.js';
@@ -26,7 +26,7 @@ export class ManagedSemaphore {
     return this.#value;
   }
 
-  acquire(caller: Caller, timeout: number): number | Promise<number> {
+  acquire(caller: ClientCall, timeout: number): number | Promise<number> {
     if (this.#value > 0) {
       this.#value--;
       return Outcome.acquired;
@@ -44,7 +44,7 @@ export class ManagedSemaphore {
     if (!this.#line.give()) this.#value++;
   }
 
-  async #wait(caller: Caller, timeout: number): Promise<number> {
+  async #wait(caller: ClientCall, timeout: number): Promise<number> {
     const given = await this.#line.wait(caller, timeout);
     return given === undefined ? Outcome.timedOut : Outcome.acquired;
   }
@@ -62,7 +62,7 @@ export class ManagedCondition {
     this.lock = referent as ManagedLock | ManagedRLock;
   }
 
-  async wait(caller: Caller, timeout: number): Promise<boolean> {
+  async wait(caller: ClientCall, timeout: number): Promise<boolean> {
     this.#assertOwned(caller, 'must acquire() condition before using wait()');
     const given = this.lock.releaseAll();
     try {
@@ -73,12 +73,12 @@ export class ManagedCondition {
     }
   }
 
-  notify(caller: Caller, n: number): void {
+  notify(caller: ClientCall, n: number): void {
     this.#assertOwned(caller, 'lock is not owned');
     for (let i = 0; i < n && this.#line.give(); i++);
   }
 
-  #assertOwned(caller: Caller, message: string): void {
+  #assertOwned(caller: ClientCall, message: string): void {
     if (!this.lock.isOwnedBy(caller)) throw new ProcessError('ERR_TRUEFORK_NOT_OWNED', message);
   }
 }
@@ -100,7 +100,7 @@ export class ManagedEvent {
     this.#isSet = false;
   }
 
-  wait(caller: Caller, timeout: number): boolean | Promise<boolean> {
+  wait(caller: ClientCall, timeout: number): boolean | Promise<boolean> {
     if (this.#isSet || timeout <= 0) return this.#isSet;
     return this.#line.wait(caller, timeout).then((given) => given !== undefined);
   }
@@ -127,7 +127,7 @@ export class ManagedBarrier {
     return this.#broken;
   }
 
-  wait(caller: Caller, timeout: number = this.timeout): number | Promise<number> {
+  wait(caller: ClientCall, timeout: number = this.timeout): number | Promise<number> {
     if (this.#broken) throw new BrokenBarrierError();
     const index = this.#line.length;
     if (index < this.parties - 1) return this.#wait(caller, timeout, index);
@@ -145,7 +145,7 @@ export class ManagedBarrier {
     this.#end(false);
   }
 
-  async #wait(caller: Caller, timeout: number, index: number): Promise<number> {
+  async #wait(caller: ClientCall, timeout: number, index: number): Promise<number> {
     let given: { value: boolean } | undefined;
     try {
       given = await this.#line.wait(caller, timeout);

@@ -1,7 +1,7 @@
 // The result of a method that stays in the server.
 import type { StoredObject } from './store.js';
 
-export class Granted {
+export class ServerReference {
   readonly #object: StoredObject;
 
   constructor(object: StoredObject) {
@@ -11,7 +11,7 @@ export class Granted {
   /**
    * Unlike `instanceof` this asks nothing of a value, which may be a JavaScript Proxy that throws.
    */
-  static is(value: unknown): value is Granted {
+  static is(value: unknown): value is ServerReference {
     return typeof value === 'object' && value !== null && #object in value;
   }
 

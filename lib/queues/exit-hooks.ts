@@ -4,34 +4,34 @@ import { onForkedChild } from '../common/per-process.js';
 import { precompileForChildren } from '../common/precompiled.js';
 import { keepInChildren } from '../fork/kept-listeners.js';
 
-export interface Leaver {
+export interface ExitHook {
   /** Called when the process ends by itself. */
   leave(): void;
 }
 
-const leavers = new Set<Leaver>();
+const exitHooks = new Set<ExitHook>();
 
-function leaveAll(): void {
+function runExitHooks(): void {
   // Each once: one that cannot leave comes back into the set.
-  for (const leaver of Array.from(leavers)) leaver.leave();
+  for (const hook of Array.from(exitHooks)) hook.leave();
 }
 
-/** From here on `leaver` is called. */
-export function addLeaver(leaver: Leaver): void {
-  leavers.add(leaver);
-  if (leavers.size > 1) return;
+/** From here on `hook` is called. */
+export function addExitHook(hook: ExitHook): void {
+  exitHooks.add(hook);
+  if (exitHooks.size > 1) return;
   // First of all: others may be waiting for what is to come from here.
-  if (process.listeners('exit').includes(leaveAll)) return;
-  process.prependListener('exit', keepInChildren(leaveAll));
+  if (process.listeners('exit').includes(runExitHooks)) return;
+  process.prependListener('exit', keepInChildren(runExitHooks));
 }
 
-export function removeLeaver(leaver: Leaver): void {
-  leavers.delete(leaver);
+export function removeExitHook(hook: ExitHook): void {
+  exitHooks.delete(hook);
 }
 
 function forgetParents(): void {
-  leavers.clear();
+  exitHooks.clear();
 }
 
 onForkedChild(forgetParents);
-precompileForChildren(leaveAll);
+precompileForChildren(runExitHooks);

@@ -6,7 +6,7 @@ import type { AnyFunction } from '../options.js';
  * The place where a user has asked for something: `stack` is that of an error. Until somebody reads
  * it V8 keeps the frames themselves, and whatever `this` was in them.
  */
-export interface Caller {
+export interface CallSite {
   stack?: string;
 }
 
@@ -17,13 +17,13 @@ export interface Runner {
 }
 
 interface Capture {
-  caller: Caller;
+  callSite: CallSite;
   method: AnyFunction;
   fn: AnyFunction;
 }
 
 /** This many calls in a row have a stack of their own. */
-const MOST = 100;
+const MAX_IN_A_ROW = 100;
 /** And further ones, one in so many milliseconds. */
 const EVERY_MS = 1;
 
@@ -31,8 +31,8 @@ const EVERY_MS = 1;
  * Takes down who calls. That takes as long as half of a submission: where a program submits the
  * same function in the same way all the time the last stack stands for those that follow.
  */
-export class Callers {
-  #allowance = MOST;
+export class CallSites {
+  #allowance = MAX_IN_A_ROW;
   #lastAt = 0;
   /** Weak: the frames are the jobs', and go with the last of them. */
   #last: WeakRef<Capture> | undefined;
@@ -41,16 +41,16 @@ export class Callers {
    * @param method of the pool: the frames above that are the caller's
    * @param fn what is submitted
    */
-  capture(method: AnyFunction, fn: AnyFunction): Caller {
+  capture(method: AnyFunction, fn: AnyFunction): CallSite {
     const now = performance.now();
-    const allowance = Math.min(MOST, this.#allowance + (now - this.#lastAt) / EVERY_MS);
+    const allowance = Math.min(MAX_IN_A_ROW, this.#allowance + (now - this.#lastAt) / EVERY_MS);
     const last = allowance < 1 ? this.#last?.deref() : undefined;
-    if (last?.method === method && last.fn === fn) return last.caller;
-    const caller: Caller = {};
-    Error.captureStackTrace(caller, method);
+    if (last?.method === method && last.fn === fn) return last.callSite;
+    const callSite: CallSite = {};
+    Error.captureStackTrace(callSite, method);
     this.#allowance = Math.max(0, allowance - 1);
     this.#lastAt = now;
-    this.#last = new WeakRef({ caller, method, fn });
-    return caller;
+    this.#last = new WeakRef({ callSite, method, fn });
+    return callSite;
   }
 }

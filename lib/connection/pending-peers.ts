@@ -6,20 +6,21 @@ import { OwnDescriptor } from '../fork/own-descriptor.js';
 import { type Binding, Handshake } from './handshake.js';
 
 /** How long a handshake may take, in milliseconds. */
-const PATIENCE = 10_000;
+const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** How many there may be. The one who came first has to go when more come. */
-const MOST = 256;
+const MAX_PENDING_PEERS = 256;
 
-export interface Candidate {
+/** An event to wait for at a descriptor. */
+export interface FdEvent {
   readonly fd: number;
-  /** The event to wait for at the descriptor. */
+  /** READABLE or WRITABLE. */
   readonly event: number;
 }
 
-class Guest implements Candidate {
+class PendingPeer implements FdEvent {
   readonly descriptor: OwnDescriptor;
   readonly handshake: Handshake;
-  readonly deadline: Deadline = new Deadline(PATIENCE);
+  readonly deadline: Deadline = new Deadline(HANDSHAKE_TIMEOUT_MS);
   timer: NodeJS.Timeout | undefined;
 
   constructor(fd: number, authkey: Uint8Array, binding: Binding | undefined) {
@@ -37,40 +38,40 @@ class Guest implements Candidate {
 }
 
 /** Hears what becomes of them. */
-export interface Judge {
-  /** It knows the key. The descriptor is the judge's. */
+export interface HandshakeObserver {
+  /** It knows the key. The descriptor is the observer's. */
   accept(fd: number): void;
   /** It does not. Its descriptor is closed. */
   refuse(error: unknown): void;
 }
 
-export class Candidates {
+export class PendingPeers {
   readonly #authkey: Uint8Array;
-  readonly #judge: Judge;
+  readonly #observer: HandshakeObserver;
   readonly #binding: Binding | undefined;
   /** In the order in which they came. */
-  readonly #guests = new Set<Guest>();
+  readonly #peers = new Set<PendingPeer>();
 
-  constructor(authkey: Uint8Array, judge: Judge, binding?: Binding) {
+  constructor(authkey: Uint8Array, observer: HandshakeObserver, binding?: Binding) {
     this.#authkey = authkey;
-    this.#judge = judge;
+    this.#observer = observer;
     this.#binding = binding;
   }
 
   get isEmpty(): boolean {
-    return this.#guests.size === 0;
+    return this.#peers.size === 0;
   }
 
   add(fd: number): void {
-    if (this.#guests.size === MOST) this.dropOldest();
-    const guest = new Guest(fd, this.#authkey, this.#binding);
-    this.#guests.add(guest);
-    this.#step(guest);
+    if (this.#peers.size === MAX_PENDING_PEERS) this.dropOldest();
+    const peer = new PendingPeer(fd, this.#authkey, this.#binding);
+    this.#peers.add(peer);
+    this.#step(peer);
   }
 
   /** @returns false if there is none */
   dropOldest(): boolean {
-    const [oldest] = this.#guests;
+    const [oldest] = this.#peers;
     if (oldest !== undefined) this.#drop(oldest);
     return oldest !== undefined;
   }
@@ -80,63 +81,63 @@ export class Candidates {
   }
 
   /** For a thread that waits itself: what for. */
-  all(): readonly Candidate[] {
-    return [...this.#guests];
+  all(): readonly FdEvent[] {
+    return [...this.#peers];
   }
 
   /** How long until the first of them has had its time, in milliseconds. */
-  get patience(): number {
-    const [oldest] = this.#guests;
+  get timeLeft(): number {
+    const [oldest] = this.#peers;
     return oldest?.deadline.left ?? Infinity;
   }
 
   /** Goes on with those who are `ready`, and drops those who have had their time. */
-  goOn(ready: readonly Candidate[]): void {
-    for (const guest of this.#guests) {
-      if (ready.includes(guest)) this.#step(guest);
-      else if (guest.deadline.isOver) this.#drop(guest);
+  goOn(ready: readonly FdEvent[]): void {
+    for (const peer of this.#peers) {
+      if (ready.includes(peer)) this.#step(peer);
+      else if (peer.deadline.isOver) this.#drop(peer);
     }
   }
 
   /** Lets the event loop do that from here on. It does not stay alive for them. */
   watch(): void {
-    for (const guest of this.#guests) {
-      if (guest.timer !== undefined) continue;
-      guest.timer = setTimeout(() => this.#expire(guest), guest.deadline.left).unref();
-      this.#watch(guest);
+    for (const peer of this.#peers) {
+      if (peer.timer !== undefined) continue;
+      peer.timer = setTimeout(() => this.#expire(peer), peer.deadline.left).unref();
+      this.#watch(peer);
     }
   }
 
-  #watch(guest: Guest): void {
-    guest.descriptor.watch(guest.event, () => this.#step(guest), false);
+  #watch(peer: PendingPeer): void {
+    peer.descriptor.watch(peer.event, () => this.#step(peer), false);
   }
 
   /** Its time is over; but maybe it was us who were slow. */
-  #expire(guest: Guest): void {
-    this.#step(guest);
-    if (this.#guests.has(guest)) this.#drop(guest);
+  #expire(peer: PendingPeer): void {
+    this.#step(peer);
+    if (this.#peers.has(peer)) this.#drop(peer);
   }
 
-  #drop(guest: Guest): void {
-    clearTimeout(guest.timer);
-    this.#guests.delete(guest);
-    guest.descriptor.close();
+  #drop(peer: PendingPeer): void {
+    clearTimeout(peer.timer);
+    this.#peers.delete(peer);
+    peer.descriptor.close();
   }
 
-  #step(guest: Guest): void {
-    const { event, handshake, descriptor } = guest;
+  #step(peer: PendingPeer): void {
+    const { event, handshake, descriptor } = peer;
     try {
       if (!handshake.step()) {
-        if (guest.timer !== undefined && guest.event !== event) this.#watch(guest);
+        if (peer.timer !== undefined && peer.event !== event) this.#watch(peer);
         return;
       }
     } catch (error) {
-      this.#drop(guest);
-      this.#judge.refuse(error);
+      this.#drop(peer);
+      this.#observer.refuse(error);
       return;
     }
-    clearTimeout(guest.timer);
-    this.#guests.delete(guest);
-    this.#judge.accept(descriptor.release());
+    clearTimeout(peer.timer);
+    this.#peers.delete(peer);
+    this.#observer.accept(descriptor.release());
   }
 }
