@@ -71,7 +71,7 @@ export type {
   TaskOptions,
 } from './pool/pool.js';
 export { activeChildren, currentProcess, parentProcess, Process, reap } from './process/process.js';
-export type { Inheritable, ProcessOptions } from './process/process.js';
+export type { Inheritable, ProcessOptions } from './process/options.js';
 export { JoinableQueue, Queue, SimpleQueue } from './queues/index.js';
 export type { QueueOptions } from './queues/index.js';
 export { RawArray, SharedArray } from './sharedctypes/array.js';

@@ -1,6 +1,5 @@
 // Listeners of ours on `process` that do in a child what they do in its parent, and so need not be
-// removed there and added again.import { precompileForChildren } from '../common/precompiled.js';
-
+// removed there and added again.
 import { precompileForChildren } from '../common/precompiled.js';
 
 const kept = new WeakSet<object>();

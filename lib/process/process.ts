@@ -3,24 +3,14 @@ import { randomBytes } from 'node:crypto';
 import { inspect } from 'node:util';
 import { makeAuthkey } from '../common/authkey.js';
 import { bytesFrom } from '../common/bytes.js';
-import { ProcessError, type SystemError } from '../common/errors.js';
-import {
-  arrayOption,
-  assertUsed,
-  booleanOption,
-  bytesOption,
-  functionOption,
-  type NoFunction,
-  optionsReader,
-  stringOption,
-} from '../common/options.js';
+import { ProcessError } from '../common/errors.js';
+import { assertUsed, type NoFunction } from '../common/options.js';
 import { emitWarning, process } from '../common/originals.js';
 import { onForkedChild, thisProcess } from '../common/per-process.js';
 import { precompileForChildren } from '../common/precompiled.js';
 import { checkReceivers } from '../common/receivers.js';
 import { assertString, assertType } from '../common/validate.js';
 import {
-  Deadline,
   syncTimeout,
   waitOptions,
   type SyncWaitOptions,
@@ -28,63 +18,17 @@ import {
 } from '../common/waiting.js';
 import type { Inheritable } from '../fork/child/inherit.js';
 import { makeMain } from '../fork/child/main.js';
-import { keepInChildren } from '../fork/kept-listeners.js';
 import { rememberCode } from '../fork/known-code.js';
-import { say } from '../fork/say.js';
 import type { ResourceUsage } from '../posix/wait.js';
+import { Children } from './children.js';
+import { type ProcessOptions, readOptions } from './options.js';
 import { ParentProcess } from './parent-process.js';
 import { Popen } from './popen.js';
-
-export type { Inheritable };
-
-/** Options of a {@link Process}. */
-export interface ProcessOptions<Args extends unknown[] = unknown[]> {
-  /**
-   * The function that the child runs. May be asynchronous, and any closure: it is not serialized.
-   */
-  target?: (...args: Args) => unknown;
-  /** The arguments of `target`; not serialized either. Default: none. */
-  args?: Args;
-  /** Default: the name of the class and a number, `Process-1`; of its child, `Process-1:1`. */
-  name?: string;
-  /**
-   * Whether the child ends with its parent: it gets SIGTERM when the parent exits
-   * and, on Linux, when it is killed. It can have no children. Default: as this process.
-   */
-  daemon?: boolean;
-  /**
-   * Servers, sockets and descriptors of this process's event loop that go on working in
-   * the child: a listening server shares its port. Everything else that the loop
-   * watches is at rest in the child. Default: none.
-   */
-  inherit?: readonly Inheritable[];
-  /** The key for connections between processes. Default: this process's. */
-  authkey?: Uint8Array;
-}
-
-const readOptions = optionsReader<ProcessOptions<never[]>>(
-  'a Process',
-  {
-    target: functionOption,
-    args: arrayOption,
-    name: stringOption,
-    daemon: booleanOption,
-    inherit: arrayOption,
-    authkey: bytesOption,
-  },
-  { expected: 'an object, as in { target, args }' },
-);
-
-/** How long daemons have to end after SIGTERM when this process exits, in milliseconds. */
-const SIGTERM_GRACE_MS = 2000;
-/** How long to wait for other children before saying so. */
-const SILENT_WAIT_MS = 2000;
 
 let current: Process;
 let parent: ParentProcess | null = null;
 let constructed = 0;
-/** Started by this process and, as far as it knows, alive. */
-const children = new Set<Process>();
+const children = new Children<Process>();
 
 /**
  * A child process that is a fork of this one: it runs `target` with everything that
@@ -131,7 +75,7 @@ export class Process<Args extends unknown[] = unknown[]> {
     checkReceivers(this, (object) => #identity in object);
     onForkedChild(() => {
       for (const child of children) child.#popen?.disown();
-      children.clear();
+      children.forget();
       constructed = 0;
     });
   }
@@ -195,7 +139,7 @@ export class Process<Args extends unknown[] = unknown[]> {
       );
     }
     reap();
-    endChildrenAtExit();
+    children.endAtExit();
     this.#rememberCode();
     const creator = new ParentProcess(current.#name, process.pid);
     this.#popen = Popen.launch({
@@ -204,7 +148,7 @@ export class Process<Args extends unknown[] = unknown[]> {
       setUp: becomeCurrent.bind(undefined, this, creator),
       main: makeMain(this.#name, Process.#live.bind(undefined, this)),
     });
-    children.add(this);
+    children.add(this, this.endsWithParent);
     this.#forgetTask();
   }
 
@@ -475,87 +419,12 @@ export function parentProcess(): ParentProcess | null {
  * @returns those that it found ended
  */
 export function reap(): Process[] {
-  return [...children].filter((child) => !child.isAlive());
+  return children.reap();
 }
 
 /** The children of this process that are alive. Reaps the others. */
 export function activeChildren(): Process[] {
-  reap();
-  return [...children];
+  return children.active();
 }
 
-function endsWithParent(child: Process): boolean {
-  return (child as unknown as { endsWithParent: boolean }).endsWithParent;
-}
-
-/** The exception that this process dies of. Node prints it after 'exit'. */
-let uncaught: unknown;
-
-function noteUncaught(error: unknown): void {
-  const isHandled =
-    process.listenerCount('uncaughtException') > 0 || process.hasUncaughtExceptionCaptureCallback();
-  if (!isHandled) uncaught = error;
-}
-
-/**
- * Returns whether this process may end the child: it may not if it has given up its privileges
- * since.
- */
-function mayEnd(child: Process): boolean {
-  try {
-    child.terminate();
-    return true;
-  } catch (error) {
-    if ((error as Partial<SystemError>).code !== 'EPERM') throw error;
-    say(
-      `${process.title}: this process has no right any more to end ${String(child)} ` +
-        `(${(error as Error).message}), which ends as soon as its event loop learns of the end of its parent\n`,
-    );
-    return false;
-  }
-}
-
-/** Daemons are told to end, and made to if they do not. */
-function endDaemons(all: Process[]): void {
-  const daemons = all.filter(mayEnd);
-  const deadline = new Deadline(SIGTERM_GRACE_MS);
-  for (const child of daemons) {
-    if (child.joinSync(deadline.left) === null) child.kill();
-    child.joinSync(SIGTERM_GRACE_MS);
-  }
-}
-
-/** The others are waited for, as in Python. */
-function awaitChildren(others: Process[]): void {
-  // From here on a signal would not be handled: let it do what it does by itself.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.removeAllListeners(signal);
-  const silence = new Deadline(uncaught === undefined ? SILENT_WAIT_MS : 0);
-  for (const child of others) {
-    if (child.joinSync(silence.left) !== null) continue;
-    const why = uncaught === undefined ? '' : ` with ${inspect(uncaught).split('\n', 1)[0]}`;
-    say(`${process.title}: waiting for ${String(child)} to end before exiting${why}\n`);
-    child.joinSync();
-  }
-}
-
-function endChildren(): void {
-  const alive = activeChildren();
-  endDaemons(alive.filter(endsWithParent));
-  awaitChildren(alive.filter((child) => !endsWithParent(child)));
-}
-
-function endChildrenAtExit(): void {
-  if (process.listeners('exit').includes(endChildren)) return;
-  process.on('exit', keepInChildren(endChildren));
-  process.on('uncaughtExceptionMonitor', keepInChildren(noteUncaught));
-}
-
-precompileForChildren(
-  Process.prototype.run,
-  activeChildren,
-  endChildren,
-  endDaemons,
-  mayEnd,
-  awaitChildren,
-  becomeCurrent,
-);
+precompileForChildren(Process.prototype.run, becomeCurrent);
