@@ -132,6 +132,7 @@ export default {
     {
       files: ['lib/**/*.ts'],
       rules: {
+        'eslint/max-lines': ['error', { max: 400, skipBlankLines: true }],
         'eslint/no-restricted-globals': [
           'error',
           'setTimeout',

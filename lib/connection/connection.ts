@@ -18,7 +18,8 @@ import { closeFds, type Frame } from '../serialize/frames.js';
 import { currentOrigin, setSource, Source, sourceOf, within } from '../serialize/origin.js';
 import { decode, encode, type Encoded } from '../serialize/serialize.js';
 import { makeShareable } from '../serialize/shareables.js';
-import { Channel, closedError } from './channel.js';
+import { closedError } from './channel-waits.js';
+import { Channel } from './channel.js';
 
 function copyInto(buffer: Uint8Array, offset: number, bytes: Buffer): number {
   if (bytes.length > buffer.length - offset) throw new BufferTooShort(bytes);
@@ -131,14 +132,14 @@ export class Connection {
   async send(value: unknown, options: number | WaitOptions = {}): Promise<void> {
     const channel = this.#toSend();
     const { timeout, signal } = waitOptions(options);
-    await channel.send(this.#encode(value, channel), timeout, signal);
+    await channel.sending.send(this.#encode(value, channel), timeout, signal);
   }
 
   /** As {@link send}, and blocks the thread. */
   sendSync(value: unknown, options: number | SyncWaitOptions = {}): void {
     const channel = this.#toSend();
     const timeout = syncTimeout(options);
-    channel.sendSync(this.#encode(value, channel), timeout);
+    channel.sending.sendSync(this.#encode(value, channel), timeout);
   }
 
   /**
@@ -158,7 +159,7 @@ export class Connection {
   async sendBytes(bytes: Uint8Array, first?: Wait, size?: number, options?: Wait): Promise<void> {
     const [body, given] = partOf(bytes, [first, size, options]);
     const { timeout, signal } = waitOptions(given);
-    await this.#toSend().send({ body }, timeout, signal);
+    await this.#toSend().sending.send({ body }, timeout, signal);
   }
 
   /** As {@link sendBytes}, and blocks the thread. */
@@ -171,7 +172,7 @@ export class Connection {
   ): void;
   sendBytesSync(bytes: Uint8Array, first?: Wait, size?: number, options?: Wait): void {
     const [body, given] = partOf(bytes, [first, size, options]);
-    this.#toSend().sendSync({ body }, syncTimeout(given));
+    this.#toSend().sending.sendSync({ body }, syncTimeout(given));
   }
 
   /**
@@ -188,14 +189,14 @@ export class Connection {
    */
   async recv(options: number | WaitOptions = {}): Promise<unknown> {
     const { timeout, signal } = waitOptions(options);
-    const { bytes, fds } = await this.#toReceive().receive(Infinity, timeout, signal);
+    const { bytes, fds } = await this.#toReceive().receiving.receive(Infinity, timeout, signal);
     return within(sourceOf(this), () => decode(bytes, fds));
   }
 
   /** As {@link recv}, and blocks the thread. */
   recvSync(options: number | SyncWaitOptions = {}): unknown {
     const timeout = syncTimeout(options);
-    const { bytes, fds } = this.#toReceive().receiveSync(Infinity, timeout);
+    const { bytes, fds } = this.#toReceive().receiving.receiveSync(Infinity, timeout);
     return within(sourceOf(this), () => decode(bytes, fds));
   }
 
@@ -211,13 +212,13 @@ export class Connection {
   ): Promise<Buffer> {
     assertMaxLength(maxLength);
     const { timeout, signal } = waitOptions(options);
-    return bytesOf(await this.#toReceive().receive(maxLength, timeout, signal));
+    return bytesOf(await this.#toReceive().receiving.receive(maxLength, timeout, signal));
   }
 
   /** As {@link recvBytes}, and blocks the thread. */
   recvBytesSync(maxLength: number = Infinity, options: number | SyncWaitOptions = {}): Buffer {
     assertMaxLength(maxLength);
-    return bytesOf(this.#toReceive().receiveSync(maxLength, syncTimeout(options)));
+    return bytesOf(this.#toReceive().receiving.receiveSync(maxLength, syncTimeout(options)));
   }
 
   /**
@@ -266,7 +267,7 @@ export class Connection {
 
   /** As {@link poll}, and blocks the thread. */
   pollSync(options: number | SyncWaitOptions = 0): boolean {
-    return this.#toReceive().isReady(syncTimeout(options));
+    return this.#toReceive().receiving.isReady(syncTimeout(options));
   }
 
   /** The values that come, until the end of file. */
@@ -337,7 +338,7 @@ export class Connection {
 
   /** Whether this end can receive. */
   get readable(): boolean {
-    return this.#isReadable && this.#channel.canReceive;
+    return this.#isReadable && this.#channel.receiving.canReceive;
   }
 
   /** Whether this end can send. */

@@ -1,5 +1,4 @@
 // multiprocessing.connection.Listener.
-import { unlinkSync } from 'node:fs';
 import { inspect } from 'node:util';
 import {
   AuthenticationError,
@@ -9,8 +8,6 @@ import {
 } from '../common/errors.js';
 import { type Entry, Fifo } from '../common/fifo.js';
 import { anyOption, bytesOption, integerOption, optionsReader } from '../common/options.js';
-import { process } from '../common/originals.js';
-import { thisProcess } from '../common/per-process.js';
 import { PrivateDirectory } from '../common/private-directory.js';
 import { checkReceivers } from '../common/receivers.js';
 import {
@@ -24,14 +21,15 @@ import {
 } from '../common/waiting.js';
 import { Wakers } from '../common/wakers.js';
 import { OwnDescriptor } from '../fork/own-descriptor.js';
-import { close } from '../posix/descriptors.js';
-import { makePoller, type Poller, READABLE, startPoller, waitForAny } from '../posix/poller.js';
+import { READABLE, waitForAny } from '../posix/poller.js';
 import { getpeername, getsockname, listenOn, tryAccept } from '../posix/sockets.js';
 import { type Origin, originWithKey, setSource, Source, STRANGERS } from '../serialize/origin.js';
 import { type Address, type Family, familyOf, resolveSync } from './address.js';
 import { Connection } from './connection.js';
 import { BINDING, type BoundOptions } from './handshake.js';
 import { PendingPeers } from './pending-peers.js';
+import { type Polled, PolledDescriptor } from './polled-descriptor.js';
+import { noteSocketFile, removeSocketFile, type SocketFile, unlinkIfThere } from './socket-file.js';
 
 /** How to listen. */
 export interface ListenerOptions {
@@ -73,62 +71,25 @@ function isDone({ accepted, error }: Waiting): boolean {
   return accepted !== undefined || error !== undefined;
 }
 
-/** A socket in the file system, which must not stay there. */
-interface SocketFile {
-  owner: symbol;
-  remove(): void;
-}
-
-const socketFiles = new Set<SocketFile>();
-
-function removeSocketFile(socketFile: SocketFile): void {
-  if (!socketFiles.delete(socketFile) || socketFile.owner !== thisProcess) return;
-  socketFile.remove();
-}
-
-function removeSocketFiles(): void {
-  for (const socketFile of socketFiles) removeSocketFile(socketFile);
-}
-
-function noteSocketFile(remove: () => void): SocketFile {
-  const socketFile = { owner: thisProcess, remove };
-  socketFiles.add(socketFile);
-  if (!process.listeners('exit').includes(removeSocketFiles)) process.on('exit', removeSocketFiles);
-  return socketFile;
-}
-
-function unlinkIfThere(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    if ((error as SystemError).code !== 'ENOENT') throw error;
-  }
-}
-
 /**
  * The descriptors and the like of a listener, to be closed when it was dropped without a close().
  */
 interface ListenerResources {
-  fd: number;
+  descriptor: PolledDescriptor;
   /** Peers that wait to be accepted. */
   admitted: OwnDescriptor[];
   socketFile: SocketFile | undefined;
-  poller?: Poller;
 }
 
 const dropped = new FinalizationRegistry<ListenerResources>(dispose);
 
-function dispose({ fd, admitted, socketFile, poller }: ListenerResources): void {
-  for (const descriptor of admitted) descriptor.close();
-  poller?.close();
-  close(fd);
+function dispose({ descriptor, admitted, socketFile }: ListenerResources): void {
+  for (const each of admitted) each.close();
+  descriptor.close();
   if (socketFile !== undefined) removeSocketFile(socketFile);
 }
 
-/** Listeners that somebody waits for. Nothing else may hold them. */
-const awaited = new Set<Listener>();
-
-type Listening = Pick<ListenerResources, 'fd' | 'socketFile'>;
+type Listening = Pick<ListenerResources, 'socketFile'> & { fd: number };
 
 /** Listens at an address. */
 function open(address: Address | null | undefined, family: Family, backlog: number): Listening {
@@ -173,17 +134,20 @@ function open(address: Address | null | undefined, family: Family, backlog: numb
  * ```
  */
 export class Listener {
-  readonly #remains: ListenerResources;
+  readonly #resources: ListenerResources;
+  /** For the descriptor, which must not show these methods to users. */
+  readonly #polled: Polled = {
+    wantedEvents: () => (this.#waiting.length > 0 ? READABLE : 0),
+    forgetParent: () => this.#disown(),
+    onEvents: () => this.#onReady(),
+  };
   readonly #address: Address;
   readonly #pendingPeers: PendingPeers | undefined;
   readonly #origin: Origin = STRANGERS;
   #lastAccepted: Address | null = null;
   #waiting = new Fifo<Waiting>();
   #isClosed = false;
-  #isWatched = false;
-  /** The process that those who wait belong to. */
-  #owner = thisProcess;
-  readonly #onlookers = new Wakers();
+  readonly #readiness = new Wakers();
 
   /**
    * @param address a path, which is removed by {@link close}, or when this process exits; `[host,
@@ -205,9 +169,10 @@ export class Listener {
       this.#pendingPeers = new PendingPeers(key, observer, (options as BoundOptions)[BINDING]);
       this.#origin = originWithKey(key);
     }
-    this.#remains = { ...open(address, found, backlog), admitted: [] };
-    this.#address = getsockname(this.#remains.fd);
-    dropped.register(this, this.#remains, this);
+    const { fd, socketFile } = open(address, found, backlog);
+    this.#resources = { descriptor: new PolledDescriptor(fd), admitted: [], socketFile };
+    this.#address = getsockname(fd);
+    dropped.register(this, this.#resources, this);
   }
 
   /**
@@ -282,10 +247,10 @@ export class Listener {
     this.#isClosed = true;
     for (const waiting of this.#waiting.takeAll()) this.#fail(waiting, closedError());
     this.#dropPendingPeers();
-    awaited.delete(this);
+    this.#resources.descriptor.update(this.#polled);
     dropped.unregister(this);
-    dispose(this.#remains);
-    this.#onlookers.wakeAll();
+    dispose(this.#resources);
+    this.#readiness.wakeAll();
   }
 
   /** For `using`: {@link close}. */
@@ -314,21 +279,21 @@ export class Listener {
   /** The descriptor. @throws ProcessError `ERR_TRUEFORK_CLOSED` */
   fileno(): number {
     if (this.#isClosed) throw closedError();
-    return this.#remains.fd;
+    return this.#resources.descriptor.fd;
   }
 
   /** @internal Whether there is something to know, whatever the descriptor says. */
   get isReadyAnyway(): boolean {
-    return this.#isClosed || this.#remains.admitted.length > 0;
+    return this.#isClosed || this.#resources.admitted.length > 0;
   }
 
   /** @internal Calls `wake` when that may have changed. Returns a function that takes that back. */
   onReadyAnyway(wake: () => void): () => void {
-    return this.#onlookers.subscribe(wake);
+    return this.#readiness.subscribe(wake);
   }
 
   static {
-    checkReceivers(this, (object) => #remains in object);
+    checkReceivers(this, (object) => #resources in object);
     Object.defineProperty(this.prototype, inspect.custom, { value: describe });
     function describe(this: Listener): string {
       return `Listener(${this.closed ? 'closed' : inspect(this.address)})`;
@@ -336,14 +301,14 @@ export class Listener {
   }
 
   /** In a forked child those who wait, and those who were to be accepted, are the parent's. */
-  #disown(): void {
-    if (this.#owner === thisProcess) return;
-    this.#owner = thisProcess;
+  #disown(): boolean {
+    const { descriptor } = this.#resources;
+    if (!descriptor.isOfParent) return false;
     this.#waiting = new Fifo();
-    this.#onlookers.forget();
+    this.#readiness.forget();
     this.#dropPendingPeers();
-    this.#remains.poller?.stop();
-    this.#isWatched = false;
+    descriptor.forgetParent();
+    return true;
   }
 
   #enter(): void {
@@ -353,7 +318,7 @@ export class Listener {
 
   #dropPendingPeers(): void {
     this.#pendingPeers?.dropAll();
-    for (const descriptor of this.#remains.admitted.splice(0)) descriptor.close();
+    for (const descriptor of this.#resources.admitted.splice(0)) descriptor.close();
   }
 
   #settle({ accepted, error }: Waiting): Connection {
@@ -381,7 +346,7 @@ export class Listener {
   }
 
   #serveAdmitted(): void {
-    const { admitted } = this.#remains;
+    const { admitted } = this.#resources;
     while (this.#waiting.length > 0 && admitted.length > 0) {
       const { first } = this.#waiting;
       first!.accepted = admitted.shift()!;
@@ -393,7 +358,7 @@ export class Listener {
   #acceptNext(): boolean {
     let fd: number | undefined;
     try {
-      fd = tryAccept(this.#remains.fd);
+      fd = tryAccept(this.#resources.descriptor.fd);
     } catch (error) {
       return this.#recover(error);
     }
@@ -413,9 +378,9 @@ export class Listener {
   }
 
   #admit(fd: number): void {
-    this.#remains.admitted.push(new OwnDescriptor(fd));
+    this.#resources.admitted.push(new OwnDescriptor(fd));
     this.#serveAdmitted();
-    if (this.isReadyAnyway) this.#onlookers.wakeAll();
+    if (this.isReadyAnyway) this.#readiness.wakeAll();
   }
 
   /**
@@ -433,31 +398,14 @@ export class Listener {
     this.#watch();
   }
 
-  /** Looks for those who come while somebody waits, and only then. */
+  /** Watches for peers while somebody waits. */
   #watch(): void {
     if (this.#isClosed) return;
     this.#pendingPeers?.watch();
-    const isWanted = this.#waiting.length > 0;
-    if (isWanted) awaited.add(this);
-    else awaited.delete(this);
-    if (isWanted === this.#isWatched) return;
-    this.#isWatched = isWanted;
-    if (isWanted) startPoller((this.#remains.poller ??= this.#makePoller()), READABLE);
-    else this.#remains.poller!.stop();
-  }
-
-  #makePoller(): Poller {
-    const itself = new WeakRef<Listener>(this);
-    const poller = makePoller(this.#remains.fd, () => {
-      const listener = itself.deref();
-      if (listener === undefined) poller.stop();
-      else listener.#onReady();
-    });
-    return poller;
+    this.#resources.descriptor.update(this.#polled);
   }
 
   #onReady(): void {
-    this.#disown();
     if (this.#isClosed) return;
     this.#serve();
     this.#watch();
@@ -465,7 +413,7 @@ export class Listener {
 
   /** Blocks the thread until there is something to do. */
   #sleep(timeout: number): void {
-    const own = { fd: this.#remains.fd, event: READABLE };
+    const own = { fd: this.#resources.descriptor.fd, event: READABLE };
     const pendingPeers = this.#pendingPeers?.all() ?? [];
     const timeLeft = this.#pendingPeers?.timeLeft ?? Infinity;
     const ready = waitForAny([own, ...pendingPeers], Math.min(timeout, timeLeft));

@@ -4,7 +4,6 @@ import { ProcessError } from '../common/errors.js';
 import { refuseSurplus } from '../common/options.js';
 import { emitWarning } from '../common/originals.js';
 import { checkReceivers } from '../common/receivers.js';
-import { assertFunction, assertType } from '../common/validate.js';
 import {
   Deadline,
   syncTimeout,
@@ -14,20 +13,13 @@ import {
 } from '../common/waiting.js';
 import { cpuCount } from '../process/cpu-count.js';
 import { AsyncResult } from './async-result.js';
-import { Crew, type Expected } from './crew/crew.js';
-import { CallJob } from './jobs/call-job.js';
-import { ImapJob } from './jobs/imap-job.js';
-import type { JobPlan } from './jobs/job.js';
-import { MapJob } from './jobs/map-job.js';
+import { Crew } from './crew/crew.js';
 import {
   assertProcesses,
-  readImap,
   readMap,
-  readMapAsync,
   readTask,
   readTaskAsync,
   settings,
-  taskSettings,
   type AnyFunction,
   type Callbacks,
   type ImapOptions,
@@ -36,14 +28,15 @@ import {
   type Progress,
   type TaskOptions,
 } from './options.js';
-import { makeWatcher } from './progress.js';
 import { ResultIterator } from './result-iterator.js';
 import { statisticsOf, type PoolStatistics } from './statistics.js';
+import { assertIterable, type Input, Submissions } from './submissions.js';
 
 export { AsyncResult, ResultIterator };
 export type {
   Callbacks,
   ImapOptions,
+  Input,
   MapOptions,
   PoolOptions,
   PoolStatistics,
@@ -52,12 +45,6 @@ export type {
 };
 
 const CALLBACKS_IN_OPTIONS = 'callbacks are options, as in { callback, errorCallback }';
-
-/** The number of tasks for each process, if a map is not told how many items make one. */
-const TASKS_EACH = 4;
-
-/** A source of items, for methods that return a promise. */
-export type Input<T> = Iterable<T> | AsyncIterable<T>;
 
 type Settled<R> = PromiseSettledResult<Awaited<R>>[];
 
@@ -71,23 +58,6 @@ const dropped = new FinalizationRegistry<Crew>((crew) => {
   );
   crew.close();
 });
-
-function isAsyncIterable(input: unknown): input is AsyncIterable<unknown> {
-  return typeof (input as AsyncIterable<unknown>)[Symbol.asyncIterator] === 'function';
-}
-
-function assertIterable(input: unknown, canBeAsync: boolean): void {
-  const isObject = (typeof input === 'object' && input !== null) || typeof input === 'string';
-  const { [Symbol.iterator]: iterator } = Object(input) as Partial<Iterable<unknown>>;
-  const isRight = typeof iterator === 'function' || (canBeAsync && isAsyncIterable(Object(input)));
-  assertType(isObject && isRight, 'iterable', 'an iterable', input);
-}
-
-async function collect(input: AsyncIterable<unknown>): Promise<unknown[]> {
-  const items: unknown[] = [];
-  for await (const item of input) items.push(item);
-  return items;
-}
 
 /**
  * Processes that run the functions they are given: Python's `multiprocessing.Pool`.
@@ -110,6 +80,7 @@ async function collect(input: AsyncIterable<unknown>): Promise<unknown[]> {
  */
 export class Pool<Init extends unknown[] = unknown[]> {
   readonly #crew: Crew;
+  readonly #submissions: Submissions;
 
   /**
    * Forks nothing yet.
@@ -125,6 +96,7 @@ export class Pool<Init extends unknown[] = unknown[]> {
   ) {
     const crew = new Crew(settings([processes, initializer, initArgs, maxTasksPerChild], cpuCount));
     this.#crew = crew;
+    this.#submissions = new Submissions(crew);
     dropped.register(this, crew, this);
   }
 
@@ -144,7 +116,7 @@ export class Pool<Init extends unknown[] = unknown[]> {
     args?: Args,
     options: TaskOptions = {},
   ): Promise<Awaited<R>> {
-    return this.#promised(() => this.#call(fn, args, readTask(options), this.apply));
+    return this.#promised(() => this.#submissions.call(fn, args, readTask(options), this.apply));
   }
 
   /** As {@link apply}, and returns at once. Throws if the pool does not run. */
@@ -155,7 +127,7 @@ export class Pool<Init extends unknown[] = unknown[]> {
     ...surplus: never[]
   ): AsyncResult<Awaited<R>> {
     refuseSurplus(surplus, CALLBACKS_IN_OPTIONS);
-    return this.#call(fn, args, readTaskAsync(options), this.applyAsync);
+    return this.#submissions.call(fn, args, readTaskAsync(options), this.applyAsync);
   }
 
   /** As {@link apply}, and blocks the thread. */
@@ -164,7 +136,9 @@ export class Pool<Init extends unknown[] = unknown[]> {
     args?: Args,
     options: TaskOptions = {},
   ): Awaited<R> {
-    return this.#call<Awaited<R>>(fn, args, readTask(options), this.applySync).getSync();
+    return this.#submissions
+      .call<Awaited<R>>(fn, args, readTask(options), this.applySync)
+      .getSync();
   }
 
   /**
@@ -190,7 +164,9 @@ export class Pool<Init extends unknown[] = unknown[]> {
     iterable: Input<unknown>,
     options: number | 'auto' | MapOptions = {},
   ): Promise<unknown[]> {
-    return this.#promised(() => this.#map(fn, iterable, false, readMap(options), this.map));
+    return this.#promised(() =>
+      this.#submissions.map(fn, iterable, false, readMap(options), this.map),
+    );
   }
 
   /** As {@link map}, and returns at once. Throws if the pool does not run. */
@@ -201,7 +177,7 @@ export class Pool<Init extends unknown[] = unknown[]> {
     ...surplus: never[]
   ): AsyncResult<Awaited<R>[]> {
     refuseSurplus(surplus, CALLBACKS_IN_OPTIONS);
-    return this.#mapAsync(fn, iterable, false, options, this.mapAsync);
+    return this.#submissions.mapAsync(fn, iterable, false, options, this.mapAsync);
   }
 
   /** As {@link map}, and blocks the thread. */
@@ -221,7 +197,7 @@ export class Pool<Init extends unknown[] = unknown[]> {
     options: number | 'auto' | MapOptions = {},
   ): unknown[] {
     assertIterable(iterable, false);
-    return this.#map(fn, iterable, false, readMap(options), this.mapSync).getSync();
+    return this.#submissions.map(fn, iterable, false, readMap(options), this.mapSync).getSync();
   }
 
   /** As {@link map}, for items that are lists of arguments: calls `fn(...item)`. */
@@ -240,7 +216,9 @@ export class Pool<Init extends unknown[] = unknown[]> {
     iterable: Input<unknown>,
     options: number | 'auto' | MapOptions = {},
   ): Promise<unknown[]> {
-    return this.#promised(() => this.#map(fn, iterable, true, readMap(options), this.starmap));
+    return this.#promised(() =>
+      this.#submissions.map(fn, iterable, true, readMap(options), this.starmap),
+    );
   }
 
   /** As {@link starmap}, and returns at once. Throws if the pool does not run. */
@@ -251,7 +229,7 @@ export class Pool<Init extends unknown[] = unknown[]> {
     ...surplus: never[]
   ): AsyncResult<Awaited<R>[]> {
     refuseSurplus(surplus, CALLBACKS_IN_OPTIONS);
-    return this.#mapAsync(fn, iterable, true, options, this.starmapAsync);
+    return this.#submissions.mapAsync(fn, iterable, true, options, this.starmapAsync);
   }
 
   /** As {@link starmap}, and blocks the thread. */
@@ -271,7 +249,7 @@ export class Pool<Init extends unknown[] = unknown[]> {
     options: number | 'auto' | MapOptions = {},
   ): unknown[] {
     assertIterable(iterable, false);
-    return this.#map(fn, iterable, true, readMap(options), this.starmapSync).getSync();
+    return this.#submissions.map(fn, iterable, true, readMap(options), this.starmapSync).getSync();
   }
 
   /**
@@ -287,7 +265,9 @@ export class Pool<Init extends unknown[] = unknown[]> {
     iterable: Input<T>,
     options: number | ImapOptions = {},
   ): ResultIterator<Awaited<R>> {
-    return this.#imap(fn, iterable, true, options, this.imap) as ResultIterator<Awaited<R>>;
+    return this.#submissions.imap(fn, iterable, true, options, this.imap) as ResultIterator<
+      Awaited<R>
+    >;
   }
 
   /** As {@link imap}, in the order in which the results come. */
@@ -296,9 +276,13 @@ export class Pool<Init extends unknown[] = unknown[]> {
     iterable: Input<T>,
     options: number | ImapOptions = {},
   ): ResultIterator<Awaited<R>> {
-    return this.#imap(fn, iterable, false, options, this.imapUnordered) as ResultIterator<
-      Awaited<R>
-    >;
+    return this.#submissions.imap(
+      fn,
+      iterable,
+      false,
+      options,
+      this.imapUnordered,
+    ) as ResultIterator<Awaited<R>>;
   }
 
   /**
@@ -386,129 +370,6 @@ export class Pool<Init extends unknown[] = unknown[]> {
     } catch (error) {
       return Promise.reject(error);
     }
-  }
-
-  #plan(
-    fn: AnyFunction,
-    spreads: boolean,
-    options: TaskOptions & Pick<MapOptions, 'onProgress' | 'progress'>,
-    method: AnyFunction,
-  ): JobPlan {
-    assertFunction(fn, 'fn');
-    const { timeout, signal, retries } = taskSettings(options);
-    const watcher = makeWatcher(options);
-    return {
-      fn,
-      spreads,
-      timeout,
-      signal,
-      retries,
-      watcher,
-      callSite: this.#crew.callSites.capture(method, fn),
-    };
-  }
-
-  #call<R>(
-    fn: AnyFunction,
-    args: readonly unknown[] = [],
-    options: TaskOptions & Callbacks<never>,
-    method: AnyFunction,
-  ): AsyncResult<R> {
-    assertType(Array.isArray(args), 'args', 'an array', args);
-    const plan = this.#plan(fn, true, options, method);
-    const result = new AsyncResult<R>(this.#crew, options as Callbacks<R>);
-    this.#crew.submit(new CallJob(plan, args, result as AsyncResult<unknown>));
-    return result;
-  }
-
-  #mapAsync<R>(
-    fn: AnyFunction,
-    iterable: Input<unknown>,
-    spreads: boolean,
-    options: unknown = {},
-    method: AnyFunction,
-  ): AsyncResult<R> {
-    return this.#map(
-      fn,
-      iterable,
-      spreads,
-      readMapAsync(options),
-      method,
-    ) as AsyncResult<unknown> as AsyncResult<R>;
-  }
-
-  #map(
-    fn: AnyFunction,
-    iterable: Input<unknown>,
-    spreads: boolean,
-    options: MapOptions & Callbacks<never>,
-    method: AnyFunction,
-  ): AsyncResult<unknown[]> {
-    const { chunksize, failFast = false, settle = false } = options;
-    assertIterable(iterable, true);
-    this.#crew.assertRunning();
-    const plan = this.#plan(fn, spreads, options, method);
-    const result = new AsyncResult<unknown[]>(this.#crew, options as Callbacks<unknown[]>);
-    const submit = (items: readonly unknown[], expected?: Expected): void => {
-      const { processes, concurrency } = this.#crew.settings;
-      const tasks = processes * concurrency * TASKS_EACH;
-      const size = chunksize ?? Math.max(1, Math.ceil(items.length / tasks));
-      const job = new MapJob(
-        { ...plan, items, chunksize: size, failFast, settle, processes },
-        result as AsyncResult<unknown>,
-      );
-      this.#crew.submit(job, expected);
-      job.endIfEmpty();
-    };
-    if (isAsyncIterable(iterable)) void this.#readInput(iterable, submit, result);
-    else submit([...iterable]);
-    return result;
-  }
-
-  async #readInput(
-    input: AsyncIterable<unknown>,
-    submit: (items: readonly unknown[], expected: Expected) => void,
-    result: AsyncResult<unknown[]>,
-  ): Promise<void> {
-    const expected: Expected = {
-      fail: (error, isExpected) => {
-        if (!result.ready()) result.reject(error, isExpected);
-      },
-    };
-    this.#crew.expect(expected);
-    try {
-      const items = await collect(input);
-      if (!result.ready()) submit(items, expected);
-    } catch (error) {
-      this.#crew.forgo(expected);
-      expected.fail(error, false);
-    }
-  }
-
-  #imap(
-    fn: AnyFunction,
-    iterable: Input<unknown>,
-    isOrdered: boolean,
-    given: number | ImapOptions,
-    method: AnyFunction,
-  ): ResultIterator<unknown> {
-    const options = readImap(given);
-    const { chunksize = 1, buffersize } = options;
-    assertIterable(iterable, true);
-    const { processes, concurrency } = this.#crew.settings;
-    const plan = this.#plan(fn, false, options, method);
-    const isAsync = isAsyncIterable(iterable);
-    const job = new ImapJob({
-      ...plan,
-      source: isAsync ? iterable[Symbol.asyncIterator]() : iterable[Symbol.iterator](),
-      isAsync,
-      isOrdered,
-      chunksize,
-      buffersize,
-      processes: processes * concurrency,
-    });
-    this.#crew.submit(job);
-    return new ResultIterator(job, this.#crew);
   }
 
   static {

@@ -12,6 +12,7 @@ export interface Child {
   kill(): void;
   /** @returns null after the timeout (ms) */
   joinSync(timeout?: number): number | null | undefined;
+  toString(): string;
 }
 
 /** How long daemons have to end after SIGTERM when this process exits, in milliseconds. */

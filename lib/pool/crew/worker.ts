@@ -39,11 +39,18 @@ onForkedChild(() => {
 export interface WorkerEvents {
   /** It has one task less in hand, or has become ready. */
   hasRoom(worker: Worker): void;
-  /** Its initializer has failed. */
-  failed(worker: Worker, error: unknown): void;
   /** The process has ended; not more than that is known. */
   ended(worker: Worker): void;
 }
+
+/**
+ * The life of a worker, in this order, of which it may skip steps:
+ *
+ * - open: it gets tasks.
+ * - retiring: it gets no further ones, and is dismissed when it has done those that it has in hand.
+ * - leaving: it was told to end, or is made to. Its end costs the pool nothing.
+ */
+export type Phase = 'open' | 'retiring' | 'leaving';
 
 /** Whether the tasks of two jobs can go in one message. */
 function areAlike(one: Job, other: Job): boolean {
@@ -80,17 +87,11 @@ export class Worker implements Runner {
   readonly #wire: Wire;
   readonly #poller: Poller;
   readonly #tickets = new SentTickets();
-  /** Whether its initializer is done. */
-  isReady = false;
-  /** The error of the initializer. */
-  failure: unknown;
-  /** Whether it gets no further tasks. */
-  isRetiring = false;
-  /** Whether it was told to end, or made to. */
-  isCondemned = false;
-  hasEnded = false;
-  /** When it is killed, if it was condemned and has not ended by then. */
-  killAt: number = Infinity;
+  #phase: Phase = 'open';
+  #isReady = false;
+  #failure: unknown;
+  #hasEnded = false;
+  #killAt = Infinity;
   /** Why nothing that it says is listened to any more. */
   #breach: unknown;
   #watched = 0;
@@ -125,16 +126,41 @@ export class Worker implements Runner {
     this.pid = this.process.pid!;
     this.name = this.process.name;
     this.process.onEnd(() => {
-      if (this.hasEnded) return;
-      this.hasEnded = true;
+      if (this.#hasEnded) return;
+      this.#hasEnded = true;
       events.ended(this);
     });
     this.#watch();
   }
 
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  /** Whether its initializer is done. */
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  /** The error of its initializer. */
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  /** Whether its process has ended, in whatever phase it was. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  /** When it is killed if it has not ended by then; Infinity unless it was terminated. */
+  get killAt(): number {
+    return this.#killAt;
+  }
+
+  /** For statistics. */
   get state(): 'starting' | 'busy' | 'idle' | 'ending' {
-    if (this.isCondemned || this.hasEnded) return 'ending';
-    if (!this.isReady) return 'starting';
+    if (this.#phase === 'leaving' || this.#hasEnded) return 'ending';
+    if (!this.#isReady) return 'starting';
     return this.held > 0 ? 'busy' : 'idle';
   }
 
@@ -185,7 +211,7 @@ export class Worker implements Runner {
   }
 
   get canTakeMore(): boolean {
-    if (this.isRetiring || this.isCondemned || this.hasEnded || this.#wire.hasEnded) return false;
+    if (this.#phase !== 'open' || this.#hasEnded || this.#wire.hasEnded) return false;
     if (this.#hand.ledger.unheard > MAX_UNREAD_RECALLS || this.#hand.isFull) return false;
     return this.held < this.window;
   }
@@ -229,10 +255,14 @@ export class Worker implements Runner {
     return this.#hand.checkTimeouts(now, expire);
   }
 
+  /** It gets no further tasks. */
+  retire(): void {
+    if (this.#phase === 'open') this.#phase = 'retiring';
+  }
+
   /** Lets it end by itself when it has done what it has in hand. */
   stop(): void {
-    this.isRetiring = true;
-    this.isCondemned = true;
+    this.#phase = 'leaving';
     this.#wire.queue([Buffer.of(Order.stop)]);
     this.#write();
   }
@@ -240,12 +270,27 @@ export class Worker implements Runner {
   /** Looks for what may have happened, without the event loop. */
   look(): void {
     if (!this.#wire.hasEnded) this.receive();
-    if (!this.hasEnded) this.process.isAlive();
+    if (!this.#hasEnded) this.process.isAlive();
+  }
+
+  /** Its initializer takes too long: it is killed. */
+  failStart(error: unknown): void {
+    this.#failure = error;
+    this.kill();
+  }
+
+  /** Sends SIGTERM. @returns false if that was done before, or it has ended */
+  terminate(graceMs: number): boolean {
+    if (this.#hasEnded || this.#killAt !== Infinity) return false;
+    this.#phase = 'leaving';
+    this.process.terminate();
+    this.#killAt = performance.now() + graceMs;
+    return true;
   }
 
   /** Ends it at once. */
   kill(): void {
-    if (!this.hasEnded) this.process.kill();
+    if (!this.#hasEnded) this.process.kill();
   }
 
   /**
@@ -297,7 +342,7 @@ export class Worker implements Runner {
       return hasRead;
     } catch (error) {
       this.#breach = error;
-      if (!this.isReady) this.failure ??= error;
+      if (!this.#isReady) this.#failure ??= error;
       return false;
     }
   }
@@ -371,15 +416,15 @@ export class Worker implements Runner {
     switch (report.kind) {
       case 'ready':
         this.#assertStarting();
-        this.isReady = true;
+        this.#isReady = true;
         this.#events.hasRoom(this);
         return;
       case 'failed':
         this.#assertStarting();
-        this.#events.failed(this, this.#failureIn(report.packed));
+        this.#failure = this.#failureIn(report.packed);
         return;
       case 'grown':
-        this.isRetiring = true;
+        this.retire();
         this.#events.hasRoom(this);
         return;
       default:
@@ -389,7 +434,7 @@ export class Worker implements Runner {
   }
 
   #assertStarting(): void {
-    if (this.isReady || this.failure !== undefined) throw unreadable();
+    if (this.#isReady || this.#failure !== undefined) throw unreadable();
   }
 
   #failureIn(packed: Buffer): unknown {
