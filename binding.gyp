@@ -63,6 +63,9 @@
         "native/node/precompile.cc",
         "native/queue/ring.cc",
         "native/queue/ring_object.cc",
+        "native/queue/ring_put.cc",
+        "native/queue/ring_space.cc",
+        "native/queue/ring_take.cc",
         "native/sync/robust_list.cc",
         "native/posix/semaphores.cc",
         "native/memory/shareable_memory.cc",
@@ -103,6 +106,9 @@
           "sources": [
             "native/base/futex.cc",
             "native/queue/ring.cc",
+            "native/queue/ring_put.cc",
+            "native/queue/ring_space.cc",
+            "native/queue/ring_take.cc",
             "native/sync/robust_list.cc",
             "native/sync/shared_lock.cc",
             "test/native/ring_steps.cc"
