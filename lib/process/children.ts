@@ -10,7 +10,8 @@ export class Children<C extends Child & { isAlive(): boolean }> {
   readonly #end = keepInChildren(() => this.#endAll());
 
   constructor() {
-    precompileForChildren(this.#end, this.active, this.reap, this.#endAll);
+    const { [Symbol.iterator]: iterate, forget, active, reap } = this;
+    precompileForChildren(iterate, forget, this.#end, this.#endAll, active, reap);
   }
 
   [Symbol.iterator](): Iterator<C> {
