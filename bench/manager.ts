@@ -1,4 +1,4 @@
-// What it costs to use a manager's objects, here and in CPython.
+// The cost of a manager's objects, here and in CPython.
 import { asyncProxy, SyncManager } from 'truefork';
 import { machine } from './support/machine.js';
 import { Python } from './support/python.js';
@@ -48,7 +48,7 @@ async function together(): Promise<number> {
   return N;
 }
 
-/** What it is, what it is called in manager.py, and how many times it was done. */
+/** A row: its title, its name in manager.py, and how many times it was done. */
 const OPERATIONS: [name: string, order: string, run: () => number | Promise<number>][] = [
   ['dict: get', 'get', times(() => (sink += dict.count))],
   ['dict: set', 'set', times((i) => (dict.count = i))],

@@ -6,7 +6,7 @@ import { median } from './support/statistics.js';
 import { printTable, ratio } from './support/table.js';
 
 const ROUNDS = 9;
-/** What part of the round trips is done before the measurement begins. */
+/** The share of the round trips that is done before the measurement begins. */
 const WARM_UP = 0.4;
 
 const small = Buffer.alloc(64);
@@ -16,7 +16,7 @@ const [, given] = Pipe();
 
 type Side = (connection: Connection) => void | Promise<void>;
 
-// What the other process does until the end.
+// The work of the other process, until the end.
 const echoBytesSync: Side = (connection) => {
   for (;;) {
     const message = connection.recvBytesSync();
@@ -98,7 +98,7 @@ const endValues: Side = (connection) => connection.sendSync(null);
 
 interface Operation {
   name: string;
-  /** What it is called in pipe.py. */
+  /** The name in pipe.py. */
   order: string;
   target: Side;
   trip: Side;
@@ -185,8 +185,8 @@ async function measure({ target, trip: once, end, count }: Operation): Promise<n
       if (done !== undefined) await done;
     }
   };
-  // What a child has to compile, and memory that both have touched for the first time, is no part
-  // of a message.
+  // Code that a child has to compile, and memory that both have touched for the first time, is no
+  // part of a message.
   await repeat(Math.ceil(count * WARM_UP));
   const start = performance.now();
   await repeat(count);

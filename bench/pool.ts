@@ -17,7 +17,7 @@ const ROUNDS = 3;
 const PATIENCE = 10_000;
 const SIZE = cpuCount();
 const ITEMS = 100_000;
-/** So many until what JavaScript runs often is compiled, and as many that count. */
+/** The number of calls until often-run JavaScript is compiled, and as many that count. */
 const ROUND_TRIPS = 5000;
 const MEGABYTES = 64;
 const BURNS = 4 * SIZE;
@@ -45,7 +45,7 @@ async function roundTrips(pool: Running): Promise<number> {
   return time / ROUND_TRIPS;
 }
 
-/** What is measured, and in what. NaN: not measured. */
+/** The quantity that is measured, and its unit. NaN: not measured. */
 async function measure({ start, hasChunks, sendsJson }: Contender, isSlow: boolean): Promise<Row> {
   const before = totalPss();
   let pool!: Running;
@@ -95,7 +95,7 @@ async function measurePython(): Promise<Row> {
 function apart(...args: string[]): Row {
   const nodeArgs = ['--max-old-space-size=6000', fileURLToPath(import.meta.url)];
   const output = execFileSync(process.execPath, [...nodeArgs, ...args]).toString();
-  // What is not measured is null in JSON.
+  // A value that is not measured is null in JSON.
   const row = JSON.parse(output) as Record<string, number | null>;
   return Object.fromEntries(
     Object.entries(row).map(([what, value]) => [what, value ?? Number.NaN]),

@@ -9,7 +9,7 @@ import { median } from './support/statistics.js';
 import { printTable, ratio } from './support/table.js';
 
 const ROUNDS = 3;
-/** What goes through, how many in one measurement, and how many can be in the queue. */
+/** The items that go through, how many in one measurement, and how many can be in the queue. */
 const ITEMS: [name: string, item: unknown, count: number, maxsize: number][] = [
   ['8 B', Buffer.alloc(8, 1), 20_000, 0],
   ['64 B', Buffer.alloc(64, 1), 20_000, 0],

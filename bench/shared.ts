@@ -1,4 +1,4 @@
-// What it costs to use shared data, here and in CPython.
+// The cost of shared data, here and in CPython.
 import { RawArray, RawValue, SharedArray, SharedMemory, Value } from 'truefork';
 import { machine } from './support/machine.js';
 import { Python } from './support/python.js';
@@ -15,7 +15,7 @@ const unlocked = new RawValue('d', 0.5);
 const counter = new Value('i');
 const array = new SharedArray('d', LENGTH);
 const raw = new RawArray('d', LENGTH);
-/** What is computed must be used, or V8 does not compute it. */
+/** Results must be used, or V8 does not compute them. */
 let sink = 0;
 
 function read(cell: RawValue<'d'>): number {
@@ -70,7 +70,7 @@ function makeMemory(): number {
   return 200;
 }
 
-/** What it is, what it is called in shared.py, and how many times it was done. */
+/** A row: its title, its name in shared.py, and how many times it was done. */
 const OPERATIONS: [name: string, order: string, run: () => number][] = [
   ['Value: read', 'read', () => read(value)],
   ['RawValue: read', 'read raw', () => read(unlocked)],

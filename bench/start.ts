@@ -32,7 +32,7 @@ async function timed(run: () => unknown): Promise<number> {
 
 const [, report] = pipe();
 
-/** What the parent spends in the native part, from the call to its return there. */
+/** The time that the parent spends in the native part, from the call to its return there. */
 function nativeFork(): number {
   const start = performance.now();
   let pid: number;

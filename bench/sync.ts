@@ -1,4 +1,4 @@
-// What it costs to use locks and the like, here and in CPython.
+// The cost of locks and the like, here and in CPython.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Barrier, Event, Lock, Process, RawValue, RLock, Semaphore, Value } from 'truefork';
 import { machine } from './support/machine.js';
@@ -14,7 +14,7 @@ const recursive = new RLock();
 const semaphore = new Semaphore(1);
 const value = new Value('i');
 const raw = new RawValue('i');
-/** What is computed must be used, or V8 does not compute it. */
+/** Results must be used, or V8 does not compute them. */
 let sink = 0;
 
 function nanoseconds(): number {
@@ -28,7 +28,7 @@ async function timed(run: () => unknown, count: number): Promise<number> {
 }
 
 /**
- * What one process does alone is measured in time of the processor, whatever else runs beside it.
+ * The work of one process alone is measured in time of the processor, whatever else runs beside it.
  */
 async function busy(run: () => unknown, count: number): Promise<number> {
   const start = process.cpuUsage();
@@ -166,7 +166,7 @@ async function latency(useSync: boolean): Promise<number> {
   return median(durations);
 }
 
-/** What it is, what it is called in sync.py, and how to measure it. */
+/** A row: its title, its name in sync.py, and how to measure it. */
 const OPERATIONS: [name: string, order: string, run: () => Promise<number>][] = [
   ['Lock: acquireSync, release', 'lock', () => pairs(lock)],
   ['Lock: await acquire, release', 'lock', awaitedPairs],

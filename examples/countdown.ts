@@ -1,4 +1,6 @@
-// A hundred processes count one number of a manager down to zero, under a lock.   countdown.ts [processes]
+// A hundred processes count one number of a manager down to zero, under a lock.
+//
+//   countdown.ts [processes]
 import { Manager, Process } from 'truefork';
 
 const count = Number(process.argv[2] ?? 100);

@@ -14,7 +14,7 @@ interface Range {
   to: number;
 }
 
-/** What nobody can take for a range. */
+/** A value that nobody can take for a range. */
 const END = null;
 
 // At most so many ranges wait: the producers are no faster than the consumers.

@@ -1,10 +1,10 @@
 // A queue of tasks that programs on any machine can work at, if they know the key.
 //
-//   task-server.ts serve <port> <key> [tasks]    gives out tasks, prints what became of them, and ends
+//   task-server.ts serve <port> <key> [tasks]    gives out tasks, prints their outcomes
 //   task-server.ts work <host> <port> <key>      does tasks until there are no more
 import { asyncProxy, BaseManager, Process } from 'truefork';
 
-/** Lives in the server. Whoever waits in take() holds up nobody else. */
+/** Lives in the server. A client that waits in take() holds up nobody else. */
 class TaskQueue {
   #tasks: number[] = [];
   #waiting: ((task: number | undefined) => void)[] = [];

@@ -11,7 +11,7 @@ import { cpuCount, Pool } from 'truefork';
 
 const TEXT = /\.(md|txt|rst|html?|[cm]?[jt]sx?|json|ya?ml|py|c|cc|h|sh)$/;
 const WORD = /\p{L}+/gu;
-/** So many parts for each process, for all to be done at the same time. */
+/** The number of parts for each process: several, for all to be done at the same time. */
 const PARTS_EACH = 8;
 /** How many words to print. */
 const TOP = 20;
@@ -60,7 +60,7 @@ async function countAll(texts: readonly string[]): Promise<Counts> {
   await using pool = new Pool();
   const parts = split(texts, cpuCount() * PARTS_EACH);
   const sum: Counts = new Map();
-  // What goes to a worker are two numbers; what comes back are the counts of its part.
+  // Two numbers go to a worker; what comes back are the counts of its part.
   const countPart = ([from, to]: [number, number]): Counts => countWords(texts.slice(from, to));
   for await (const counts of pool.imapUnordered(countPart, parts)) add(sum, counts);
   return sum;

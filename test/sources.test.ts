@@ -5,23 +5,30 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-const LIB = fileURLToPath(new URL('../../lib', import.meta.url));
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-function sources(): string[] {
-  const names = readdirSync(LIB, { recursive: true, encoding: 'utf8' });
-  return names.filter((name) => name.endsWith('.ts')).map((name) => join(LIB, name));
+/** The paths of all sources in a folder. */
+function sourcesIn(folder: string): string[] {
+  const names = readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' });
+  return names.filter((name) => /\.(?:ts|cts|cc|h)$/.test(name)).map((name) => join(folder, name));
 }
+
+function textOf(path: string): string {
+  return readFileSync(join(ROOT, path), 'utf8');
+}
+
+const LIB = sourcesIn('lib');
+const NATIVE = sourcesIn('native');
+const OTHERS = ['test', 'bench', 'examples'].flatMap(sourcesIn);
 
 // A call takes some 120,000 arguments at most: what is data is passed one by one, or as one array.
 const SPREADS =
   /\b(?:push|unshift|splice|max|min|fromCharCode|fromCodePoint|assign)\((?:[^()]*, )?\.\.\.(?!\w+: )/;
 
 test('no data is spread into the arguments of a call', () => {
-  const found = sources().filter((path) => SPREADS.test(readFileSync(path, 'utf8')));
+  const found = LIB.filter((path) => SPREADS.test(textOf(path)));
   assert.deepEqual(found, []);
 });
-
-const NATIVE = fileURLToPath(new URL('../../native', import.meta.url));
 
 /**
  * The folders of native/, and those that their files include. The arrows of lib/ are kept by
@@ -42,13 +49,12 @@ const INCLUDES: Record<string, readonly string[]> = {
 
 test('native code includes what is below it', () => {
   const wrong: string[] = [];
-  const names = readdirSync(NATIVE, { recursive: true, encoding: 'utf8' });
-  for (const name of names.filter((each) => /\/.*\.(?:cc|h)$/.test(each))) {
-    const folder = name.split('/')[0]!;
-    const text = readFileSync(join(NATIVE, name), 'utf8');
-    for (const [, included] of text.matchAll(/^#include "(\w+)\//gm)) {
-      const isBelow = included === folder || INCLUDES[folder]?.includes(included!);
-      if (!isBelow) wrong.push(`native/${name} includes native/${included}`);
+  for (const path of NATIVE) {
+    const [, folder, file] = path.split('/');
+    if (file === undefined) continue; // addon.cc is above all
+    for (const [, included] of textOf(path).matchAll(/^#include "(\w+)\//gm)) {
+      const isBelow = included === folder || INCLUDES[folder!]?.includes(included!);
+      if (!isBelow) wrong.push(`${path} includes native/${included}`);
     }
   }
   assert.deepEqual(wrong, []);
@@ -58,8 +64,8 @@ const COLUMNS = 100;
 
 test('comments keep the line length of the code', () => {
   const long: string[] = [];
-  for (const path of sources()) {
-    for (const [i, line] of readFileSync(path, 'utf8').split('\n').entries()) {
+  for (const path of [...LIB, ...OTHERS]) {
+    for (const [i, line] of textOf(path).split('\n').entries()) {
       const isComment = /^\s*(?:\/\/(?! oxlint-)|\/?\*)/.test(line);
       if (line.length > COLUMNS && isComment) long.push(`${path}:${i + 1}`);
     }
@@ -77,17 +83,15 @@ function comments(text: string): string[] {
 const CLAUSE_FIRST = /(?:^|[.!:;]\s+|\n\s*\n)(?:What|Who|Whoever|Those|So many) [^.?]*(?:\.|$)/;
 
 test('sentences of comments begin with their subject', () => {
-  const native = readdirSync(NATIVE, { recursive: true, encoding: 'utf8' });
-  const paths = native.filter((name) => /\.(?:cc|h)$/.test(name)).map((name) => join(NATIVE, name));
-  const found = [...sources(), ...paths].flatMap((path) =>
-    comments(readFileSync(path, 'utf8'))
+  const found = [...LIB, ...NATIVE, ...OTHERS].flatMap((path) =>
+    comments(textOf(path))
       .filter((comment) => CLAUSE_FIRST.test(comment))
       .map((comment) => `${path}: ${CLAUSE_FIRST.exec(comment)![0].trim()}`),
   );
   assert.deepEqual(found, []);
 });
 
-test('every source opens with what it is for', () => {
-  const bare = sources().filter((path) => !/^\/[/*]/.test(readFileSync(path, 'utf8')));
+test('every source of the library opens with what it is for', () => {
+  const bare = LIB.filter((path) => !/^\/[/*]/.test(textOf(path)));
   assert.deepEqual(bare, []);
 });

@@ -1,4 +1,4 @@
-// What a fork costs this very process without any of our care: for the
+// The cost of a fork of this very process without any of our care: for the
 // benchmarks only, as its child can do nothing but leave.
 #include <napi.h>
 #include <sys/wait.h>

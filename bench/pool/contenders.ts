@@ -72,7 +72,7 @@ function startWorkerpool(workerType: 'thread' | 'process', size: number): Runnin
   return { call, map: oneByOne(call), end: async () => pool.terminate(true) };
 }
 
-/** What one writes without a library: a few processes, and calls to each in turn. */
+/** The code that one writes without a library: a few processes, and calls to each in turn. */
 function startChildren(size: number): Running {
   const waiting = new Map<number, (value: unknown) => void>();
   const children: ChildProcess[] = Array.from({ length: size }, () => {

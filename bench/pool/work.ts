@@ -1,4 +1,4 @@
-// What all pools do.
+// The work that all pools do.
 
 export function square(x: number): number {
   return x * x;

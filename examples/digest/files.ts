@@ -35,8 +35,8 @@ export function reasonOf(error: unknown): string {
 }
 
 /**
- * All regular files below `root`, by path. Symbolic links are not followed. What
- * cannot be looked at goes to `failures`.
+ * All regular files below `root`, by path. Symbolic links are not followed. Files that cannot be
+ * looked at go to `failures`.
  */
 export function findFiles(root: RawPath, failures: Failure[]): FoundFile[] {
   const files: FoundFile[] = [];

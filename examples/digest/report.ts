@@ -1,4 +1,4 @@
-// What the program shows: progress, a table, or JSON.
+// The output of the program: progress, a table, or JSON.
 import cliProgress from 'cli-progress';
 import { readable, type Failure } from './files.js';
 import type { Digest } from './hash.js';

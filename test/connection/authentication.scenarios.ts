@@ -122,7 +122,7 @@ export const scenarios: Scenarios = {
     using listener = new Listener(abstractName(), { authkey: KEY });
     const accepting = listener.accept();
     const stranger = await Client(listener.address);
-    // What it gets is the challenge and not a value.
+    // It gets the challenge and not a value.
     await assert.rejects(stranger.recv(), { code: 'ERR_TRUEFORK_BAD_MESSAGE' });
     stranger.sendSync({ not: 'the answer' });
     await assert.rejects(accepting, protocolError(/^unsupported message length/));

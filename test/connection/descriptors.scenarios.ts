@@ -15,7 +15,7 @@ async function collectUntil(condition: () => boolean): Promise<void> {
   });
 }
 
-/** What a program may have done with the two ends of a pipe. */
+/** Things that a program may have done with the two ends of a pipe. */
 const USES: Record<string, (a: Connection, b: Connection) => unknown> = {
   'not used': () => {},
   'used blocking'(a, b) {

@@ -10,7 +10,7 @@ import type { Scenarios } from '../support/scenarios.js';
 import { assertConnected, KEY } from './listening.js';
 import { rawPair, turn, writeAll } from './support.js';
 
-/** What a reader of these bytes has to say, by the book. */
+/** The answer of a reader of these bytes, by the book. */
 function read(bytes: Buffer): unknown[] {
   const results: unknown[] = [];
   let rest = bytes;

@@ -1,4 +1,4 @@
-// What goes along with a message that is not sent, or not to its end, is given back.
+// Attachments of a message that is not sent, or not to its end, are given back.
 import assert from 'node:assert/strict';
 import { DupFd, Manager, Pipe, Queue } from 'truefork';
 import { countDescriptors, until } from '../support/observe.js';

@@ -24,7 +24,7 @@ async function listening(): Promise<[Server, number]> {
   return [server, (server.address() as { port: number }).port];
 }
 
-/** What a socket receives until its end. */
+/** The bytes that a socket receives until its end. */
 async function textOf(socket: Socket): Promise<string> {
   let text = '';
   socket.setEncoding('utf8').on('data', (part: string) => (text += part));

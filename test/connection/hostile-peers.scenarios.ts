@@ -63,7 +63,7 @@ export const scenarios: Scenarios = {
     const client = await Client(listener.address, { authkey: KEY });
     const connection = await accepting;
     await assertConnected(connection, client);
-    // Those who came first had to go.
+    // The peers that came first had to go.
     await until(
       () => others.filter((socket) => socket.destroyed || socket.readableEnded).length > 40,
     );

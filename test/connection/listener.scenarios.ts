@@ -431,7 +431,7 @@ export const scenarios: Scenarios = {
     const child = started(async () => {
       const connection = await Client(listener.address, { authkey: KEY });
       await connection.send('from the child');
-      // What the parent has begun is not here, and it can be used here, too.
+      // A wait that the parent has begun is not here, and the listener can be used here, too.
       const [a, b] = await connected(listener, KEY);
       await assertConnected(a, b);
     });

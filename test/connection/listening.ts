@@ -1,4 +1,4 @@
-// What the tests of Listener and Client share.
+// Support for the tests of Listener and Client.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { type Address, Client, type Connection, type Family, type Listener } from 'truefork';

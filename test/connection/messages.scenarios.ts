@@ -1,4 +1,4 @@
-// What can be sent and received, and what the methods make of their arguments.
+// Values that can be sent and received, and arguments of the methods.
 import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
 import { type BufferTooShort, Connection, Pipe } from 'truefork';

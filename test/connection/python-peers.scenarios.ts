@@ -48,7 +48,7 @@ ${program}`;
   }
 }
 
-/** What Python does with a connection: turns messages around until the end. */
+/** The work of Python at a connection: turns messages around until the end. */
 const ECHO = `
 while True:
     try:

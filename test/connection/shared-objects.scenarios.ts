@@ -85,7 +85,7 @@ export const scenarios: Scenarios = {
         alone[length - 1] = 11;
         assert.equal(bytes[length - 1], 11);
       }
-      // What is no longer the array itself is data.
+      // A view that is no longer the array itself is data.
       for (const copy of await around(array.slice())) {
         copy[0] = 5;
         assert.equal(array[0], 0);

@@ -1,4 +1,4 @@
-// What the tests of connections share.
+// Support for the tests of connections.
 import assert from 'node:assert/strict';
 import { Connection, Pipe, Process, type ProcessOptions } from 'truefork';
 import { socketpair, write } from 'truefork/posix';

@@ -29,7 +29,7 @@ export const scenarios: Scenarios = {
       sender.sendSync('there');
       assert.equal(await receiver.recv(2 ** 40), 'there');
       sender.sendSync('at once');
-      // What is there is given even to those who do not wait.
+      // A message that is there is given even to a call that does not wait.
       assert.equal(await receiver.recv(0), 'at once');
       sender.sendSync('at once');
       assert.equal(receiver.recvSync(0), 'at once');

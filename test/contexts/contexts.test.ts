@@ -10,7 +10,7 @@ import { callSites } from './call-sites.js';
 const directory = mkdtempSync(join(tmpdir(), 'truefork-contexts-'));
 after(() => rmSync(directory, { recursive: true }));
 
-/** What the parent must have done, each exactly once. */
+/** The steps that the parent must have done, each exactly once. */
 const PARENTS = [
   'before',
   'after',

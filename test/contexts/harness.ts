@@ -62,7 +62,7 @@ async function echo(): Promise<void> {
   server.close();
 }
 
-/** What the parent is in the middle of when it forks, and has to go on with. */
+/** Work that the parent is in the middle of when it forks, and has to go on with. */
 function beginWork(): void {
   working('timer', sleep(20));
   working('fs', readFile(new URL(import.meta.url)));
@@ -110,7 +110,7 @@ function startHere(): void {
   childHasEnded = () => child.join();
 }
 
-/** What a child of fork(2) does first: closes what is the parent's business. */
+/** The first steps of a child of fork(2): closes what is the parent's business. */
 function closeSockets(): void {
   const { _getActiveHandles } = process as unknown as { _getActiveHandles(): unknown[] };
   for (const handle of _getActiveHandles()) {
@@ -123,7 +123,7 @@ function forkHere(): void {
   const pid = fork();
   if (pid === 0) {
     closeSockets();
-    // What the parent waits for at the call site fails here.
+    // A wait of the parent at the call site fails here.
     process.on('unhandledRejection', () => {});
     live().then(
       () => process.exit(CHILD_EXITCODE),
@@ -146,7 +146,7 @@ function forkHere(): void {
 
 let inParent: number;
 
-/** Forks, once. What follows it runs in the parent only, or with posix.fork() in both. */
+/** Forks, once. Code behind it runs in the parent only, or with posix.fork() in both. */
 export function forkNow(): void {
   inParent = process.pid;
   beginWork();

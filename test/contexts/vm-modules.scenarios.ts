@@ -30,7 +30,7 @@ class Loader {
     return module;
   }
 
-  /** What `source` evaluates to in the context. */
+  /** The value of `source` in the context. */
   run(source: string): unknown {
     return vm.runInContext(source, this.#context);
   }
@@ -66,7 +66,7 @@ class Loader {
   }
 }
 
-/** What runs in the context; it is given the two modules of the package. */
+/** The program that runs in the context; it is given the two modules of the package. */
 const PROGRAM = `async ({ inChild, Process, Pool, Lock, Queue }, { fork, waitpid, _exit }) => {
   const equal = (actual, expected) => {
     if (actual !== expected) throw new Error(actual + ' is not ' + expected);

@@ -1,4 +1,4 @@
-// What the documents say of the sources: the paths that they name, and the drawing of the layers.
+// The documents, held to the sources: the paths that they name, and the drawing of the layers.
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';

@@ -1,5 +1,5 @@
-// What the snippets of the documentation take for granted: the names that they use, and
-// what must be true when they are done.
+// The surroundings that snippets of the documentation take for granted: the names that they use,
+// and what must be true when they are done.
 
 export interface Surroundings {
   /** Comes before the snippet. */
@@ -8,7 +8,7 @@ export interface Surroundings {
   after?: string;
   /** Ports and hosts that a test cannot have. */
   replace?: [from: string, to: string][];
-  /** What the program prints; default: nothing. */
+  /** The output of the program; default: nothing. */
   stdout?: string | RegExp;
 }
 

@@ -27,10 +27,10 @@ function hangBusily(): void {
   while (Date.now() < end);
 }
 
-/** What a daemon does; it says when it has come to that. */
+/** The work of a daemon; it says when it has come to that. */
 type Daemon = (isReady: () => void) => unknown;
 
-/** What a daemon can be doing when its parent ends. */
+/** Occupations of a daemon when its parent ends. */
 const DAEMONS: Record<string, Daemon> = {
   hanging(isReady) {
     isReady();
@@ -253,7 +253,7 @@ async function killAtRandom(name: string): Promise<void> {
   }
 }
 
-/** What start() may throw when the child is killed meanwhile. */
+/** Errors that start() may throw when the child is killed meanwhile. */
 const CLEAR = /^(ERR_TRUEFORK_CHILD_SETUP|ESRCH)$/;
 
 function killIfThere(pid: number): void {

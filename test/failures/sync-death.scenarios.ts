@@ -81,7 +81,7 @@ async function holdersDie(lock: Exclusive): Promise<void> {
 }
 
 interface Waiting {
-  /** What each does, in a child. */
+  /** The work of each, in a child. */
   sync(): unknown;
   async(): unknown;
   /** Before they are started, with nobody there. */
@@ -211,7 +211,7 @@ async function partiesDie(): Promise<void> {
       if (killed % 80 === 0) spin(0.1);
     }
     for (const pid of pids) waitpid(pid);
-    // Who had not come yet did not break it.
+    // A party that had not come yet did not break it.
     if (killed % 40 !== 0) barrier.abort();
     await own;
     allSucceed(patient);
@@ -240,9 +240,9 @@ function dieAtStep(step: number): void {
 }
 
 interface Scene {
-  /** What the victim does before the others come. */
+  /** The work of the victim before the others come. */
   begin?(): void;
-  /** What it does with a knife above it. */
+  /** Its work until it is killed. */
   act(): unknown;
   /** The others wait for it, in children of their own. */
   waiters: (() => unknown)[];
@@ -395,7 +395,7 @@ export const scenarios: Scenarios = {
         act: () => condition.withSync(() => condition.notifyAll()),
         waiters: [both, () => untilWait(3).then(waitSync), () => untilWait(3).then(wait)],
         untilWaiting: () => untilWait(5),
-        // Those who were notified, and were not told, are not notified again.
+        // Waiters that were notified, and do not know it, are not notified again.
         settle: () => condition.withSync(() => condition.notifyAll()),
       };
     }),

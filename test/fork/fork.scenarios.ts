@@ -11,7 +11,7 @@ import { assertGood, failure, forked, hear, say } from '../posix/support.js';
 import { children, countDescriptors, sleep, until } from '../support/observe.js';
 import type { Scenarios } from '../support/scenarios.js';
 
-/** What the children of `act` say to the descriptor that it is given. */
+/** The words that the children of `act` write to the descriptor that it is given. */
 function heardFrom(act: (fd: number) => void): string {
   const [reader, writer] = pipe();
   act(writer);

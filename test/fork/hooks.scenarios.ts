@@ -1,4 +1,4 @@
-// What registerAtFork() promises.
+// The promises of registerAtFork().
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { inspect } from 'node:util';

@@ -164,7 +164,7 @@ export const scenarios: Scenarios = {
         const answer = await client.recvBytes();
         assert.equal(answer.readUInt32LE(), 1);
       }
-      // Those without an answer.
+      // The messages without an answer.
       for (const message of [
         request(0xffff_ffff, 0, 'cancel', int(1)),
         request(0xffff_ffff, 0, 'drop', int(1), int(1_000_000), int(8)),
@@ -287,7 +287,7 @@ export const scenarios: Scenarios = {
         (error) => /TIMEOUT|EOF|ECONNRESET|EPIPE/.test((error as { code: string }).code),
       );
       assert.ok(clients.length > 5);
-      // Those whom it has are served, and hear what it cannot do.
+      // Its clients are served, and hear what it cannot do.
       list.push(1);
       const [reader, writer] = Pipe();
       assert.throws(() => list.push(reader), { code: 'EMFILE' });

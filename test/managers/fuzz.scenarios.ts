@@ -25,7 +25,7 @@ import type { Scenarios } from '../support/scenarios.js';
 import { startLying } from './hostile-server.js';
 
 const KEY = Buffer.from('the key');
-/** What a server calls itself that is none. */
+/** The name of a server that is none. */
 const SERVER = '0123456789abcdef0123456789abcdef';
 
 function writeTo(connection: Connection, bytes: Buffer): void {
@@ -65,7 +65,7 @@ function startLiar(
   return [tell, end];
 }
 
-/** What can be said of an answer that makes no sense. */
+/** The errors for an answer that makes no sense. */
 const CLEAR =
   /^ERR_TRUEFORK_(AUTHENTICATION|MANAGER_LOST|BAD_MESSAGE|HANDLE_LOST|NO_SUCH_OBJECT|NOT_EXPOSED|EMPTY)$/;
 
@@ -184,7 +184,7 @@ function oddRequest(random: Random): Buffer {
   const id = random.below(3) === 0 ? 0 : 1 + random.below(14);
   const method = id === 0 && random.below(2) === 0 ? 'create' : random.pick(METHODS);
   const number = random.below(4) === 0 ? 0xffff_ffff : random.below(100);
-  // Who gets a message wrong is not listened to any more: most are right.
+  // A client that gets a message wrong is not listened to any more: most are right.
   const tasks = random.below(100) === 0 ? random.bytes(random.below(30)) : Buffer.alloc(0);
   return Buffer.concat([request(number, id, method, ...args), tasks]);
 }
@@ -201,7 +201,7 @@ const SHAPES = [
   { methods: 'x', properties: null },
 ];
 
-/** What stands for a proxy, and has something odd about it. */
+/** Forms of a proxy that have something odd about them. */
 function oddToken(random: Random, address: string): object {
   const addresses = [address, [address, 1], ['127.0.0.1', 1], '', '\0', 5, null, undefined, {}];
   const kinds = ['dict', 'list', 'object', 'Lock', 'Queue', 'Iterator', 'Pool', 'constructor', 'x'];

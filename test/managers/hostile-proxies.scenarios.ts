@@ -164,7 +164,7 @@ export const scenarios: Scenarios = {
   async 'a guest with another key relays the handshake to a manager of its host'() {
     await beAttacked(OTHER_KEY, async (proxy, ask, manager) => {
       assert.deepEqual(await ask(), [0, 0]);
-      // What the guest knows is its own key, and that is all that is shown to it.
+      // The guest knows its own key, and that is all that is shown to it.
       assert.throws(() => proxy['x'], {
         ...NOT_AUTHENTICATED,
         message: 'digest sent was rejected',

@@ -99,7 +99,7 @@ class Talk {
     writer.close();
   }
 
-  /** Whoever has gone holds up nobody. */
+  /** A client that has gone holds up nobody. */
   async assertFree(): Promise<void> {
     assert.equal(await this.#lock.acquire(20_000), true);
     this.#lock.release();

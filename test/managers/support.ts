@@ -1,4 +1,4 @@
-// What the tests of managers share.
+// Support for the tests of managers.
 import assert from 'node:assert/strict';
 import { Manager, Process, type SyncManager } from 'truefork';
 import { isRunning } from '../support/observe.js';

@@ -40,7 +40,7 @@ async function timesOut(waiting: Promise<unknown>): Promise<void> {
   );
 }
 
-/** What has held a lock in its memory, or holds one. */
+/** Objects that have held a lock in their memory, or hold one. */
 const GARBAGE: Record<string, () => object | Promise<object>> = {
   'a queue whose task is done'() {
     const queue = new JoinableQueue();

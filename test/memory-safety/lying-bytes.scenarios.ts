@@ -87,7 +87,7 @@ const WRONG_TYPE = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
 const NOT_CLONABLE = { code: 'ERR_TRUEFORK_NOT_CLONABLE' };
 const OUT_OF_RANGE = { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' };
 
-/** Those that lie about what they are, made of `length` bytes. */
+/** Arrays that lie about what they are, made of `length` bytes. */
 function oddBytes(random: Random): { bytes: Uint8Array; length: number } {
   const length = random.below(64);
   const size = random.pick([0, 1, length, length + 1, 4096, 2 ** 31 - 1, 2 ** 32, -1, NaN, 0.5]);
@@ -127,7 +127,7 @@ function oddNumber(random: Random, length: number): number | undefined {
   return random.pick(NUMBERS);
 }
 
-/** What `call` returns; undefined after an error that has a code. */
+/** The result of `call`; undefined after an error that has a code. */
 function attempt<T>(call: () => T): T | undefined {
   try {
     return call();

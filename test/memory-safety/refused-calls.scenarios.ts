@@ -99,7 +99,7 @@ const LOCKS: (() => unknown)[] = [
   () => new SharedArray('i', 1),
 ];
 
-/** What each of them is, and what is sent instead. */
+/** The number of each of them, and that which is sent instead. */
 const SHAREABLE: [string, () => unknown][] = [
   ['Lock', () => new Lock()],
   ['Condition', () => new Condition()],

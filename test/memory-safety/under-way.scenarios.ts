@@ -25,7 +25,9 @@ function make(size = SIZE): SharedMemory {
   return shm;
 }
 
-/** What uses the memory in a thread of libuv's pool, and cannot have ended when it returns. */
+/**
+ * Calls that use the memory in a thread of libuv's pool, and cannot have ended when they return.
+ */
 const REQUESTS: Record<string, (bytes: Buffer) => Promise<unknown>> = {
   'crypto.randomFill': (bytes) => promisify(randomFill)(bytes),
   'crypto.pbkdf2': (bytes) => promisify(pbkdf2)(bytes, bytes, 3, 64, 'sha512'),

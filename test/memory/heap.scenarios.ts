@@ -220,7 +220,7 @@ export const scenarios: Scenarios = {
     assert.ok(later.every((b) => b.buffer !== kept.buffer || !offsets.has(String(b.byteOffset))));
     process.kill(pid, 'SIGKILL');
     waitpid(pid);
-    // Those of after the fork are.
+    // Blocks from after the fork are.
     later[50]!.free();
     assert.equal(allocate(8).byteOffset, later[50]!.byteOffset);
   },

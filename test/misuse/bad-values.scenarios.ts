@@ -64,7 +64,7 @@ const BAD_VALUES: unknown[] = [
 const WAIT =
   /^(?:wait|Condition(?:Proxy)?\.wait|JoinableQueue(?:Proxy)?\.join|Listener\.accept|.*Manager\.join)(?:Sync)?$/;
 
-/** What is wrong with an error; undefined if nothing is. */
+/** The complaint about an error; undefined if nothing is. */
 function objectionTo(error: unknown): string | undefined {
   if (!(error instanceof Error)) return 'has thrown what is no error';
   const { code } = error as NodeJS.ErrnoException;
@@ -80,7 +80,7 @@ async function settled(promise: PromiseLike<unknown>, what: string): Promise<unk
   }
 }
 
-/** What was made for a call, or by it. */
+/** Objects that were made for a call, or by it. */
 function end(made: unknown): void {
   if (made instanceof SharedMemory) made.unlink();
   if (made instanceof ShareableList) made.shm.unlink();
@@ -148,7 +148,7 @@ function closedPool(): Pool {
   return pool;
 }
 
-/** What has no task needs no worker. */
+/** A pool without a task needs no worker. */
 function ofPool<T>(make: (pool: Pool) => T): T {
   const pool = new Pool(1);
   const made = make(pool);
@@ -250,7 +250,7 @@ export const scenarios: Scenarios = {
   }),
 };
 
-/** What is not an object of the class of `object`, be it that it has its prototype. */
+/** Receivers that are no objects of the class of `object`, although they may have its prototype. */
 function othersThan(object: object): unknown[] {
   const impostor = Object.create(Object.getPrototypeOf(object) as object) as object;
   return [undefined, 5, {}, impostor, new Proxy(object, {})];

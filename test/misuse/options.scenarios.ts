@@ -207,7 +207,7 @@ class Options {
 async function whatAreOptions(): Promise<void> {
   const lock = new Lock();
   lock.acquireSync();
-  // Those of an instance may be accessors of its class, and what is undefined is not there.
+  // Options of an instance may be accessors of its class, and one that is undefined is not there.
   assert.equal(await lock.acquire(new Options()), false);
   assert.equal(lock.acquireSync(Object.create({ timeout: 0 })), false);
   assert.equal(

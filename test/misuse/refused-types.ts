@@ -1,4 +1,4 @@
-// What the compiler refuses, as the functions do. It is compiled, and never run.
+// Calls that the compiler refuses, as the functions do. It is compiled, and never run.
 import {
   Barrier,
   Client,

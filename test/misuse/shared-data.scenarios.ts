@@ -1,4 +1,4 @@
-// What does not fit into shared data does not come in, by whichever way.
+// Values that do not fit into shared data do not come in, by whichever way.
 import assert from 'node:assert/strict';
 import { Manager, Pipe, RawArray, RawValue, ShareableList, SharedArray, Value } from 'truefork';
 import type { Scenarios } from '../support/scenarios.js';

@@ -1,5 +1,5 @@
-// What of the package can be called, found by reflection, and how to call it so that it neither
-// waits nor forks.
+// The functions and methods of the package, found by reflection, and how to call it so that it
+// neither waits nor forks.
 import * as truefork from 'truefork';
 import * as posix from 'truefork/posix';
 

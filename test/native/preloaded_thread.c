@@ -26,7 +26,7 @@ static void* Live(void* nothing) {
   return nothing;
 }
 
-/* What libuv waits with. */
+/* The calls that libuv waits with. */
 __attribute__((visibility("default"))) int epoll_pwait(
     int fd, struct epoll_event* events, int most, int timeout,
     const sigset_t* mask) {

@@ -60,7 +60,7 @@ void Expect(bool is_right, const char* what) {
   if (!is_right) Fail(what);
 }
 
-// So many bytes that all depend on `number`, its first one.
+// Makes this many bytes, which all depend on `number`, the first one.
 std::string Text(uint8_t number, size_t size) {
   std::string text(size, static_cast<char>(number));
   for (size_t i = 1; i < size; i++)
@@ -181,7 +181,7 @@ bool AreWithOrWithout(const std::vector<int>& numbers,
   return numbers == expected;
 }
 
-// What those who are left can do. A record that was begun is not there.
+// The steps that other processes can still take. A record that was begun is not there.
 void ExpectUsable(RingBlock* block, const std::vector<int>& left, size_t index,
                   int maybe) {
   Expect(Put(block, 99, kShort, Bounded()) == Outcome::kDone, "cannot put");

@@ -1,4 +1,4 @@
-// Whoever waits for a pool keeps the program alive, whatever state that is in: in these programs
+// A wait for a pool keeps the program alive, whatever state that is in: in these programs
 // nothing else does. One that ended too early would have exit code 13.
 import assert from 'node:assert/strict';
 import { Pool, Process, Value, type PoolOptions, type ProcessError } from 'truefork';

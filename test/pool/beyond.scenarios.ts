@@ -1,4 +1,4 @@
-// What Python's Pool does not have.
+// Features that Python's Pool does not have.
 import assert from 'node:assert/strict';
 import { AbortError, BrokenPoolError, Event, Pool, TimeoutError, Value } from 'truefork';
 import { isRunning, sleep, until } from '../support/observe.js';

@@ -1,4 +1,4 @@
-// What can go wrong: everything is settled, nothing remains, and the pool goes on.
+// Things that can go wrong: everything is settled, nothing remains, and the pool goes on.
 import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
 import { BrokenPoolError, Pool, Process, ProcessError, SharedArray, Value } from 'truefork';
@@ -474,7 +474,7 @@ export const scenarios: Scenarios = {
         gc();
         await sleep(20);
       }
-      // What was under way is done.
+      // Tasks that were under way are done.
       assert.deepEqual(await result, range(4));
       await until(() => children().size === 0);
     },

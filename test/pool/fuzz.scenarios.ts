@@ -43,7 +43,7 @@ function packed(list: readonly unknown[]): Buffer {
 
 const PACKED = VALUES.map(packed);
 
-/** What a worker may say of its tasks, in any order. */
+/** Reports that a worker may give of its tasks, in any order. */
 function reports(mark: Buffer): Buffer[] {
   const heads = [Report.ready, Report.grown].map((kind) => [Buffer.of(kind)]);
   const failed = [Buffer.of(Report.failed), PACKED[2]!];
@@ -66,7 +66,7 @@ function spoil(bytes: Buffer, random: Random): Buffer {
   return spoilt;
 }
 
-/** What came of the items, each of which may have one outcome. */
+/** The outcomes of the items, one each at most. */
 class Outcomes {
   readonly #seen = new Set<number>();
 

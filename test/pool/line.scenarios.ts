@@ -12,7 +12,7 @@ import { sleep } from '../support/observe.js';
 import type { Scenarios } from '../support/scenarios.js';
 import { caught, finish, hang, leavesNothing, range, square } from './support.js';
 
-/** What a task can do without any right to it. */
+/** Things that a task can do without any right to them. */
 function sockets(): number[] {
   const found: number[] = [];
   for (const name of readdirSync('/proc/self/fd')) {
@@ -71,7 +71,7 @@ function knowTheMark(): void {
 const HEAD: ItemsHead = { kind: Report.values, number: 1, first: 0, count: 1, duration: 1 };
 const VALUE = pack(['forged'], false).parts;
 
-/** What no worker says that is at its second task, whose number is 1. */
+/** Reports that no worker gives that is at its second task, whose number is 1. */
 const FORGED: Record<string, Uint8Array[]> = {
   nothing: [],
   'of no kind': [Buffer.of(0)],
@@ -236,7 +236,7 @@ export const scenarios: Scenarios = {
     knowTheMark();
     const pool = new Pool(1);
     const forged = frame([writeItems({ ...HEAD, number: 0 }), ...VALUE]);
-    // What the task says of itself is its own; what comes after that is nobody's.
+    // The outcome of the task is its own; what comes after that is nobody's.
     assert.equal(await pool.apply(() => writeToAll(Buffer.concat([forged, forged]))), 'forged');
     assert.equal(await pool.apply(square, [4]), 16);
     await finish(pool);

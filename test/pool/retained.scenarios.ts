@@ -90,7 +90,7 @@ const USES = Object.getOwnPropertyNames(User.prototype).filter(
   (name) => name !== 'constructor',
 ) as (keyof User)[];
 
-/** What the pool could keep: objects, by what they are. */
+/** Objects that the pool could keep: objects, by what they are. */
 type Traces = Record<string, WeakRef<object>>;
 
 async function use(pool: Pool, name: keyof User): Promise<Traces> {

@@ -52,7 +52,7 @@ export async function finish(pool: Pool<never[]>): Promise<void> {
 
 /** Runs `use`, and asserts that nothing of what it has made remains. */
 export async function leavesNothing(use: () => Promise<void>): Promise<void> {
-  // What is made once and remains: for forks, and the first memory that is shared.
+  // Descriptors that are made once and remain: for forks, and the first memory that is shared.
   await inChild(() => {});
   const kept = [new Value('i'), new Event()];
   const descriptors = countDescriptors();

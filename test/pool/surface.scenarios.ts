@@ -1,4 +1,4 @@
-// What Python's test suite asks of a Pool.
+// The demands of Python's test suite on a Pool.
 import assert from 'node:assert/strict';
 import { AsyncResult, currentProcess, Pool, ProcessError, TimeoutError } from 'truefork';
 import { sleep } from '../support/observe.js';
@@ -269,7 +269,7 @@ export const scenarios: Scenarios = {
     });
     assert.throws(() => pool.applyAsync(square, [1], { signal: no }), TypeError);
     assert.throws(() => pool.applyAsync(square, [1], { timeout: 'long' as never }), TypeError);
-    // What returns a promise rejects.
+    // A method that returns a promise rejects.
     await assert.rejects(pool.apply(no), TypeError);
     await assert.rejects(pool.map(no, []), TypeError);
     assert.throws(() => pool.resize(0), RangeError);

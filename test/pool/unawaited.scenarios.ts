@@ -1,4 +1,4 @@
-// What a function has begun and not awaited: it is done, where its process ends in peace.
+// Work that a function has begun and not awaited: it is done, where its process ends in peace.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -132,7 +132,7 @@ export const scenarios: Scenarios = {
     assert.deepEqual(linesOf(path), [...LINES, 'failed']);
   }),
 
-  // What may be there for as long as the process is does not keep it.
+  // A handle that may be there for as long as the process is does not keep it.
   async 'timers, servers and connections are not waited for'() {
     const keep = async (): Promise<void> => {
       setInterval(ignore, 10);

@@ -159,7 +159,7 @@ export const scenarios: Scenarios = {
     assert.equal(dup2(writer, 100), 100);
     close(writer);
     say(100, 'by another number');
-    // What was open there is closed.
+    // A descriptor that was open there is closed.
     assert.equal(dup2(100, other), other);
     close(100);
     say(other, '.');

@@ -1,4 +1,4 @@
-// What the tests of truefork/posix share.
+// Support for the tests of truefork/posix.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -31,7 +31,7 @@ export function assertGood(pid: number): void {
   assert.equal(waitpid(pid)!.exitcode, 0);
 }
 
-/** What a child is doing that waits to be killed. */
+/** The occupation of a child that waits to be killed. */
 export function pause(): void {
   const [reader, writer] = pipe();
   read(reader, Buffer.alloc(1));

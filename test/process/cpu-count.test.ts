@@ -16,7 +16,7 @@ function allowedProcessors(): number[] {
   });
 }
 
-/** What cpuCount() says in a program that may run on `processors` only. */
+/** The result of cpuCount() in a program that may run on `processors` only. */
 function countOn(processors: number[]): number {
   const program = `import { cpuCount } from 'truefork'; console.log(cpuCount());`;
   const node = [process.execPath, '--input-type=module', '--eval', program];

@@ -17,7 +17,7 @@ import {
 
 const MEGABYTE = 2 ** 20;
 
-/** What this process has of shared memory, in bytes. */
+/** The shared memory that this process has, in bytes. */
 function sharedMemory(): number {
   const [, kilobytes] = /^RssShmem:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))!;
   return Number(kilobytes) * 1024;
@@ -80,7 +80,7 @@ export const scenarios: Scenarios = {
         if (!isFirst) queue.cancelJoinThread();
       });
     }
-    // What was not through has gone with its process.
+    // An item that was not through has gone with its process.
     assert.ok(queue.qsize() < 10, `${queue.qsize()}`);
     while (!queue.empty()) queue.getSync();
     await succeeds(() => queue.putSync(Buffer.alloc(1)));
@@ -181,7 +181,7 @@ export const scenarios: Scenarios = {
     const queue = new Queue<Buffer>(2, { size: 4096 });
     for (let round = 0; round < 20; round++) {
       const producer = started(() => queue.putSync(Buffer.alloc(50_000_000)));
-      // Whoever is inside of an item when the time is over waits until it is not.
+      // A process that is inside of an item when the time is over waits until it is not.
       const getting = Promise.allSettled([queue.get(100)]);
       await sleep(round % 5);
       producer.kill();

@@ -229,7 +229,7 @@ export const scenarios: Scenarios = {
     const waiting = queue.put(handle);
     queue.close();
     await assert.rejects(waiting, { code: 'ERR_TRUEFORK_CLOSED' });
-    // What was garbage before may have gone meanwhile.
+    // Descriptors that were garbage before may have gone meanwhile.
     assert.ok(countDescriptors() <= before);
     handle.close();
     void writer;

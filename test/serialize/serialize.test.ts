@@ -19,7 +19,7 @@ function assertRefused(value: unknown, message: RegExp): void {
   try {
     assert.throws(() => near.sendSync(value), { name: 'ProcessError', code, message });
   } finally {
-    // What was sent nevertheless is not for the next test.
+    // Bytes that were sent nevertheless are not for the next test.
     while (far.pollSync()) far.recvSync();
   }
 }

@@ -1,4 +1,4 @@
-// What a child is told to inherit goes on working there.
+// Objects that a child is told to inherit go on working there.
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -172,7 +172,7 @@ export const scenarios: Scenarios = {
     client.write('question;');
     await once(served, 'readable');
     const child = inheriting([served], async () => {
-      // What the parent had read is there as well.
+      // Bytes that the parent had read are there as well.
       assert.equal(await received(served), 'question;more;');
       served.end(`answer of ${process.pid}`);
     });

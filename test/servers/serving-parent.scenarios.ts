@@ -44,7 +44,7 @@ class Servers {
   }
 }
 
-/** What children may do, short of answering. */
+/** Things that children may do, short of answering. */
 function lives(servers: Servers): (() => unknown)[] {
   const port = portOf(servers.http);
   return [

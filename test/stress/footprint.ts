@@ -1,4 +1,4 @@
-// What forks could leave behind in the parent.
+// Traces that forks could leave behind in the parent.
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { children, countMappings, openDescriptors, sleep } from '../support/observe.js';
@@ -8,7 +8,7 @@ import { forgetGarbage } from './load.js';
 declare const gc: () => void;
 
 interface Footprint {
-  /** What is open, without the numbers. */
+  /** The open descriptors, without their numbers. */
   descriptors: string[];
   threads: number;
   mappings: number;

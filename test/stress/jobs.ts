@@ -1,4 +1,4 @@
-// What a program has in flight: jobs of libuv's thread pool, requests, other programs.
+// Work that a program has in flight: jobs of libuv's thread pool, requests, other programs.
 // The result of each is known.
 import assert from 'node:assert/strict';
 import { exec } from 'node:child_process';
@@ -25,7 +25,7 @@ const contents = readFileSync(file);
 const derived = pbkdf2Sync('secret', 'salt', 2000, 32, 'sha512');
 const packed = deflateSync(contents);
 
-/** What libuv's thread pool does. */
+/** Work of libuv's thread pool. */
 export const poolJobs: Jobs = {
   fs: { run: (callback) => readFile(file, callback), expected: () => contents },
   crypto: {
@@ -39,7 +39,7 @@ export const poolJobs: Jobs = {
   },
 };
 
-/** What goes through sockets and pipes. */
+/** Work at sockets and pipes. */
 export function socketJobs(server: Server): Jobs {
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {

@@ -68,7 +68,7 @@ const kinds: Kind[] = [
   parsed,
 ];
 
-/** What lives for a while: without it there were no old generation to collect. */
+/** Objects that live for a while: without it there were no old generation to collect. */
 const survivors: ReturnType<Kind>[] = [];
 const MAX_SURVIVORS = 40;
 

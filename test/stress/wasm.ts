@@ -61,7 +61,7 @@ function makeModule(seed: number): Uint8Array {
   ]);
 }
 
-/** What `sum(n)` of the module returns, without WebAssembly. */
+/** The result of `sum(n)` of the module, without WebAssembly. */
 function expectedSum(seed: number, n: number): number {
   return (Math.imul(n, seed) + (n * (n + 1)) / 2) | 0;
 }

@@ -1,11 +1,11 @@
-// What can be said of processes that hang, before they are killed.
+// A description of processes that hang, before they are killed.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 
 /** In the stat of a process, after its name: how long it ran; the time in the kernel is next. */
 const USER_TICKS = 11;
 
-/** What `read` returns, or `otherwise` when the process is gone or may not be looked at. */
+/** The result of `read`, or `otherwise` when the process is gone or may not be looked at. */
 function attempt<T>(read: () => T, otherwise: T): T {
   try {
     return read();

@@ -1,12 +1,12 @@
-// What the fuzzers share: messages that something is wrong with, always the same for the same seed.
-// TRUEFORK_FUZZ=<seconds> goes on that long with seeds of its own; TRUEFORK_SEED=<number> repeats
-// one.
+// Support for the fuzzers: messages that something is wrong with, always the same for the same
+// seed. TRUEFORK_FUZZ=<seconds> goes on that long with seeds of its own; TRUEFORK_SEED=<number>
+// repeats one.
 import { readFileSync } from 'node:fs';
 
 /** No message may be longer, in bytes. */
 export const LONGEST = 4096;
 
-/** What is kept in test/connection/corpus. */
+/** The inputs in test/connection/corpus. */
 export function corpus(name: string): Buffer[] {
   const path = new URL(`../../../test/connection/corpus/${name}.txt`, import.meta.url);
   const lines = readFileSync(path, 'utf8').split('\n');
@@ -48,7 +48,7 @@ function header(length: number): Buffer {
   return bytes;
 }
 
-/** What may become of a message. */
+/** The fates of a message. */
 const CHANGES: ((bytes: Buffer, random: Random) => Buffer)[] = [
   (bytes) => bytes,
   (bytes, random) => bytes.subarray(0, random.below(bytes.length + 1)),

@@ -1,10 +1,13 @@
-// What a fixture can see of itself and of its children.
+// Observations of a fixture on itself and its children.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
-/** What glibc has open for a moment, in any of V8's threads, when it makes or trims an arena. */
+/**
+ * The file that glibc has open for a moment, in any of V8's threads, when it makes or trims an
+ * arena.
+ */
 const OF_GLIBC = /^\/sys\/devices\/system\/cpu\/|^\/proc\/sys\/vm\/overcommit_memory$/;
 
-/** What the open descriptors are of, as far as /proc tells: `socket:[4711]`. */
+/** The files of the open descriptors, as far as /proc tells: `socket:[4711]`. */
 export function openDescriptors(process: number | 'self' = 'self'): string[] {
   const directory = `/proc/${process}/fd`;
   return readdirSync(directory)

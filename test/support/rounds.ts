@@ -2,7 +2,7 @@
 
 const SHARE = Number(process.env['TRUEFORK_ROUNDS'] ?? 1);
 
-/** So many times, or the share of that which TRUEFORK_ROUNDS says. */
+/** This many times, or the share of that which TRUEFORK_ROUNDS says. */
 export function rounds(count: number): number {
   return Math.ceil(count * SHARE);
 }

@@ -20,7 +20,7 @@ export interface FixtureOptions {
   /** Arguments of Node itself. */
   nodeArgs?: string[];
   env?: NodeJS.ProcessEnv;
-  /** What to do with stdout and stderr. Default: pipes. */
+  /** The handling of stdout and stderr. Default: pipes. */
   input?: string;
   /** Milliseconds until the program and all that it has started are killed. */
   timeout?: number;

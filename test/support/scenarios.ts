@@ -21,7 +21,7 @@ function describe(scenario: Scenario | (() => unknown)): Scenario {
   return typeof scenario === 'function' ? { run: scenario } : scenario;
 }
 
-/** What Node says of itself and not of the program. */
+/** Removes notices of Node that are not about the program. */
 function withoutNotices(text: string): string {
   return text.replace(/^\(node:\d+\) ExperimentalWarning:.*\n(\(Use `node.*\n)?/gm, '');
 }

@@ -18,7 +18,7 @@ function untilWaiting(condition: Condition, count: number): Promise<void> {
   return until(() => waiting(condition) === count);
 }
 
-/** What those have seen who woke: counted in shared memory. */
+/** Children that sleep at a condition. Each counts in shared memory that it has woken. */
 class Sleepers {
   readonly condition: Condition;
   readonly woken = sharedNumbers(1);

@@ -69,7 +69,7 @@ export function spin(ms: number): void {
   while (performance.now() < end);
 }
 
-/** What comes of a wait: undefined if it was aborted. */
+/** The outcome of a wait: undefined if it was aborted. */
 export async function unlessAborted<T>(wait: Promise<T>): Promise<T | undefined> {
   try {
     return await wait;
@@ -81,7 +81,7 @@ export async function unlessAborted<T>(wait: Promise<T>): Promise<T | undefined>
 
 /** One kind of schedule. */
 export interface Plan {
-  /** What a member of the crew does in a round. */
+  /** The work of a member of the crew in a round. */
   act(random: Random, member: number): unknown;
   /** Again and again while others are still at it, for those who wait for this process. */
   help?(wasKilled: boolean): void;

@@ -71,7 +71,7 @@ export const scenarios: Scenarios = {
       assert.equal(lock.acquireSync(), true);
       assert.equal(lock.acquireSync(0), false);
       lock.release();
-      // What is in the list of the dead twice is a circle.
+      // A link that is in the list of the dead twice is a circle.
       assert.equal(lock.acquireSync(1), true);
       assert.equal(lock.acquireSync(1), false);
       lock.release();

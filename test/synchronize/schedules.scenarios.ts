@@ -29,7 +29,7 @@ const COUNT = 1;
 const DONE = 2;
 
 /**
- * What is protected by a lock: whoever is inside is there alone, unless the one before has died.
+ * The words that a lock protects: whoever is inside is there alone, unless the one before has died.
  */
 class Protected {
   readonly #numbers = sharedNumbers(3);

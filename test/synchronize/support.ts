@@ -1,4 +1,4 @@
-// What the tests of locks and the like share.
+// Support for the tests of locks and the like.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { Process } from 'truefork';

@@ -1,4 +1,4 @@
-// What waits at connections.
+// Calls that wait at connections.
 import { Client, ClientSync, Connection, Listener, Pipe, wait, waitSync } from 'truefork';
 import type { Scenarios } from '../support/scenarios.js';
 import { Peer, programsOf, Raised, type Row, type Subject } from './states.js';
@@ -28,7 +28,7 @@ function fromOwn(isDuplex: boolean): Subject {
   const [other, own] = Pipe(isDuplex);
   const peer = new Peer(
     () => {
-      // What was given up is sent to its end.
+      // A message whose wait ended early is sent to its end.
       for (;;) other.recvBytesSync();
     },
     () => own.close(),

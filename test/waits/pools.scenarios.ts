@@ -1,4 +1,4 @@
-// What waits for pools.
+// Calls that wait for pools.
 import { Pool } from 'truefork';
 import type { Scenarios } from '../support/scenarios.js';
 import { programsOf, Raised, type Row, type Subject, Work } from './states.js';

@@ -1,4 +1,4 @@
-// What waits for processes.
+// Calls that wait for processes.
 import { Event, inChild, Process, wait, waitSync } from 'truefork';
 import { sleep } from '../support/observe.js';
 import type { Scenarios } from '../support/scenarios.js';

@@ -1,4 +1,4 @@
-// What waits at queues.
+// Calls that wait at queues.
 import {
   JoinableQueue,
   Queue,
@@ -12,7 +12,7 @@ import { Peer, programsOf, Raised, type Row, type Subject } from './states.js';
 const EMPTY = { is: new Raised('ERR_TRUEFORK_EMPTY') };
 const FULL = { is: new Raised('ERR_TRUEFORK_FULL') };
 const FALSE = { is: false };
-/** What the small queues have room for, in bytes. */
+/** The room in the small queues, in bytes. */
 const SMALL = 2 ** 16;
 /** Larger than the rest of a small queue when there is one, in bytes. */
 const MOST = SMALL * 0.75;

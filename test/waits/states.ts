@@ -67,7 +67,7 @@ export class Peer {
   }
 }
 
-/** What a worker does until it is told to end or killed. */
+/** The work of a worker until it is told to end or killed. */
 export class Work {
   readonly #go = new Event();
   readonly #pid = new RawValue('i', 0);
@@ -101,7 +101,7 @@ export interface Subject {
   kill(): void;
   /** Makes the object usable after a timeout or an abort. */
   recover?(): void;
-  /** What has to be done before the program can end. */
+  /** The steps before the program can end. */
   finish?(): unknown;
 }
 
@@ -109,15 +109,15 @@ export interface Subject {
 export interface Row {
   make(): Subject;
   value: unknown;
-  /** What comes after the timeout; undefined: it has none. */
+  /** The outcome after the timeout; undefined: it has none. */
   timeout?: { is: unknown };
   /** Whether it has no form that blocks. */
   isPromised?: boolean;
   /** Whether it takes no signal. */
   isUnabortable?: boolean;
-  /** What comes when the other side is dead. */
+  /** The outcome when the other side is dead. */
   dead?: { is: unknown };
-  /** What comes when it dies during the wait, if that is something else. */
+  /** The outcome when it dies during the wait, if that is another one. */
   died?: { is: unknown };
   /** Whether it is over before the other side can die. */
   isQuick?: boolean;

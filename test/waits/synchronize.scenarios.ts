@@ -1,4 +1,4 @@
-// What waits at what processes synchronize with, and at the locks of what they share.
+// Calls that wait at locks and the like, and at the locks of shared data.
 import {
   Barrier,
   BoundedSemaphore,

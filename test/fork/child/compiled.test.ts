@@ -1,5 +1,5 @@
-// What runs in every child is compiled before the fork: a child that has to do so itself takes long
-// to begin. V8 writes down what it compiles, if it is asked to.
+// Functions that run in every child are compiled before the fork: a child that has to do so itself
+// takes long to begin. V8 writes down what it compiles, if it is asked to.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -15,7 +15,7 @@ function throwLater(message: string): void {
 
 /** Runs `run` in a domain, and returns the exceptions that this gets. */
 async function inDomain(run: (create: typeof domains.create) => Promise<void>): Promise<string[]> {
-  // Whoever loads it cannot have a callback for exceptions.
+  // A program that loads it cannot have a callback for exceptions.
   const { create } = await import('node:domain');
   const caught: string[] = [];
   const domain = create();
@@ -29,7 +29,7 @@ async function inDomain(run: (create: typeof domains.create) => Promise<void>): 
 
 type Handler = (error: Error) => boolean;
 
-/** What Node 26 has beside the callback of process.setUncaughtExceptionCaptureCallback(). */
+/** The callbacks that Node 26 has beside that of process.setUncaughtExceptionCaptureCallback(). */
 const { addUncaughtExceptionCaptureCallback: addHandler } = process as typeof process & {
   addUncaughtExceptionCaptureCallback?: (handler: Handler) => void;
 };

@@ -44,7 +44,7 @@ function assertLines(path: string, expected: string[]): void {
   assert.deepEqual(lines.toSorted(), expected.toSorted());
 }
 
-/** What a stream can be in the middle of. */
+/** States that a stream can be in the middle of. */
 const BUSY: Record<string, (stream: WriteStream) => unknown> = {
   'a write'(stream) {
     stream.write('parent 1\n');

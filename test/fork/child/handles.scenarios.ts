@@ -16,7 +16,7 @@ import { countDescriptors, sleep } from '../../support/observe.js';
 import type { Scenarios } from '../../support/scenarios.js';
 import { connected, hang, inScratch, serve, started, stop, succeeds } from './support.js';
 
-/** What keeps an event loop alive until it is closed. Each returns what closes it. */
+/** Handles that keep an event loop alive until they are closed. Each returns what closes it. */
 const FOR_EVER: Record<string, () => (() => unknown) | Promise<() => unknown>> = {
   interval() {
     const interval = setInterval(() => {}, 1);

@@ -1,4 +1,4 @@
-// What makes a child a process of its own, and what it still has of its parent.
+// The identity of a child: a process of its own, with things that it still has of its parent.
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import crypto from 'node:crypto';

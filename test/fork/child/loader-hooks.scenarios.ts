@@ -14,7 +14,7 @@ interface Loaded {
   value: string;
 }
 
-/** What is imported from `made:…` exists by the grace of this. */
+/** Modules from `made:…` exist by the grace of this. */
 const MAKER = `data:text/javascript,${encodeURIComponent(`
   export const resolve = (specifier, context, next) =>
     specifier.startsWith('made:') ? { url: specifier, shortCircuit: true } : next(specifier, context);
@@ -72,7 +72,7 @@ export const scenarios: Scenarios = {
     assert.equal(await valueOf('made:parents'), 'made');
     await succeeds(async () => {
       await importEverything(leaf);
-      // What is loaded is loaded.
+      // A loaded module stays loaded.
       assert.equal(await valueOf('made:parents'), 'made');
       await succeeds(() => importEverything(leaf));
     });

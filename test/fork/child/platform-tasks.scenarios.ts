@@ -1,4 +1,4 @@
-// What V8 and Node do for the program between its turns: the parent's comes in the
+// Tasks of V8 and Node for the program between its turns: the parent's comes in the
 // parent alone, and the child's own comes.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -39,7 +39,7 @@ function words(): Int32Array {
 
 function nothing(): void {}
 
-/** What can be under way when a process is forked. Each calls `come` once. */
+/** Tasks that can be under way when a process is forked. Each calls `come` once. */
 const UNDER_WAY: Record<string, (come: () => void) => unknown> = {
   'a compilation': (come) => WebAssembly.compile(EMPTY_MODULE).then(come),
   'a compilation on other threads': (come) => compileWasmLater(1).then(come),

@@ -52,7 +52,7 @@ async function contentsAfter(directory: string, start: (path: string) => Program
   return readFileSync(path, 'utf8');
 }
 
-/** What the program prints, whatever its stdout is. */
+/** The output of the program, whatever its stdout is. */
 function* allOutputs(name: string): Generator<[kind: string, output: Promise<string>]> {
   for (const [kind, run] of Object.entries(OUTPUTS)) {
     yield [kind, inScratch((directory) => run(directory, name))];

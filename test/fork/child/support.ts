@@ -1,4 +1,4 @@
-// What the tests of a child share.
+// Support for the tests of a child.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// What is under way in the parent when it forks goes on there alone.
+// Work that is under way in the parent when it forks goes on there alone.
 import assert from 'node:assert/strict';
 import { exec } from 'node:child_process';
 import { pbkdf2 } from 'node:crypto';
@@ -17,7 +17,7 @@ import { connected, liveOn, parent, serve, started, stop, succeeds } from './sup
 
 const self = new URL(import.meta.url);
 
-/** What can be under way when a process is forked. Each calls `come` once. */
+/** Work that can be under way when a process is forked. Each calls `come` once. */
 const UNDER_WAY: Record<string, (come: () => void) => unknown> = {
   'a timeout': (come) => setTimeout(come, 1),
   'a timeout without a ref': (come) => setTimeout(come, 1).unref(),
