@@ -20,8 +20,6 @@ export interface Waiting {
   error?: unknown;
 }
 
-export function ignore(): void {}
-
 /** Ends a wait that has ended well, or not at all. */
 export function settle<T extends Waiting>(waiting: T): T {
   if (waiting.error !== undefined) throw waiting.error;

@@ -7,6 +7,7 @@ import {
   TimeoutError,
 } from '../common/errors.js';
 import { type Entry, Fifo } from '../common/fifo.js';
+import { inspectBy } from '../common/inspection.js';
 import { anyOption, bytesOption, integerOption, optionsReader } from '../common/options.js';
 import { PrivateDirectory } from '../common/private-directory.js';
 import { checkReceivers } from '../common/receivers.js';
@@ -294,7 +295,7 @@ export class Listener {
 
   static {
     checkReceivers(this, (object) => #resources in object);
-    Object.defineProperty(this.prototype, inspect.custom, { value: describe });
+    inspectBy(this, describe);
     function describe(this: Listener): string {
       return `Listener(${this.closed ? 'closed' : inspect(this.address)})`;
     }

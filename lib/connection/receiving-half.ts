@@ -2,18 +2,12 @@
 // came.
 import { EOFError } from '../common/errors.js';
 import { Fifo } from '../common/fifo.js';
+import { ignore } from '../common/ignore.js';
 import { SpinBudget } from '../common/spin-budget.js';
 import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
 import { READABLE, waitUntilReady } from '../posix/poller.js';
 import { closeFds, type Frame, type FrameReader } from '../serialize/frames.js';
-import {
-  type ChannelSide,
-  closedError,
-  ignore,
-  settle,
-  tornError,
-  type Waiting,
-} from './channel-waits.js';
+import { type ChannelSide, closedError, settle, tornError, type Waiting } from './channel-waits.js';
 import { NOTHING, receiveShort } from './short-frames.js';
 
 /** How many messages in a row to receive without giving way to the event loop. */

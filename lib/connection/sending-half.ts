@@ -1,17 +1,11 @@
 // The half of a channel that sends: messages go out one after the other, each of them whole.
 import { type Entry, Fifo } from '../common/fifo.js';
+import { ignore } from '../common/ignore.js';
 import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
 import { waitUntilReady, WRITABLE } from '../posix/poller.js';
 import { OutgoingFrame } from '../serialize/frames.js';
 import { discard, type Encoded } from '../serialize/serialize.js';
-import {
-  type ChannelSide,
-  closedError,
-  ignore,
-  settle,
-  tornError,
-  type Waiting,
-} from './channel-waits.js';
+import { type ChannelSide, closedError, settle, tornError, type Waiting } from './channel-waits.js';
 import { sendShort, sizeOf } from './short-frames.js';
 
 /** A message to send: bytes alone, or a value as bytes. */

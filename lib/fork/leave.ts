@@ -2,6 +2,7 @@
 // Node's exit handler, which native/fork/leave.cc has set; here is the natural end,
 // when nothing keeps the event loop alive.
 import { isMainThread } from 'node:worker_threads';
+import { ignore } from '../common/ignore.js';
 import { nextTick, process } from '../common/originals.js';
 import { precompileForChildren } from '../common/precompiled.js';
 import { nativeFork } from '../native/fork.js';
@@ -28,8 +29,6 @@ function reportUnsettled(name: string): void {
       'is settled in the parent alone.\n',
   );
 }
-
-function ignore(): void {}
 
 const ending = process as typeof process & { _exiting: boolean };
 
@@ -79,7 +78,6 @@ if (isMainThread) {
 }
 
 precompileForChildren(
-  ignore,
   leave,
   exit,
   leaveOnNaturalEnd,

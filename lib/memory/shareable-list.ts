@@ -8,6 +8,7 @@
 import { inspect, types } from 'node:util';
 import { plainArray } from '../common/bytes.js';
 import { ProcessError } from '../common/errors.js';
+import { inspectBy } from '../common/inspection.js';
 import { type NoFunction, optionsReader, stringOption } from '../common/options.js';
 import { checkReceivers } from '../common/receivers.js';
 import {
@@ -323,7 +324,7 @@ export class ShareableList {
 
   static {
     checkReceivers(this, (object) => #shm in object);
-    Object.defineProperty(this.prototype, inspect.custom, { value: describe });
+    inspectBy(this, describe);
     function describe(this: ShareableList): string {
       return `ShareableList(${inspect([...this])}, name=${inspect(this.#shm.name)})`;
     }

@@ -4,6 +4,7 @@ import { constants as flags, fstatSync, statfsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { inspect } from 'node:util';
 import { type SystemError, systemError } from '../common/errors.js';
+import { inspectBy } from '../common/inspection.js';
 import { booleanOption, integerOption, type NoFunction, optionsReader } from '../common/options.js';
 import { process } from '../common/originals.js';
 import { checkReceivers } from '../common/receivers.js';
@@ -264,7 +265,7 @@ export class SharedMemory {
 
   static {
     checkReceivers(this, (object) => #name in object);
-    Object.defineProperty(this.prototype, inspect.custom, { value: describe });
+    inspectBy(this, describe);
     function describe(this: SharedMemory): string {
       return `SharedMemory(${inspect(this.name)}, size=${this.size})`;
     }

@@ -1,5 +1,6 @@
 // The result of a task of a pool, as a promise and for the thread that blocks.
 import { AbortError, ProcessError, TimeoutError } from '../common/errors.js';
+import { ignore } from '../common/ignore.js';
 import { emitWarning } from '../common/originals.js';
 import { thisProcess } from '../common/per-process.js';
 import { checkReceivers } from '../common/receivers.js';
@@ -25,8 +26,6 @@ export interface Origin {
 }
 
 type State = 'pending' | 'fulfilled' | 'rejected';
-
-function ignore(): void {}
 
 function messageOf(error: unknown): string {
   return typeof error === 'string' ? error : shown(error);

@@ -1,4 +1,5 @@
 // The event loop stays alive as long as a pool is waited for or has something to do.
+import { ignore } from '../common/ignore.js';
 import { clearInterval, setInterval } from '../common/originals.js';
 import { onForkedChild } from '../common/per-process.js';
 import { inRootContext } from './root-context.js';
@@ -9,8 +10,6 @@ const LONG_MS = 2 ** 30;
 const holds = new Set<object>();
 /** One for all pools: it refers to the loop while there are holds. */
 let timer: NodeJS.Timeout | undefined;
-
-function ignore(): void {}
 
 // The pools are the parent's, and so is whatever they would have to wait for.
 onForkedChild(() => {

@@ -1,6 +1,6 @@
 // Pools of worker processes.
-import { inspect } from 'node:util';
 import { ProcessError } from '../common/errors.js';
+import { inspectBy } from '../common/inspection.js';
 import { refuseSurplus } from '../common/options.js';
 import { emitWarning } from '../common/originals.js';
 import { checkReceivers } from '../common/receivers.js';
@@ -377,8 +377,4 @@ export class Pool<Init extends unknown[] = unknown[]> {
   }
 }
 
-Object.defineProperty(Pool.prototype, inspect.custom, {
-  value: Pool.prototype.toString,
-  configurable: true,
-  writable: true,
-});
+inspectBy(Pool);

@@ -1,9 +1,9 @@
 // Processes, and which of them this one is.
 import { randomBytes } from 'node:crypto';
-import { inspect } from 'node:util';
 import { makeAuthkey } from '../common/authkey.js';
 import { bytesFrom } from '../common/bytes.js';
 import { ProcessError } from '../common/errors.js';
+import { inspectBy } from '../common/inspection.js';
 import { assertUsed, type NoFunction } from '../common/options.js';
 import { emitWarning, process } from '../common/originals.js';
 import { onForkedChild, thisProcess } from '../common/per-process.js';
@@ -380,12 +380,7 @@ export class Process<Args extends unknown[] = unknown[]> {
   }
 }
 
-// Not among the members: TypeScript cannot name the symbol in a declaration.
-Object.defineProperty(Process.prototype, inspect.custom, {
-  value: Process.prototype.toString,
-  configurable: true,
-  writable: true,
-});
+inspectBy(Process);
 
 /** The process that was not started by this package. */
 class MainProcess extends Process {

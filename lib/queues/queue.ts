@@ -1,6 +1,6 @@
 // multiprocessing.Queue.
-import { inspect } from 'node:util';
 import { Empty, Full, ProcessError } from '../common/errors.js';
+import { inspectBy } from '../common/inspection.js';
 import { integerOption, optionsReader } from '../common/options.js';
 import { checkReceivers } from '../common/receivers.js';
 import { assertInteger } from '../common/validate.js';
@@ -278,8 +278,4 @@ export class Queue<T = unknown> {
   }
 }
 
-Object.defineProperty(Queue.prototype, inspect.custom, {
-  value(this: Queue) {
-    return this.toString();
-  },
-});
+inspectBy(Queue);

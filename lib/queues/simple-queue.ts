@@ -1,6 +1,6 @@
 // multiprocessing.SimpleQueue.
-import { inspect } from 'node:util';
 import { Empty, Full, ProcessError } from '../common/errors.js';
+import { inspectBy } from '../common/inspection.js';
 import { checkReceivers } from '../common/receivers.js';
 import {
   syncTimeout,
@@ -113,6 +113,4 @@ export class SimpleQueue<T = unknown> {
   }
 }
 
-Object.defineProperty(SimpleQueue.prototype, inspect.custom, {
-  value: SimpleQueue.prototype.toString,
-});
+inspectBy(SimpleQueue);

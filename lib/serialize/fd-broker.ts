@@ -6,7 +6,7 @@ import { check, ProcessError, systemError, type SystemError } from '../common/er
 import { process } from '../common/originals.js';
 import { onForkedChild, thisProcess } from '../common/per-process.js';
 import { PrivateDirectory } from '../common/private-directory.js';
-import { Deadline } from '../common/waiting.js';
+import { Deadline, sleepSync } from '../common/waiting.js';
 import { registerAtFork } from '../fork/fork.js';
 import { OwnDescriptor } from '../fork/own-descriptor.js';
 import { nativeIo } from '../native/io.js';
@@ -125,7 +125,7 @@ function connectTo(where: string, deadline: Deadline): OwnDescriptor {
   try {
     while (!connecting.step()) {
       if (deadline.isOver) throw timedOut();
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+      sleepSync(1);
     }
     return descriptor;
   } catch (error) {

@@ -1,8 +1,8 @@
 // Descriptors, sockets and servers that are sent to other processes.
 import { createServer, Server, Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { inspect } from 'node:util';
 import { ProcessError } from '../common/errors.js';
+import { inspectBy } from '../common/inspection.js';
 import { checkReceivers } from '../common/receivers.js';
 import { assertDescriptor } from '../common/validate.js';
 import { close, dup } from '../posix/descriptors.js';
@@ -62,7 +62,7 @@ export class DupFd {
 
   static {
     checkReceivers(this, (object) => #fd in object);
-    Object.defineProperty(this.prototype, inspect.custom, { value: describe });
+    inspectBy(this, describe);
     function describe(this: DupFd): string {
       return `DupFd(${this.#fd ?? 'closed'})`;
     }

@@ -1,6 +1,7 @@
 // Single values in shared memory.
 import { inspect } from 'node:util';
 import { ProcessError } from '../common/errors.js';
+import { inspectBy } from '../common/inspection.js';
 import { checkReceivers } from '../common/receivers.js';
 import { assertType } from '../common/validate.js';
 import {
@@ -183,7 +184,7 @@ export class RawValue<Code extends TypeCode = TypeCode> {
       toParts,
       fromParts: (parts, delivered) => over(parts, delivered, () => new RawValue(parts.typecode)),
     });
-    Object.defineProperty(this.prototype, inspect.custom, { value: describe });
+    inspectBy(this, describe);
     function describe(this: RawValue): string {
       const value = this[CELL] === NOTHING ? 'closed' : inspect(this.value);
       return `${this.constructor.name}(${inspect(this.typecode)}, ${value})`;

@@ -1,6 +1,6 @@
 // multiprocessing.Barrier.
-import { inspect } from 'node:util';
 import { BrokenBarrierError, ProcessError } from '../common/errors.js';
+import { inspectBy } from '../common/inspection.js';
 import {
   functionOption,
   type NoFunction,
@@ -382,4 +382,4 @@ export class Barrier {
   }
 }
 
-Object.defineProperty(Barrier.prototype, inspect.custom, { value: Barrier.prototype.toString });
+inspectBy(Barrier);

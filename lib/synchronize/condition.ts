@@ -1,7 +1,7 @@
 // multiprocessing.Condition.
-import { inspect } from 'node:util';
 import { ProcessError } from '../common/errors.js';
 import { type Entry, Fifo } from '../common/fifo.js';
+import { inspectBy } from '../common/inspection.js';
 import { checkReceivers, isMadeBy } from '../common/receivers.js';
 import { assertFunction, assertInteger, assertType } from '../common/validate.js';
 import {
@@ -318,4 +318,4 @@ export class Condition {
   }
 }
 
-Object.defineProperty(Condition.prototype, inspect.custom, { value: Condition.prototype.toString });
+inspectBy(Condition);

@@ -1,5 +1,5 @@
 // multiprocessing.Event.
-import { inspect } from 'node:util';
+import { inspectBy } from '../common/inspection.js';
 import { checkReceivers } from '../common/receivers.js';
 import {
   syncTimeout,
@@ -133,4 +133,4 @@ export class Event {
   }
 }
 
-Object.defineProperty(Event.prototype, inspect.custom, { value: Event.prototype.toString });
+inspectBy(Event);

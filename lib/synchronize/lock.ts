@@ -1,6 +1,6 @@
 // multiprocessing.Lock.
-import { inspect } from 'node:util';
 import { ProcessError } from '../common/errors.js';
+import { inspectBy } from '../common/inspection.js';
 import { checkReceivers } from '../common/receivers.js';
 import {
   syncTimeout,
@@ -151,4 +151,4 @@ export class Lock {
   }
 }
 
-Object.defineProperty(Lock.prototype, inspect.custom, { value: Lock.prototype.toString });
+inspectBy(Lock);

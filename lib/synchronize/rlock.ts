@@ -1,7 +1,7 @@
 // multiprocessing.RLock.
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { inspect } from 'node:util';
 import { ProcessError } from '../common/errors.js';
+import { inspectBy } from '../common/inspection.js';
 import { checkReceivers } from '../common/receivers.js';
 import { assertFunction } from '../common/validate.js';
 import {
@@ -200,4 +200,4 @@ export class RLock {
   }
 }
 
-Object.defineProperty(RLock.prototype, inspect.custom, { value: RLock.prototype.toString });
+inspectBy(RLock);

@@ -1,6 +1,6 @@
 // multiprocessing.Semaphore and BoundedSemaphore.
-import { inspect } from 'node:util';
 import { ProcessError } from '../common/errors.js';
+import { inspectBy } from '../common/inspection.js';
 import { checkReceivers } from '../common/receivers.js';
 import { assertInteger } from '../common/validate.js';
 import {
@@ -158,8 +158,4 @@ export class BoundedSemaphore extends Semaphore {
   }
 }
 
-Object.defineProperty(Semaphore.prototype, inspect.custom, {
-  value(this: Semaphore) {
-    return this.toString();
-  },
-});
+inspectBy(Semaphore);

@@ -1,4 +1,5 @@
 // Ticks and microtasks: functions that the parent had put off until its current callback ends.
+import { ignore } from '../../common/ignore.js';
 import { process } from '../../common/originals.js';
 import { precompileForChildren } from '../../common/precompiled.js';
 import { nodeInternals } from '../node-internals.js';
@@ -6,8 +7,6 @@ import { nodeInternals } from '../node-internals.js';
 // The places in `tickInfo`.
 const HAS_TICK = 0;
 const HAS_REJECTION = 1;
-
-function ignore(): void {}
 
 /**
  * A promise that the parent rejected just now, and may still give a handler, is

@@ -1,4 +1,5 @@
 // The parent's timers and immediates are the parent's.
+import { ignore } from '../../common/ignore.js';
 import { clearImmediate, clearTimeout, setTimeout } from '../../common/originals.js';
 import { precompileForChildren } from '../../common/precompiled.js';
 import { nodeInternals, type QueuedImmediate, type QueuedTimer } from '../node-internals.js';
@@ -10,8 +11,6 @@ const IS_CALLING = 2;
 
 /** Counts from here on are below zero: they are unsigned. */
 const BELOW_ZERO = 2 ** 31;
-
-function ignore(): void {}
 
 function queuedTimers(): QueuedTimer[] {
   const timers = [];

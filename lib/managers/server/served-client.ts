@@ -1,11 +1,11 @@
 // One connection of a client, as its server sees it.
 import { ProcessError, type SystemError } from '../../common/errors.js';
+import { isThenable } from '../../common/thenable.js';
 import type { Source } from '../../serialize/origin.js';
 import { adopt } from '../client/links.js';
 import { NO_ANSWER, Reply, Request, SERVER_ITSELF, VERSION } from '../protocol/protocol.js';
 import { referenceOf, type Target, type Token } from '../protocol/reference.js';
 import { NO_TASKS, type Tasks } from '../protocol/tasks.js';
-import { isThenable } from '../protocol/thenable.js';
 import { MessageReader, MessageWriter, type ProxyCodec } from '../protocol/values.js';
 import { HEADER, type Wire, writeHeader } from '../protocol/wire.js';
 import { ServerReference } from './server-reference.js';

@@ -1,7 +1,9 @@
 // The work of a worker: it runs the tasks that come, in order, and reports their outcomes.
 import { inspect } from 'node:util';
+import { ignore } from '../../common/ignore.js';
 import { performance, process, setImmediate } from '../../common/originals.js';
 import { precompileForChildren } from '../../common/precompiled.js';
+import { isThenable } from '../../common/thenable.js';
 import { finishRequests } from '../../fork/drain.js';
 import { exit } from '../../fork/leave.js';
 import { makePoller, READABLE, startPoller, type Poller } from '../../posix/poller.js';
@@ -64,13 +66,6 @@ const BLIND_MS = 1;
 const MAX_BLIND_ITEMS = 16;
 /** How often to look at the memory, in milliseconds. */
 const MEMORY_LOOK_INTERVAL_MS = 20;
-
-function ignore(): void {}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  const isObject = (typeof value === 'object' && value !== null) || typeof value === 'function';
-  return isObject && typeof (value as { then?: unknown }).then === 'function';
-}
 
 function callItem({ fn, items, offset, spreads, at }: Job): unknown {
   const item = items[offset + at];
@@ -377,4 +372,4 @@ export async function serve(service: Service): Promise<never> {
   return new Promise(ignore);
 }
 
-precompileForChildren(serve, callItem, isThenable, ignore);
+precompileForChildren(serve, callItem);

@@ -1,5 +1,5 @@
 // The class that all proxies extend.
-import { inspect } from 'node:util';
+import { inspectBy } from '../../../common/inspection.js';
 import { assertString } from '../../../common/validate.js';
 import { bind, type Reference, referenceOf } from '../../protocol/reference.js';
 import { makeProxiesSendable } from '../sending.js';
@@ -40,11 +40,7 @@ export class BaseProxy {
   }
 }
 
-Object.defineProperty(BaseProxy.prototype, inspect.custom, {
-  value(this: BaseProxy) {
-    return this.toString();
-  },
-});
+inspectBy(BaseProxy);
 
 makeProxiesSendable('proxy', BaseProxy.prototype);
 
