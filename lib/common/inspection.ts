@@ -1,4 +1,4 @@
-// What util.inspect(), and so console.log(), shows of an object.
+// The form in which util.inspect(), and so console.log(), shows an object.
 import { inspect } from 'node:util';
 
 function asString(this: { toString(): string }): string {
@@ -6,8 +6,8 @@ function asString(this: { toString(): string }): string {
 }
 
 /**
- * Shows objects of a class by `describe`, which is not among its members: TypeScript cannot name the
- * symbol in a declaration.
+ * Shows objects of a class by `describe`, which is not among its members: TypeScript cannot name
+ * the symbol in a declaration.
  *
  * @param describe called on the object; default: its `toString()`
  */

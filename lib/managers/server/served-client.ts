@@ -4,10 +4,11 @@ import { isThenable } from '../../common/thenable.js';
 import type { Source } from '../../serialize/origin.js';
 import { adopt } from '../client/links.js';
 import { NO_ANSWER, Reply, Request, SERVER_ITSELF, VERSION } from '../protocol/protocol.js';
-import { referenceOf, type Target, type Token } from '../protocol/reference.js';
+import { referenceOf, type Token } from '../protocol/reference.js';
 import { NO_TASKS, type Tasks } from '../protocol/tasks.js';
 import { MessageReader, MessageWriter, type ProxyCodec } from '../protocol/values.js';
 import { HEADER, type Wire, writeHeader } from '../protocol/wire.js';
+import type { OwnObjects } from './own-objects.js';
 import { ServerReference } from './server-reference.js';
 import { ClientCall, type Session } from './session.js';
 import type { Store, StoredObject } from './store.js';
@@ -58,6 +59,8 @@ export interface Host {
   readonly identity: string;
   readonly source: Source;
   readonly store: Store;
+  /** The objects as the server's own process uses them. */
+  readonly own: OwnObjects;
   /** @returns the session of that name, which the client belongs to from now on */
   enter(client: ServedClient, session: string): Session;
   /** @param session undefined if it has not entered any */
@@ -66,18 +69,17 @@ export interface Host {
   administer(method: string, args: unknown[], caller: ClientCall): unknown;
   /** @param pairs ids of objects, each followed by how often it is given up */
   drop(pairs: number[], session: Session): void;
-  proxyFor(id: number): object;
 }
 
 export class ServedClient implements ProxyCodec {
   readonly source: Source;
-  readonly #server: Host & Target;
+  readonly #server: Host;
   readonly #wire: Wire;
   readonly #writer = new MessageWriter(this);
   readonly #calls = new Map<number, ClientCall>();
   #session: Session | undefined;
 
-  constructor(server: Host & Target, wire: Wire) {
+  constructor(server: Host, wire: Wire) {
     this.#server = server;
     this.#wire = wire;
     this.source = server.source;
@@ -120,12 +122,12 @@ export class ServedClient implements ProxyCodec {
 
   toToken(proxy: object): Token {
     const { target, id, typeid, kind, shape } = referenceOf(proxy);
-    if (target === this.#server) return this.#grant(this.#server.store.get(id));
+    if (target === this.#server.own) return this.#grant(this.#server.store.get(id));
     return { id, typeid, kind, shape, home: target.homeOf(id) };
   }
 
   fromToken(token: Token): object {
-    if (token.home === undefined) return this.#server.proxyFor(token.id);
+    if (token.home === undefined) return this.#server.own.proxyFor(token.id);
     return adopt(token, this.source.origin);
   }
 

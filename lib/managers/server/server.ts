@@ -1,27 +1,25 @@
 // The process that has the objects. One event loop serves all clients; what has to wait is
 // asynchronous, and holds up only the one who called it.
-import { randomBytes } from 'node:crypto';
 import { ProcessError } from '../../common/errors.js';
 import { setImmediate, sleep } from '../../common/originals.js';
-import { thisProcess } from '../../common/per-process.js';
 import { isThenable } from '../../common/thenable.js';
 import type { Address } from '../../connection/address.js';
 import type { Connection } from '../../connection/connection.js';
 import { Listener } from '../../connection/listener.js';
 import { dup } from '../../posix/descriptors.js';
 import { originWithKey, Source } from '../../serialize/origin.js';
-import { addOwnServer, linkToOwn, type Whereabouts } from '../client/links.js';
+import { addOwnServer, type OwnServer, type Whereabouts } from '../client/links.js';
 import { serveFunctions } from '../functions.js';
 import { ITERATE } from '../protocol/names.js';
 import { Request } from '../protocol/protocol.js';
-import { type Home, makeProxy, Reference, type Target, type Token } from '../protocol/reference.js';
-import { currentTasks } from '../protocol/tasks.js';
+import type { ProxyClass, Token } from '../protocol/reference.js';
 import { Wire } from '../protocol/wire.js';
 import { ForkReservations } from './fork-reservation.js';
-import { ServedClient } from './served-client.js';
+import { OwnObjects } from './own-objects.js';
+import { type Host, ServedClient } from './served-client.js';
 import { ServerReference } from './server-reference.js';
-import { ClientCall, Session } from './session.js';
-import { Store, type StoredObject } from './store.js';
+import { type ClientCall, Session } from './session.js';
+import { Store } from './store.js';
 import type { Behaviour, RegisteredType, Registry } from './types.js';
 
 /** How long to wait before somebody is accepted again when that has failed. */
@@ -44,26 +42,24 @@ export interface ServerParts {
   authkey: Uint8Array;
 }
 
-export class Server implements Target {
+export class Server implements Host, OwnServer {
   /** Which server this is: addresses are used again. */
   readonly identity: string;
   readonly store: Store = new Store();
   /** Where what its clients say comes from. */
   readonly source: Source;
+  /** The objects of this server, as this process itself uses them. */
+  readonly own: OwnObjects = new OwnObjects(this);
   readonly managerClass: object;
   readonly #registry: Registry;
   readonly #listener: Listener;
   readonly #sessions = new Map<string, Session>();
   readonly #clients = new Set<ServedClient>();
   readonly #forks = new ForkReservations();
-  readonly #proxies = new WeakMap<StoredObject, WeakRef<object>>();
-  /** For calls of this process itself. */
-  readonly #own = new Session('server');
   #stop: () => void = () => {};
   readonly #isStopped = new Promise<void>((resolve) => (this.#stop = resolve));
   #serving: Promise<void> | undefined;
   readonly #authkey: Uint8Array;
-  readonly #owner = thisProcess;
 
   constructor({ managerClass, registry, listener, identity, authkey }: ServerParts) {
     this.managerClass = managerClass;
@@ -78,12 +74,7 @@ export class Server implements Target {
     return this.#listener.address;
   }
 
-  /** False: objects of this process answer at once. */
-  get mustNotBlock(): boolean {
-    return false;
-  }
-
-  get whereabouts(): Whereabouts {
+  get whereabouts(): Whereabouts & { server: string } {
     const { address, identity: server, managerClass } = this;
     return { address, authkey: this.#authkey, server, managerClass };
   }
@@ -166,79 +157,12 @@ export class Server implements Target {
     session.end();
   }
 
-  // The following is for this process itself, which uses its own objects through proxies that it
-  // was sent.
-
-  /** The proxy for an object of this server, in this process: one for each object. */
-  proxyFor(id: number): object {
-    const object = this.store.get(id);
-    const known = this.#proxies.get(object)?.deref();
-    if (known !== undefined) return known;
-    this.store.shareInside(object);
-    const { typeid } = object;
-    const { kind, shape } = object.behaviour;
-    // The proxy has the object, and nobody counts.
-    const reference = new LocalReference(this, { id, typeid, kind, shape }, object);
-    const proxy = makeProxy(reference, this.#registry.types.get(typeid)?.proxyType);
-    this.#proxies.set(object, new WeakRef(proxy));
-    return proxy;
+  proxyTypeOf(typeid: string): ProxyClass | undefined {
+    return this.#registry.types.get(typeid)?.proxyType;
   }
 
-  adopt({ id, home }: Token): object {
-    const proxy = this.proxyFor(id);
-    this.store.cancelTicket(home!.ticket);
-    return proxy;
-  }
-
-  call(id: number, method: string, args: readonly unknown[]): unknown {
-    if (this.#original !== undefined) return this.#original.call(id, method, args);
-    const result = this.#callHere(id, method, args);
-    if (!isThenable(result)) return result;
-    throw new ProcessError(
-      'ERR_TRUEFORK_WOULD_BLOCK',
-      `'${method}' would wait, and in the server everybody else with it; use asyncProxy()`,
-    );
-  }
-
-  async callAsync(
-    id: number,
-    method: string,
-    args: readonly unknown[],
-    signal?: AbortSignal,
-  ): Promise<unknown> {
-    if (this.#original !== undefined) return this.#original.callAsync(id, method, args, signal);
-    return this.#callHere(id, method, args);
-  }
-
-  homeOf(id: number): Home {
-    if (this.#original !== undefined) return this.#original.homeOf(id);
-    const ticket = randomBytes(16).toString('hex');
-    this.store.issueTicket(ticket, this.store.get(id), this.#own);
-    return { address: this.address, server: this.identity, ticket };
-  }
-
-  takeBack(id: number, home: Home): void {
-    if (this.#original !== undefined) this.#original.takeBack(id, home);
-    else this.store.cancelTicket(home.ticket);
-  }
-
-  /** In a child that was forked from it, which has copies of the objects: the way to the server. */
-  get #original(): Target | undefined {
-    return this.#owner === thisProcess ? undefined : linkToOwn(this.whereabouts);
-  }
-
-  #callHere(id: number, method: string, args: readonly unknown[]): unknown {
-    const result = this.invoke(
-      id,
-      method,
-      args as never[],
-      new ClientCall(this.#own, currentTasks()),
-    );
-    if (!ServerReference.is(result)) return result;
-    result.object.hold(this);
-    const proxy = this.proxyFor(result.object.id);
-    result.object.forget(this);
-    return proxy;
+  adopt(token: Token): object {
+    return this.own.adopt(token);
   }
 
   #typeOf(typeid: string): RegisteredType {
@@ -309,19 +233,5 @@ export class Server implements Target {
     return [...this.store.objects()]
       .map(({ id, typeid, holders }) => `${id}: ${typeid}, held by ${holders}`)
       .join('\n');
-  }
-}
-
-/** Has the object itself, so that it lives as long as the proxy. */
-class LocalReference extends Reference {
-  readonly object: StoredObject;
-
-  constructor(target: Target, token: Token, object: StoredObject) {
-    super(target, token);
-    this.object = object;
-  }
-
-  override get referent(): unknown {
-    return this.object.referent;
   }
 }

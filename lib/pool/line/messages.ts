@@ -1,5 +1,29 @@
-// The messages between a pool and a worker. Each begins with a head of numbers; the
-// values are behind it (values.ts).
+// The protocol between a pool and a worker. Each message begins with a head of numbers; values are
+// behind it (values.ts). Beside the messages there is a ledger in shared memory (ledger.ts),
+// because a message of a worker that is busy, or dead, does not come.
+//
+// From the pool:
+//
+// - tasks: some tasks that have their function in common, numbered one after the other, in the
+//   order in which they are to be begun. From then on the worker has them in hand.
+// - recall: the pool has taken back all tasks that were not begun. When, the ledger has said
+//   before: this tells the worker that tasks which come behind it are its own again.
+// - stop: there will be no more. The worker ends when it has done what it has in hand.
+//
+// From the worker:
+//
+// - ready, or failed with an error: its initializer is done. Once, and before anything else.
+// - values of items, one after the other, or the error of one: items of a task are reported in
+//   their order, each once, and after the ledger has said that they were begun. The last one ends
+//   the task, and so does an error, unless the job goes on.
+// - grown: its memory is too large. It gets no further tasks.
+//
+// The ledger has one word that both sides change in one step each: how many tasks were begun, and
+// how often tasks were taken back. The pool adds a recall; the worker begins a task only if it has
+// read of as many recalls as there were, which it notes in a second word. So a task is either begun
+// or taken back, whoever comes first, and when a worker dies the pool knows which of its tasks were
+// begun, and how many items of each: those have failed or are tried again, the others are not
+// touched and go to another worker.
 import { ProcessError } from '../../common/errors.js';
 
 /** The first byte of what the pool says. */

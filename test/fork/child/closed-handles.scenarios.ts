@@ -188,7 +188,7 @@ export const scenarios: Scenarios = {
 
   async 'programs of the parent'() {
     const program = spawn('cat');
-    const channel = forkNode(join(import.meta.dirname, '../support/listens.js'));
+    const channel = forkNode(join(import.meta.dirname, '../../support/listens.js'));
     await succeeds(async () => {
       await assertLooksClosed(program.stdin as Socket);
       assert.equal(program.kill(0), true);
