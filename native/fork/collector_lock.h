@@ -1,6 +1,8 @@
 // The lock that V8's collectors of C++ objects share across isolates. A
 // worker_threads Worker that collects garbage holds it; were it forked then,
 // the child's first collection would wait for ever.
+//
+// It relies on the name and type of that lock: guarded by test/stress/stress.
 #pragma once
 
 namespace truefork {

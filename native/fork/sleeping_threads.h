@@ -3,6 +3,9 @@
 // with a new page of V8's heap in their hands, and the child would hang or
 // crash. Asleep in their event loops they do neither: so a fork counts only if
 // they slept before it, and had not run when it was done.
+//
+// It relies on what /proc says of threads: guarded by test/stress/stress and
+// test/failures/surroundings.
 #pragma once
 
 #include <vector>

@@ -4,6 +4,9 @@
 // lock or is in the middle of a job. In the child as many new threads jump into
 // the stored contexts and go on, on the old stacks, as though nothing had
 // happened; whatever V8 had queued or promised still comes true.
+//
+// It relies on Node's platform, which has one queue of tasks for all workers:
+// guarded by test/stress/stress and test/contexts/contexts.
 #pragma once
 
 #include <sys/types.h>

@@ -5,6 +5,9 @@
 // them to the next pthread_create(). It believes a stack to be in use while the
 // `tid` in the descriptor of its thread is not zero, and resets the `tid`s in
 // every forked child. musl and macOS never reuse those stacks.
+//
+// It relies on glibc's list of stacks, which is probed before it is used:
+// guarded by test/fork/child/lost-workers and test/stress/stress.
 #pragma once
 
 #include <sys/types.h>

@@ -1,3 +1,4 @@
+// Looking up the address of a host while the thread waits, with a time limit.
 #pragma once
 
 #include <napi.h>

@@ -2,6 +2,9 @@
 // the parent's. Its frames are dropped without running a `catch` or a
 // `finally`, and so are the microtasks that it had queued. Back at the event
 // loop the child begins with a function of its own.
+//
+// It relies on V8's terminations and on how Node calls into JavaScript: guarded
+// by test/contexts/contexts and test/fork/child/under-way.
 #pragma once
 
 #include <napi.h>

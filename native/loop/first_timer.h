@@ -1,3 +1,7 @@
+// A timer that comes before all others.
+//
+// It relies on libuv ordering timers by the loop's time: guarded by
+// test/fork/child/events.
 #pragma once
 
 #include <uv.h>

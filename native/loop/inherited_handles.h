@@ -2,6 +2,9 @@
 // event loop. Where the child does not go on with the parent's work (Process),
 // they are put to rest: they wake nobody up, keep the loop alive for nobody,
 // and hold nothing open that is the parent's.
+//
+// It relies on the layout of libuv's handles: guarded by
+// test/fork/child/handles and closed-handles.
 #pragma once
 
 #include <uv.h>

@@ -2,6 +2,8 @@
 // left on the stack no JavaScript can run in the child: a connection that it
 // accepted before, or data that it read, would be lost. So they rest until
 // then.
+//
+// It relies on the layout of libuv's handles: guarded by test/servers/inherit.
 #pragma once
 
 #include <uv.h>

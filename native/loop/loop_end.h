@@ -1,6 +1,9 @@
 // The end of the event loop, which Node announces by 'beforeExit'. A listener
 // may give the loop more to do; if none does, Node takes it for the end of the
 // program.
+//
+// It relies on when Node emits the event: guarded by test/fork/child/events and
+// test/process/process.
 #pragma once
 
 #include <napi.h>

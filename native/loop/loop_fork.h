@@ -1,4 +1,7 @@
 // Gives the event loop of a forked child kernel objects of its own.
+//
+// It relies on what uv_loop_fork() makes anew: guarded by
+// test/contexts/contexts and test/fork/fork.
 #pragma once
 
 #include <uv.h>

@@ -1,3 +1,8 @@
+// Jobs of libuv's thread pool that a child inherits and that only the parent
+// will hear of.
+//
+// It relies on the layout of uv__work and of libuv's requests: guarded by
+// test/fork/child/under-way and file-streams.
 #pragma once
 
 #include <uv.h>

@@ -1,5 +1,8 @@
 // libuv's thread pool. A forked child makes a new one when it first needs it;
 // what the old one was doing is done in the parent only.
+//
+// It relies on the mutex of the loop's queue of finished jobs, and on how libuv
+// counts slow jobs: guarded by test/fork/child/look-ups and under-way.
 #pragma once
 
 #include <uv.h>

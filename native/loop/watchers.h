@@ -1,5 +1,7 @@
 // libuv's watchers of descriptors, which are parts of handles. The type is in
 // its public header, the operations are not.
+//
+// It relies on the layout of uv__io_t: guarded by test/fork/child/handles.
 #pragma once
 
 #include <uv.h>

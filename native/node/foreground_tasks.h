@@ -9,6 +9,9 @@
 // Which are the parent's, the object tells through which V8 posts them: V8 asks
 // the platform for one when a job begins, and keeps it. From the fork on the
 // child gets another one.
+//
+// It relies on the classes of Node's platform: guarded by
+// test/fork/child/platform-tasks.
 #pragma once
 
 #include <uv.h>

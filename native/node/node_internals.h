@@ -1,6 +1,8 @@
 // The parts of Node and V8 that a fork needs and Node-API does not offer. They
 // are looked up by name when first needed: one binary then serves every version
 // of Node, and what a build of Node lacks becomes an error with a name in it.
+//
+// Guarded by test/failures/refusals; every test needs them.
 #pragma once
 
 #include <uv.h>

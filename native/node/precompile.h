@@ -1,3 +1,7 @@
+// Functions of JavaScript, compiled before they are called.
+//
+// It relies on when V8 looks for terminations: guarded by
+// test/fork/child/compiled.
 #pragma once
 
 #include <napi.h>

@@ -1,6 +1,9 @@
 // JavaScript that must not run: a child's, as long as it is still the parent's.
 // V8 forgets a termination as soon as the JavaScript that met it has ended, so
 // it is asked for again after each call.
+//
+// It relies on when V8 looks for terminations: guarded by
+// test/fork/child/under-way and platform-tasks.
 #pragma once
 
 namespace truefork {

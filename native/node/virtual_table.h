@@ -1,4 +1,7 @@
 // Takes the place of single virtual functions of one object of Node's.
+//
+// It relies on the order of virtual functions: guarded by
+// test/fork/child/platform-tasks.
 #pragma once
 
 #include <initializer_list>

@@ -1,3 +1,4 @@
+// Starting a shell that outlives this process.
 #pragma once
 
 #include <napi.h>

@@ -181,7 +181,8 @@ bool AreWithOrWithout(const std::vector<int>& numbers,
   return numbers == expected;
 }
 
-// The steps that other processes can still take. A record that was begun is not there.
+// The steps that other processes can still take. A record that was begun is not
+// there.
 void ExpectUsable(RingBlock* block, const std::vector<int>& left, size_t index,
                   int maybe) {
   Expect(Put(block, 99, kShort, Bounded()) == Outcome::kDone, "cannot put");
