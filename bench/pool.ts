@@ -14,7 +14,7 @@ import { milliseconds, printTable } from './support/table.js';
 
 const ROUNDS = 3;
 /** Some take long for the many small tasks: one round is enough to see that. */
-const PATIENCE = 10_000;
+const ONE_ROUND_FROM_MS = 10_000;
 const SIZE = cpuCount();
 const ITEMS = 100_000;
 /** The number of calls until often-run JavaScript is compiled, and as many that count. */
@@ -103,7 +103,7 @@ function apart(...args: string[]): Row {
 }
 
 function wasSlow(rows: Row[]): boolean {
-  return rows.some((row) => row['map of 100,000']! > PATIENCE);
+  return rows.some((row) => row['map of 100,000']! > ONE_ROUND_FROM_MS);
 }
 
 async function compare(): Promise<void> {

@@ -9,7 +9,7 @@ import type { Delivered, Attachments } from '../serialize/shareables.js';
 /** In bytes. Of a mapping only the pages that are used take memory. */
 const ARENA_BYTES = 2 ** 18;
 /** The largest block that comes from an arena, in bytes; a larger one has a mapping of its own. */
-const LONGEST = ARENA_BYTES / 8;
+const MAX_SMALL_BYTES = ARENA_BYTES / 8;
 const WORD = 8;
 const CACHE_LINE = 64;
 
@@ -240,7 +240,7 @@ export function allocate(byteLength: number): Block {
   const given = received.shift();
   if (given !== undefined) return given;
   assertInteger(byteLength, 'byteLength', 0);
-  return byteLength > LONGEST ? largeBlock(byteLength) : heap.allocate(byteLength);
+  return byteLength > MAX_SMALL_BYTES ? largeBlock(byteLength) : heap.allocate(byteLength);
 }
 
 /** The result of {@link allocateForViews}. */
@@ -265,7 +265,7 @@ function wholeSpace(buffer: ArrayBuffer): Space {
  * @throws SystemError `ENOMEM`
  */
 export function allocateForViews(byteLength: number): Space {
-  if (byteLength > LONGEST) return wholeSpace(mapShareable(byteLength));
+  if (byteLength > MAX_SMALL_BYTES) return wholeSpace(mapShareable(byteLength));
   const length = lengthFor(byteLength);
   let byteOffset = spaces?.takeNew(length);
   if (byteOffset === undefined) {
@@ -324,7 +324,7 @@ export function sendSpace(space: Space, byteLength: number, attachments: Attachm
 /** The space that another process, or this one, has sent. */
 export function receiveSpace(parts: PlaceParts, delivered: Delivered): Space {
   // A mapping of its own, which its owner may unmap.
-  const isWhole = parts.byteOffset === 0 && parts.byteLength > LONGEST;
+  const isWhole = parts.byteOffset === 0 && parts.byteLength > MAX_SMALL_BYTES;
   const buffer = delivered.memory(parts.memory, isWhole);
   assertPlace(buffer, parts, WORD);
   return isWhole ? wholeSpace(buffer) : { buffer, byteOffset: parts.byteOffset, isWhole };

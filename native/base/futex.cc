@@ -46,9 +46,9 @@ void RelaxProcessor() {
 }
 
 Deadline Deadline::In(double milliseconds) {
-  constexpr double kLongest = 1e12;
+  constexpr double kMaxMs = 1e12;
   Deadline deadline;
-  if (!(milliseconds < kLongest)) return deadline;
+  if (!(milliseconds < kMaxMs)) return deadline;
   deadline.is_never_ = false;
   deadline.time_ = Now();
   const auto nanoseconds =
@@ -98,7 +98,7 @@ bool SleepOnOne(const Watched& watched, const Deadline& until) {
 // Of several such words it is the last.
 int SleepOnAll(const Watched* watched, size_t count, const Deadline& until) {
   constexpr uint32_t kSize32 = 2;
-  FutexWaiter waiters[kMostWatched];
+  FutexWaiter waiters[kMaxWatched];
   for (size_t i = 0; i < count; i++) {
     waiters[i] = {static_cast<uint32_t>(watched[i].expected),
                   reinterpret_cast<uint64_t>(watched[i].word), kSize32, 0};
@@ -112,7 +112,7 @@ int SleepOnAll(const Watched* watched, size_t count, const Deadline& until) {
 
 bool Sleep(const Watched* watched, size_t count, const Deadline& until) {
   if (count == 1) return SleepOnOne(watched[0], until);
-  const int woken = SleepOnAll(watched, std::min(count, kMostWatched), until);
+  const int woken = SleepOnAll(watched, std::min(count, kMaxWatched), until);
   // Kernels say ENOSYS where there is no such call, sandboxes what they like.
   const bool is_there =
       woken >= 0 || woken == -EAGAIN || woken == -EINTR || woken == -ETIMEDOUT;

@@ -43,7 +43,7 @@ struct Watched {
 };
 
 // The most words that a thread can sleep on at once.
-constexpr size_t kMostWatched = 128;
+constexpr size_t kMaxWatched = 128;
 
 // Sleeps until one of the words is not as expected, somebody wakes those that
 // sleep on it, or the deadline is over. May return early. Returns whether it is

@@ -59,8 +59,8 @@ pid_t ForkWithThreadPoolPaused(uv_loop_t* loop) {
 // for a processor.
 int TryAgainLater() {
   UnparkWorkers();
-  constexpr timespec kMoment{0, 200'000};
-  nanosleep(&kMoment, nullptr);
+  constexpr timespec kNap{0, 200'000};
+  nanosleep(&kNap, nullptr);
   return -EINPROGRESS;
 }
 

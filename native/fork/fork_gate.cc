@@ -42,11 +42,11 @@ void OpenForkGate() {
 }
 
 void PassForkGate() {
-  constexpr double kMoment = 20;
+  constexpr double kSliceMs = 20;
   const Watched watched{&verdict->may_go, 0};
   while (verdict->may_go.load() == 0) {
     if (getppid() != verdict->parent) _exit(1);
-    Sleep(&watched, 1, Deadline::In(kMoment));
+    Sleep(&watched, 1, Deadline::In(kSliceMs));
   }
 }
 

@@ -48,11 +48,11 @@ Mapping ParseMapping(const char* line) {
 }
 
 std::vector<Mapping> ReadMappings() {
-  constexpr size_t kLongestLine = 4352;  // PATH_MAX and the columns before it
+  constexpr size_t kMaxLine = 4352;  // PATH_MAX and the columns before it
   std::vector<Mapping> mappings;
   FILE* maps = fopen("/proc/self/maps", "re");
   if (maps == nullptr) return mappings;
-  char line[kLongestLine];
+  char line[kMaxLine];
   while (fgets(line, sizeof line, maps) != nullptr)
     mappings.push_back(ParseMapping(line));
   fclose(maps);

@@ -139,11 +139,11 @@ bool MayAllSleep(int workers) {
 
 void AwaitSleep() {
   constexpr int kTries = 30;
-  constexpr timespec kMoment{0, 100'000};
+  constexpr timespec kNap{0, 100'000};
   const std::vector<int> threads = OtherThreads();
   for (int tries = 0; tries < kTries; tries++) {
     if (std::all_of(threads.begin(), threads.end(), Sleeps)) return;
-    nanosleep(&kMoment, nullptr);
+    nanosleep(&kNap, nullptr);
   }
 }
 

@@ -11,7 +11,7 @@ namespace truefork {
 
 namespace {
 
-constexpr size_t kSpace = CMSG_SPACE(sizeof(int) * kMostDescriptors);
+constexpr size_t kSpace = CMSG_SPACE(sizeof(int) * kMaxDescriptors);
 
 union Control {
   cmsghdr header;  // for the alignment
@@ -39,7 +39,7 @@ ssize_t SendWithDescriptors(int socket, iovec* parts, size_t part_count,
   msghdr message{};
   message.msg_iov = parts;
   message.msg_iovlen = part_count;
-  if (count > kMostDescriptors) {
+  if (count > kMaxDescriptors) {
     errno = EINVAL;
     return -1;
   }

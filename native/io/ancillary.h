@@ -11,7 +11,7 @@
 namespace truefork {
 
 // How many the kernel takes with one message: Linux's SCM_MAX_FD.
-constexpr size_t kMostDescriptors = 253;
+constexpr size_t kMaxDescriptors = 253;
 
 // sendmsg(2) of `parts` with `count` descriptors, which stay open here. Returns
 // its result.

@@ -26,7 +26,7 @@ namespace {
 constexpr size_t kTokenSize = 16;
 // Clients that may be connected at a time: each sends its token a moment after
 // it has connected.
-constexpr size_t kMostClients = 64;
+constexpr size_t kMaxClients = 64;
 
 enum Reply : char { kHere = 0, kUnknown = 1 };
 
@@ -147,15 +147,15 @@ class FdBroker {
 #endif
     if (fd < 0) {
       // No descriptor is free. Clients that wait try again, or time out.
-      constexpr useconds_t kMoment = 1000;
-      usleep(kMoment);
+      constexpr useconds_t kNapUs = 1000;
+      usleep(kNapUs);
       return;
     }
     if (PeerUid(fd) != static_cast<int64_t>(geteuid())) {
       close(fd);
       return;
     }
-    if (clients_.size() == kMostClients) Drop(clients_.front());
+    if (clients_.size() == kMaxClients) Drop(clients_.front());
     clients_.push_back(fd);
   }
 
@@ -178,8 +178,8 @@ class FdBroker {
       return;
     }
     const std::vector<int>& fds = found->second.fds;
-    for (size_t done = 0; done < fds.size(); done += kMostDescriptors) {
-      const size_t count = std::min(kMostDescriptors, fds.size() - done);
+    for (size_t done = 0; done < fds.size(); done += kMaxDescriptors) {
+      const size_t count = std::min(kMaxDescriptors, fds.size() - done);
       // It may come again.
       if (!Send(client, kHere, &fds[done], count)) return;
     }

@@ -113,7 +113,7 @@ Napi::Value ReceiveFrame(const Napi::CallbackInfo& info) {
       static_cast<size_t>(info[4].As<Napi::Number>().Int64Value());
   const double spin = info[5].As<Napi::Number>();
   const double timeout = info[6].As<Napi::Number>();
-  const bool has_room = out.size() > kCount + kMostDescriptors &&
+  const bool has_room = out.size() > kCount + kMaxDescriptors &&
                         bytes.size() >= kHeader &&
                         bytes.size() - kHeader >= most;
   if (!has_room) return Napi::Number::New(env, -EFAULT);

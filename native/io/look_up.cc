@@ -93,18 +93,18 @@ int StartAsking(const std::shared_ptr<Question>& question) {
 // such host, undefined after the timeout, or a negative errno. Blocks.
 Napi::Value LookUp(const Napi::CallbackInfo& info) {
   // As long as anybody may want to wait, and no clock overflows.
-  constexpr double kLongest = 1e12;
+  constexpr double kMaxMs = 1e12;
   const double timeout = info[1].As<Napi::Number>().DoubleValue();
   const auto question =
       std::make_shared<Question>(info[0].As<Napi::String>().Utf8Value());
-  if (timeout < kLongest) {
+  if (timeout < kMaxMs) {
     const int error = StartAsking(question);
     if (error != 0) return Napi::Number::New(info.Env(), error);
   } else {
     question->Ask();
   }
   std::string address;
-  if (!question->Await(std::min(timeout, kLongest), &address))
+  if (!question->Await(std::min(timeout, kMaxMs), &address))
     return info.Env().Undefined();
   return Napi::String::New(info.Env(), address);
 }

@@ -153,7 +153,7 @@ Napi::Value Receive(const Napi::CallbackInfo& info) {
   const std::span<int32_t> out = IntsOf(info[4]);
   Bytes part;
   if (!PartOf(BytesOf(info[1]), info[2], info[3], &part) ||
-      out.size() <= kMostDescriptors)
+      out.size() <= kMaxDescriptors)
     return Result(info.Env(), -1);
   std::vector<int> fds;
   bool were_lost = false;

@@ -94,8 +94,8 @@ void RunLeft() {
 // To compile takes a few steps. Whatever goes on for longer is V8's own: it
 // will not let finalizers be terminated, and tries again.
 void RunNextSteps() {
-  constexpr int kMostSteps = 4;
-  for (int i = 0; i < kMostSteps && !next_steps.empty(); i++)
+  constexpr int kMaxSteps = 4;
+  for (int i = 0; i < kMaxSteps && !next_steps.empty(); i++)
     Run(std::exchange(next_steps, {}));
   for (Task& task : std::exchange(next_steps, {}))
     post(nodes_runner, std::move(task), NodeInternals::Location());

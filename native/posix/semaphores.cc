@@ -90,11 +90,11 @@ constexpr int64_t kNsPerSecond = 1000000000;
 timespec After(double ms) {
   constexpr double kNsPerMs = 1e6;
   // Further away than any wait, and not too far for a time_t.
-  constexpr double kLongest = 1e18;
+  constexpr double kMaxNs = 1e18;
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
   const auto ns =
-      now.tv_nsec + static_cast<int64_t>(std::min(ms * kNsPerMs, kLongest));
+      now.tv_nsec + static_cast<int64_t>(std::min(ms * kNsPerMs, kMaxNs));
   return {now.tv_sec + static_cast<time_t>(ns / kNsPerSecond),
           static_cast<long>(ns % kNsPerSecond)};
 }
@@ -103,7 +103,7 @@ timespec After(double ms) {
 
 // There is no sem_timedwait(): look again and again, at longer intervals.
 int TimedWait(sem_t* semaphore, const timespec& end) {
-  constexpr long kLongestNap = 20000000;
+  constexpr long kMaxNapNs = 20000000;
   timespec nap{0, 1000000};
   for (;;) {
     if (sem_trywait(semaphore) == 0) return 0;
@@ -116,7 +116,7 @@ int TimedWait(sem_t* semaphore, const timespec& end) {
       return -1;
     }
     nanosleep(&nap, nullptr);
-    nap.tv_nsec = std::min(nap.tv_nsec * 2, kLongestNap);
+    nap.tv_nsec = std::min(nap.tv_nsec * 2, kMaxNapNs);
   }
 }
 

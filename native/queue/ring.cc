@@ -44,10 +44,10 @@ RingBlock* Ring::Make(void* memory, size_t size, uint32_t most) {
 
 RingBlock* Ring::Find(void* memory, size_t length) {
   auto* block = static_cast<RingBlock*>(memory);
-  if (length < LengthFor(kLeastSize)) return nullptr;
+  if (length < LengthFor(kMinSize)) return nullptr;
   const size_t size = size_t{block->most_units} * Mark::kUnit;
   const bool is_ring = std::has_single_bit(block->most_units) &&
-                       size >= kLeastSize && size <= kGreatestSize &&
+                       size >= kMinSize && size <= kMaxSize &&
                        length == LengthFor(size);
   return is_ring ? block : nullptr;
 }

@@ -78,7 +78,7 @@ constexpr auto kBusy = static_cast<Outcome>(6);
 // How long to wait for one who is copying, though there is no time to wait.
 constexpr double kCopyMs = 100;
 // The same for a thread that has other things to do.
-constexpr double kMomentMs = 1;
+constexpr double kBriefCopyMs = 1;
 
 // A place in the queue, counted in units from its beginning, and how many
 // records have their end before it; both wrap around. The eight bytes that
@@ -134,8 +134,8 @@ struct RingBlock {
 
 class Ring {
  public:
-  static constexpr size_t kLeastSize = 4096;
-  static constexpr size_t kGreatestSize = size_t{1} << 32;
+  static constexpr size_t kMinSize = 4096;
+  static constexpr size_t kMaxSize = size_t{1} << 32;
 
   // How much memory a ring of `size` bytes takes, a power of two.
   static size_t LengthFor(size_t size);

@@ -33,7 +33,7 @@ WaitLimit LimitFor(double timeout_ms) {
 
 // A negative timeout is that of a thread that must not wait for others.
 double GraceAfter(double timeout_ms) {
-  return timeout_ms < 0 ? kMomentMs : std::max(0.0, kCopyMs - timeout_ms);
+  return timeout_ms < 0 ? kBriefCopyMs : std::max(0.0, kCopyMs - timeout_ms);
 }
 
 Napi::Value Code(Napi::Env env, Outcome outcome) {

@@ -26,7 +26,7 @@ constexpr uint32_t kUsual = (1 << 20) / Mark::kUnit;
 // One that is not longer than that stays so for a while.
 constexpr uint32_t kLong = 16 * kUsual;
 // As much as is counted.
-constexpr uint32_t kTakenMost = 4 * kLong;
+constexpr uint32_t kMaxTaken = 4 * kLong;
 
 inline size_t PageSize() {
   static const auto size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
@@ -44,7 +44,7 @@ inline uint32_t UnitsOf(size_t length) {
 
 // The longest record that goes through a ring of that length in one piece, in
 // bytes.
-inline size_t LongestRecord(uint32_t units) { return units * Mark::kUnit / 4; }
+inline size_t MaxRecordSize(uint32_t units) { return units * Mark::kUnit / 4; }
 
 // The half that threads sleep on.
 inline Word* PositionOf(std::atomic<Mark>* mark) {

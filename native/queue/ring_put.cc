@@ -13,7 +13,7 @@ Outcome Ring::Put(const Record& record, const WaitLimit& limit) {
                   [this] { return block_->putter_sleeps.load() != 0; });
   if (!turn.has_come()) return turn.outcome();
   CleanUpAfterPutter();
-  if (record.size <= LongestRecord(block_->most_units))
+  if (record.size <= MaxRecordSize(block_->most_units))
     return PutRecord(record, limit);
   return PutInPieces(record, limit);
 }
@@ -48,7 +48,7 @@ Outcome Ring::PutInPieces(const Record& record, const WaitLimit& limit) {
   Publish(tail);
   for (size_t done = 0; tail.is_inside != 0;) {
     const size_t size =
-        std::min(record.size - done, LongestRecord(layout().units));
+        std::min(record.size - done, MaxRecordSize(layout().units));
     outcome = AwaitRoom(UnitsOf(size), false, limit);
     if (outcome != Outcome::kDone) {
       AbandonRecord();

@@ -27,12 +27,12 @@ bool Ring::Fits(uint32_t units) const {
 // memory if not: it is no way to wait.
 bool Ring::FitsSoon(uint32_t units) const {
   constexpr double kMsPerByte = 2e-6;
-  constexpr double kMostMs = 1;
+  constexpr double kMaxMs = 1;
   constexpr int kLooks = 10;
   const bool fits_when_empty = units + UnitsOf(0) <= layout().units;
   if (!fits_when_empty) return false;
   const auto size = static_cast<double>(units * Mark::kUnit);
-  const Deadline end = Deadline::In(std::min(size * kMsPerByte, kMostMs));
+  const Deadline end = Deadline::In(std::min(size * kMsPerByte, kMaxMs));
   do {
     for (int i = 0; i < kLooks; i++) {
       if (Fits(units)) return true;

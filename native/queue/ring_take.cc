@@ -125,14 +125,14 @@ void Ring::AbandonForDead() {
 
 void Ring::Advance(Mark head) {
   const uint32_t units = head.position - block_->head.load().position;
-  block_->taken = std::min(block_->taken + units, kTakenMost);
+  block_->taken = std::min(block_->taken + units, kMaxTaken);
   StoreAndWake(&block_->head, head, &block_->putter_sleeps, &block_->head_bell);
 }
 
 bool Ring::PutBack(const Record& record) {
   const WaitLimit limit{Deadline::In(kCopyMs), nullptr};
   const Turn to_take(&taking_, limit, 0, [] { return true; });
-  if (!to_take.has_come() || record.size > LongestRecord(layout().units))
+  if (!to_take.has_come() || record.size > MaxRecordSize(layout().units))
     return false;
   const Turn to_put(&putting_, limit, 0,
                     [this] { return block_->putter_sleeps.load() != 0; });

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { Client, type Connection, Listener } from 'truefork';
 import { close } from 'truefork/posix';
-import { corpus, forSeeds, fuzzOptions, LONGEST, make } from '../support/fuzzing.js';
+import { corpus, forSeeds, fuzzOptions, MAX_LENGTH, make } from '../support/fuzzing.js';
 import { countDescriptors, until } from '../support/observe.js';
 import type { Scenarios } from '../support/scenarios.js';
 import { assertConnected, KEY } from './listening.js';
@@ -24,7 +24,7 @@ function read(bytes: Buffer): unknown[] {
       length = rest.readBigUInt64BE(4);
       begin = 12;
     }
-    if (length < 0 || length > LONGEST) return [...results, 'BAD_LENGTH'];
+    if (length < 0 || length > MAX_LENGTH) return [...results, 'BAD_LENGTH'];
     const end = begin + Number(length);
     if (rest.length < end) return [...results, 'TRUNCATED'];
     results.push(rest.toString('hex', begin, end));
@@ -43,8 +43,8 @@ async function receive(connection: Connection, isSync: boolean): Promise<unknown
   for (;;) {
     try {
       const bytes = isSync
-        ? connection.recvBytesSync(LONGEST)
-        : await connection.recvBytes(LONGEST);
+        ? connection.recvBytesSync(MAX_LENGTH)
+        : await connection.recvBytes(MAX_LENGTH);
       results.push(bytes.toString('hex'));
     } catch (error) {
       return [...results, nameOf(error)];

@@ -40,7 +40,7 @@ void Unmap(RingBlock* block) {
   munmap(block, Ring::LengthFor(size_t{block->most_units} * Mark::kUnit));
 }
 
-constexpr size_t kSize = Ring::kLeastSize;
+constexpr size_t kSize = Ring::kMinSize;
 constexpr size_t kShort = 100;
 constexpr size_t kLong = kSize * 2;
 constexpr size_t kGrowing = 500;
@@ -98,9 +98,9 @@ void TakeUnseen(RingBlock* block) {
 }
 
 void Prepare() {
-  Put(Map(Ring::kLeastSize), 2, kShort, {Deadline::In(0), nullptr});
-  Put(Map(Ring::kLeastSize), 2, kLong, {Deadline::In(0), nullptr});
-  Put(Map(Ring::kLeastSize), 40, kGrowing, {Deadline::In(0), nullptr});
+  Put(Map(Ring::kMinSize), 2, kShort, {Deadline::In(0), nullptr});
+  Put(Map(Ring::kMinSize), 2, kLong, {Deadline::In(0), nullptr});
+  Put(Map(Ring::kMinSize), 40, kGrowing, {Deadline::In(0), nullptr});
 }
 
 WaitLimit Bounded() { return {Deadline::In(kBounded), nullptr}; }

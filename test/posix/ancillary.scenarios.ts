@@ -19,7 +19,7 @@ import {
   WRONG_TYPE,
 } from './support.js';
 
-const MOST = 253;
+const MAX_DESCRIPTORS = 253;
 
 function manyPipes(count: number): [number[], number[]] {
   const pipes = Array.from({ length: count }, () => pipe());
@@ -60,18 +60,18 @@ export const scenarios: Scenarios = {
   async 'as many as the kernel takes, in the order in which they were given'() {
     const before = countDescriptors();
     const [a, b] = socketpair();
-    const [readers, writers] = manyPipes(MOST);
+    const [readers, writers] = manyPipes(MAX_DESCRIPTORS);
     assert.equal(sendFds(a, writers), 1);
     closeAll(writers);
     const { length, fds } = recvFds(b, Buffer.alloc(10));
     assert.equal(length, 1);
-    assert.equal(fds.length, MOST);
+    assert.equal(fds.length, MAX_DESCRIPTORS);
     for (const [i, fd] of fds.entries()) {
       say(fd, `${i}`);
       close(fd);
       assert.equal(hear(readers[i]!), `${i}`);
     }
-    assert.throws(() => sendFds(a, Array(MOST + 1).fill(a)), OUT_OF_RANGE);
+    assert.throws(() => sendFds(a, Array(MAX_DESCRIPTORS + 1).fill(a)), OUT_OF_RANGE);
     closeAll([a, b], readers);
     await until(() => countDescriptors() <= before);
   },
@@ -221,7 +221,7 @@ os.write(writer, b'from Python')
     assert.throws(() => sendFds(a, [], Buffer.alloc(0)), OUT_OF_RANGE);
     assert.throws(() => sendFds('a' as never, []), WRONG_TYPE);
     assert.throws(() => recvFds(b, 'buffer' as never), WRONG_TYPE);
-    for (const most of [-1, MOST + 1, 0.5]) {
+    for (const most of [-1, MAX_DESCRIPTORS + 1, 0.5]) {
       assert.throws(() => recvFds(b, Buffer.alloc(1), most), OUT_OF_RANGE);
     }
   },

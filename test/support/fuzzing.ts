@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 
 /** No message may be longer, in bytes. */
-export const LONGEST = 4096;
+export const MAX_LENGTH = 4096;
 
 /** The inputs in test/connection/corpus. */
 export function corpus(name: string): Buffer[] {
@@ -40,7 +40,20 @@ export class Random {
 }
 
 /** Lengths that may go wrong. */
-const LENGTHS = [0, 1, 2, 255, 256, 257, LONGEST, LONGEST + 1, 2 ** 31 - 1, -1, -2, -(2 ** 31)];
+const LENGTHS = [
+  0,
+  1,
+  2,
+  255,
+  256,
+  257,
+  MAX_LENGTH,
+  MAX_LENGTH + 1,
+  2 ** 31 - 1,
+  -1,
+  -2,
+  -(2 ** 31),
+];
 
 function header(length: number): Buffer {
   const bytes = Buffer.alloc(4);

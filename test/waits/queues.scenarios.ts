@@ -15,7 +15,7 @@ const FALSE = { is: false };
 /** The room in the small queues, in bytes. */
 const SMALL = 2 ** 16;
 /** Larger than the rest of a small queue when there is one, in bytes. */
-const MOST = SMALL * 0.75;
+const LARGE_BYTES = SMALL * 0.75;
 
 interface AnyQueue {
   put(value: unknown, options?: WaitOptions): Promise<void>;
@@ -54,7 +54,7 @@ function putting(queue: AnyQueue, item: unknown): Subject {
 function flushing(): Subject {
   const queue = new Queue<Buffer>(0, { size: SMALL });
   const peer = new Peer(() => takeAll(queue));
-  for (let i = 0; i < 3; i++) queue.putSync(Buffer.alloc(MOST));
+  for (let i = 0; i < 3; i++) queue.putSync(Buffer.alloc(LARGE_BYTES));
   queue.close();
   return {
     wait: (options) => queue.joinThread(options),
@@ -91,7 +91,7 @@ function iterating(): Subject {
   };
 }
 
-const BYTES = Buffer.alloc(MOST);
+const BYTES = Buffer.alloc(LARGE_BYTES);
 
 const rows: Record<string, Row> = {
   'Queue.get': {

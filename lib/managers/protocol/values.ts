@@ -46,7 +46,7 @@ function using<T>(codec: ProxyCodec, run: () => T): T {
 const FIRST_ROOM_BYTES = 16 * 1024;
 /** Strings longer than this are measured before they are written. */
 const MAX_SHORT_STRING = 256;
-const MOST_BYTES_OF_A_CODE_UNIT = 3;
+const MAX_BYTES_OF_A_CODE_UNIT = 3;
 
 /** Writes one message after the other into the same memory. */
 export class MessageWriter {
@@ -96,7 +96,7 @@ export class MessageWriter {
   writeString(value: string): void {
     const most =
       value.length < MAX_SHORT_STRING
-        ? value.length * MOST_BYTES_OF_A_CODE_UNIT
+        ? value.length * MAX_BYTES_OF_A_CODE_UNIT
         : Buffer.byteLength(value);
     this.#reserve(4 + most);
     const written = this.#buffer.write(value, this.#length + 4);
