@@ -65,8 +65,8 @@ export interface Host {
   enter(client: ServedClient, session: string): Session;
   /** @param session undefined if it has not entered any */
   forget(client: ServedClient, session: Session | undefined): void;
-  invoke(id: number, method: string, args: never[], caller: ClientCall): unknown;
-  administer(method: string, args: unknown[], caller: ClientCall): unknown;
+  invoke(id: number, method: string, args: never[], call: ClientCall): unknown;
+  administer(method: string, args: unknown[], call: ClientCall): unknown;
   /** @param pairs ids of objects, each followed by how often it is given up */
   drop(pairs: number[], session: Session): void;
 }
@@ -106,7 +106,7 @@ export class ServedClient implements ProxyCodec {
   }
 
   onEnd(): void {
-    for (const caller of this.#calls.values()) caller.abort();
+    for (const call of this.#calls.values()) call.abort();
     this.#calls.clear();
     this.#server.forget(this, this.#session);
   }
@@ -146,13 +146,13 @@ export class ServedClient implements ProxyCodec {
   #handle(request: ClientRequest): void {
     if (this.#session === undefined) return this.#welcome(request);
     const { number, id, method, args, tasks } = request;
-    const caller = new ClientCall(this.#session, tasks);
+    const call = new ClientCall(this.#session, tasks);
     try {
       const result =
         id === SERVER_ITSELF
-          ? this.#administer(method, args, caller)
-          : this.#server.invoke(id, method, args, caller);
-      if (isThenable(result)) this.#answerLater(number, result, caller);
+          ? this.#administer(method, args, call)
+          : this.#server.invoke(id, method, args, call);
+      if (isThenable(result)) this.#answerLater(number, result, call);
       else this.#answer(number, Reply.value, result);
     } catch (error) {
       this.#answer(number, Reply.error, error);
@@ -169,20 +169,20 @@ export class ServedClient implements ProxyCodec {
     this.#answer(number, Reply.value, this.#server.identity);
   }
 
-  #administer(method: string, args: unknown[], caller: ClientCall): unknown {
+  #administer(method: string, args: unknown[], call: ClientCall): unknown {
     switch (method) {
       case Request.cancel:
         return this.#calls.get(args[0] as number)?.abort();
       case Request.drop:
-        return this.#server.drop(args as number[], caller.session);
+        return this.#server.drop(args as number[], call.session);
       default:
-        return this.#server.administer(method, args, caller);
+        return this.#server.administer(method, args, call);
     }
   }
 
-  #answerLater(number: number, result: PromiseLike<unknown>, caller: ClientCall): void {
+  #answerLater(number: number, result: PromiseLike<unknown>, call: ClientCall): void {
     if (this.#calls.size >= MAX_CALLS) {
-      caller.abort();
+      call.abort();
       result.then(undefined, () => {});
       this.#answer(
         number,
@@ -191,7 +191,7 @@ export class ServedClient implements ProxyCodec {
       );
       return;
     }
-    this.#calls.set(number, caller);
+    this.#calls.set(number, call);
     result.then(
       (value) => this.#finish(number, Reply.value, value),
       (error: unknown) => this.#finish(number, Reply.error, error),

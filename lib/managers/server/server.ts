@@ -89,20 +89,20 @@ export class Server implements Host, OwnServer {
     setImmediate(() => this.#stop());
   }
 
-  invoke(id: number, method: string, args: never[], caller: ClientCall): unknown {
+  invoke(id: number, method: string, args: never[], call: ClientCall): unknown {
     const object = this.store.get(id);
     const { behaviour } = object;
     serveFunctions(this.#registry.functions);
     const operation = behaviour.operations.get(method);
     if (operation === undefined) throw notExposed(method, object.typeid);
-    const result = operation(object.referent as never, args, caller);
+    const result = operation(object.referent as never, args, call);
     return isThenable(result)
       ? result.then((value) => this.#keepAtHome(value, method, behaviour))
       : this.#keepAtHome(result, method, behaviour);
   }
 
-  administer(method: string, args: unknown[], caller: ClientCall): unknown {
-    const { session } = caller;
+  administer(method: string, args: unknown[], call: ClientCall): unknown {
+    const { session } = call;
     switch (method) {
       case Request.create:
         return this.#create(args[0] as string, args.slice(1));

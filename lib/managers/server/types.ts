@@ -9,7 +9,7 @@ import type { ProxyClass, Shape } from '../protocol/reference.js';
 import type { ClientCall } from './session.js';
 
 /** One thing that can be done with an object. May return a promise. */
-export type Operation<T = never> = (referent: T, args: never[], caller: ClientCall) => unknown;
+export type Operation<T = never> = (referent: T, args: never[], call: ClientCall) => unknown;
 
 /** The operations on an object of one type. */
 export interface Behaviour {
@@ -31,7 +31,7 @@ type Arguments = any;
 
 export type Operations<T> = Record<
   string,
-  (referent: T, args: Arguments, caller: ClientCall) => unknown
+  (referent: T, args: Arguments, call: ClientCall) => unknown
 >;
 
 /** The behaviour of one of our own classes. */

@@ -225,7 +225,7 @@ function inside<T, Inner>(
   return Object.fromEntries(
     Object.entries(operations).map(([name, operation]) => [
       name,
-      (referent: T, args, caller) => operation(innerOf(referent), args, caller),
+      (referent: T, args, call) => operation(innerOf(referent), args, call),
     ]),
   );
 }
@@ -253,9 +253,9 @@ function listOperations(): Operations<List> {
   const operations = inside(elementOperations, ({ elements }: List) => elements);
   for (const [name, operation] of Object.entries(operations)) {
     if (KEEPS_VERSION.has(name)) continue;
-    operations[name] = (list, args, caller) => {
+    operations[name] = (list, args, call) => {
       list.version++;
-      return operation(list, args, caller);
+      return operation(list, args, call);
     };
   }
   operations['readVersion'] = ({ version, elements }) => [version, [...elements]];

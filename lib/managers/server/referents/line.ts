@@ -5,7 +5,7 @@ import { waitFor } from '../../../common/waiting.js';
 import type { ClientCall } from '../session.js';
 
 interface Place<T> {
-  caller: ClientCall;
+  call: ClientCall;
   wake: () => void;
   given?: { value: T };
 }
@@ -19,7 +19,7 @@ export class Line<T = void> {
 
   /** The one who is next. */
   get first(): ClientCall | undefined {
-    return this.#places.first?.caller;
+    return this.#places.first?.call;
   }
 
   /**
@@ -28,15 +28,15 @@ export class Line<T = void> {
    * @returns what was given; undefined after the timeout
    * @throws AbortError if the client does not wait any more
    */
-  async wait(caller: ClientCall, timeout: number): Promise<{ value: T } | undefined> {
-    const place: Place<T> = { caller, wake: () => {} };
+  async wait(call: ClientCall, timeout: number): Promise<{ value: T } | undefined> {
+    const place: Place<T> = { call, wake: () => {} };
     const entry = this.#places.push(place);
     const subscribe = (wake: () => void): (() => void) => {
       place.wake = wake;
       return () => void this.#places.remove(entry);
     };
     try {
-      await waitFor(subscribe, timeout, caller.signal);
+      await waitFor(subscribe, timeout, call.signal);
     } finally {
       this.#places.remove(entry);
     }

@@ -20,8 +20,8 @@ export interface Given {
 }
 
 /** Whether it is that task, or one that was begun in it. */
-function isWithin({ session, task }: Owner, caller: ClientCall): boolean {
-  return session === caller.session && (task === undefined || caller.tasks.includes(task));
+function isWithin({ session, task }: Owner, call: ClientCall): boolean {
+  return session === call.session && (task === undefined || call.tasks.includes(task));
 }
 
 /** A lock that one client has at a time, as often as it likes. */
@@ -34,24 +34,24 @@ abstract class OwnedLock implements Holding {
   /** Whether its last owner has died with it, and nobody has had it since. */
   #isLeft = false;
 
-  abstract canEnterAgain(caller: ClientCall): boolean;
+  abstract canEnterAgain(call: ClientCall): boolean;
 
   /**
    * @param forTask whether only the innermost of the caller's tasks is to have it, and those begun
    *   in that
    */
-  acquire(caller: ClientCall, timeout: number, forTask: boolean): number | Promise<number> {
-    if (forTask) this.#forTasks.add(caller);
-    if (this.#owner === undefined) return this.#give(caller);
-    if (this.canEnterAgain(caller)) {
+  acquire(call: ClientCall, timeout: number, forTask: boolean): number | Promise<number> {
+    if (forTask) this.#forTasks.add(call);
+    if (this.#owner === undefined) return this.#give(call);
+    if (this.canEnterAgain(call)) {
       this.count++;
       return Outcome.acquired;
     }
-    return timeout > 0 ? this.#wait(caller, timeout) : Outcome.timedOut;
+    return timeout > 0 ? this.#wait(call, timeout) : Outcome.timedOut;
   }
 
-  isOwnedBy(caller: ClientCall): boolean {
-    return this.#owner !== undefined && isWithin(this.#owner, caller);
+  isOwnedBy(call: ClientCall): boolean {
+    return this.#owner !== undefined && isWithin(this.#owner, call);
   }
 
   get isHeld(): boolean {
@@ -64,11 +64,11 @@ abstract class OwnedLock implements Holding {
     return given;
   }
 
-  async acquireAgain(caller: ClientCall, { owner, count }: Given): Promise<void> {
-    if (this.#owner === undefined) this.#give(caller);
-    else await this.#wait(caller, Infinity);
+  async acquireAgain(call: ClientCall, { owner, count }: Given): Promise<void> {
+    if (this.#owner === undefined) this.#give(call);
+    else await this.#wait(call, Infinity);
     // Unless it is somebody else's again, who has been given it by the death of this one.
-    if (this.#owner?.session !== caller.session) return;
+    if (this.#owner?.session !== call.session) return;
     this.#owner = owner;
     this.count = count;
   }
@@ -87,14 +87,14 @@ abstract class OwnedLock implements Holding {
     if (next !== undefined) this.#line.give(this.#give(next));
   }
 
-  async #wait(caller: ClientCall, timeout: number): Promise<number> {
-    const given = await this.#line.wait(caller, timeout);
+  async #wait(call: ClientCall, timeout: number): Promise<number> {
+    const given = await this.#line.wait(call, timeout);
     return given?.value ?? Outcome.timedOut;
   }
 
-  #give(caller: ClientCall): number {
-    const { session, tasks } = caller;
-    this.#owner = { session, task: this.#forTasks.has(caller) ? tasks.at(-1) : undefined };
+  #give(call: ClientCall): number {
+    const { session, tasks } = call;
+    this.#owner = { session, task: this.#forTasks.has(call) ? tasks.at(-1) : undefined };
     this.count = 1;
     session.holdings.add(this);
     const outcome = this.#isLeft ? Outcome.recovered : Outcome.acquired;
@@ -107,8 +107,8 @@ abstract class OwnedLock implements Holding {
 
 export class ManagedLock extends OwnedLock {
   /** Tasks exclude each other anyway, and anybody may release it. */
-  override acquire(caller: ClientCall, timeout: number): number | Promise<number> {
-    return super.acquire(caller, timeout, false);
+  override acquire(call: ClientCall, timeout: number): number | Promise<number> {
+    return super.acquire(call, timeout, false);
   }
 
   override canEnterAgain(): boolean {
@@ -123,12 +123,12 @@ export class ManagedLock extends OwnedLock {
 }
 
 export class ManagedRLock extends OwnedLock {
-  override canEnterAgain(caller: ClientCall): boolean {
-    return this.isOwnedBy(caller);
+  override canEnterAgain(call: ClientCall): boolean {
+    return this.isOwnedBy(call);
   }
 
-  release(caller: ClientCall): void {
-    if (!this.isOwnedBy(caller)) {
+  release(call: ClientCall): void {
+    if (!this.isOwnedBy(call)) {
       throw new ProcessError(
         'ERR_TRUEFORK_NOT_OWNED',
         'attempt to release recursive lock not owned by thread',
@@ -142,10 +142,9 @@ const lockOperations = {
   acquire: (
     lock: ManagedLock | ManagedRLock,
     [timeout = Infinity, forTask = false]: [number?, boolean?],
-    caller: ClientCall,
-  ) => lock.acquire(caller, timeout, forTask),
-  release: (lock: ManagedLock | ManagedRLock, _args: [], caller: ClientCall) =>
-    lock.release(caller),
+    call: ClientCall,
+  ) => lock.acquire(call, timeout, forTask),
+  release: (lock: ManagedLock | ManagedRLock, _args: [], call: ClientCall) => lock.release(call),
   locked: (lock: ManagedLock | ManagedRLock) => lock.isHeld,
 };
 

@@ -22,9 +22,9 @@ export interface RemoteMapOptions extends RemoteTaskOptions {
 }
 
 /** Anything else is not passed on. */
-function chosen(options: RemoteMapOptions = {}, caller?: ClientCall): RemoteMapOptions {
+function chosen(options: RemoteMapOptions = {}, call?: ClientCall): RemoteMapOptions {
   const { timeout, retries, chunksize, failFast, settle } = options;
-  const signal = caller?.signal;
+  const signal = call?.signal;
   return { timeout, retries, chunksize, failFast, settle, signal } as RemoteMapOptions;
 }
 
@@ -49,12 +49,12 @@ class ManagedResults {
 }
 
 const operations: Operations<Pool> = {
-  apply: (pool, [name, args, options], caller) =>
-    pool.apply(servedFunction(name), args, chosen(options, caller)),
-  map: (pool, [name, items, options], caller) =>
-    pool.map(servedFunction(name), items, chosen(options, caller)),
-  starmap: (pool, [name, items, options], caller) =>
-    pool.starmap(servedFunction(name), items, chosen(options, caller)),
+  apply: (pool, [name, args, options], call) =>
+    pool.apply(servedFunction(name), args, chosen(options, call)),
+  map: (pool, [name, items, options], call) =>
+    pool.map(servedFunction(name), items, chosen(options, call)),
+  starmap: (pool, [name, items, options], call) =>
+    pool.starmap(servedFunction(name), items, chosen(options, call)),
   applyAsync: (pool, [name, args, options]) =>
     new ManagedResult(pool.applyAsync(servedFunction(name), args, chosen(options))),
   mapAsync: (pool, [name, items, options]) =>

@@ -30,16 +30,16 @@ export class ManagedQueue {
     return this.#maxsize > 0 && this.#items.length + this.#promised >= this.#maxsize;
   }
 
-  put(caller: ClientCall, item: unknown, timeout: number): void | Promise<void> {
+  put(call: ClientCall, item: unknown, timeout: number): void | Promise<void> {
     if (!this.isFull) return this.add(item);
     if (timeout <= 0) throw new Full();
-    return this.#putLater(caller, item, timeout);
+    return this.#putLater(call, item, timeout);
   }
 
-  get(caller: ClientCall, timeout: number): unknown {
+  get(call: ClientCall, timeout: number): unknown {
     if (this.#items.length > 0) return this.#take();
     if (timeout <= 0) throw new Empty();
-    return this.#getLater(caller, timeout);
+    return this.#getLater(call, timeout);
   }
 
   protected add(item: unknown): void {
@@ -56,18 +56,18 @@ export class ManagedQueue {
     if (!this.isFull && this.#putters.give()) this.#promised++;
   }
 
-  async #putLater(caller: ClientCall, item: unknown, timeout: number): Promise<void> {
-    if ((await this.#putters.wait(caller, timeout)) === undefined) throw new Full();
+  async #putLater(call: ClientCall, item: unknown, timeout: number): Promise<void> {
+    if ((await this.#putters.wait(call, timeout)) === undefined) throw new Full();
     this.#promised--;
-    if (caller.session.isOver) this.#offerRoom();
+    if (call.session.isOver) this.#offerRoom();
     else this.add(item);
   }
 
-  async #getLater(caller: ClientCall, timeout: number): Promise<unknown> {
-    const given = await this.#getters.wait(caller, timeout);
+  async #getLater(call: ClientCall, timeout: number): Promise<unknown> {
+    const given = await this.#getters.wait(call, timeout);
     if (given === undefined) throw new Empty();
     // A client that is gone by now does not take it along.
-    if (caller.session.isOver && !this.#getters.give(given.value)) this.#items.unshift(given.value);
+    if (call.session.isOver && !this.#getters.give(given.value)) this.#items.unshift(given.value);
     return given.value;
   }
 }
@@ -93,14 +93,14 @@ export class ManagedJoinableQueue extends ManagedQueue {
   readonly #taken = new Map<Session, Taken>();
   readonly #joiners = new Line();
 
-  override get(caller: ClientCall, timeout: number): unknown {
-    const item = super.get(caller, timeout);
+  override get(call: ClientCall, timeout: number): unknown {
+    const item = super.get(call, timeout);
     if (!(item instanceof Promise)) {
-      this.#note(caller.session);
+      this.#note(call.session);
       return item;
     }
     return item.then((value: unknown) => {
-      this.#note(caller.session);
+      this.#note(call.session);
       return value;
     });
   }
@@ -115,9 +115,9 @@ export class ManagedJoinableQueue extends ManagedQueue {
   }
 
   /** @returns false after the timeout */
-  async join(caller: ClientCall, timeout: number): Promise<boolean> {
+  async join(call: ClientCall, timeout: number): Promise<boolean> {
     if (this.#unfinished > 0) {
-      const given = timeout > 0 ? await this.#joiners.wait(caller, timeout) : undefined;
+      const given = timeout > 0 ? await this.#joiners.wait(call, timeout) : undefined;
       if (given === undefined) return false;
     }
     if (this.#lost > 0) throw this.#lostError();
@@ -160,10 +160,10 @@ export class ManagedJoinableQueue extends ManagedQueue {
 }
 
 const operations: Operations<ManagedQueue> = {
-  put: (queue, [item, timeout = Infinity], caller) => queue.put(caller, item, timeout),
-  get: (queue, [timeout = Infinity], caller) => queue.get(caller, timeout),
-  putNowait: (queue, [item], caller) => queue.put(caller, item, 0),
-  getNowait: (queue, _args, caller) => queue.get(caller, 0),
+  put: (queue, [item, timeout = Infinity], call) => queue.put(call, item, timeout),
+  get: (queue, [timeout = Infinity], call) => queue.get(call, timeout),
+  putNowait: (queue, [item], call) => queue.put(call, item, 0),
+  getNowait: (queue, _args, call) => queue.get(call, 0),
   empty: ({ size }) => size === 0,
   qsize: ({ size }) => size,
   full: ({ isFull }) => isFull,
@@ -171,8 +171,8 @@ const operations: Operations<ManagedQueue> = {
 
 const joinableOperations: Operations<ManagedJoinableQueue> = {
   ...(operations as Operations<ManagedJoinableQueue>),
-  taskDone: (queue, _args, caller) => queue.taskDone(caller),
-  join: (queue, [timeout = Infinity], caller) => queue.join(caller, timeout),
+  taskDone: (queue, _args, call) => queue.taskDone(call),
+  join: (queue, [timeout = Infinity], call) => queue.join(call, timeout),
 };
 
 /**

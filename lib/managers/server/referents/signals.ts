@@ -26,12 +26,12 @@ export class ManagedSemaphore {
     return this.#value;
   }
 
-  acquire(caller: ClientCall, timeout: number): number | Promise<number> {
+  acquire(call: ClientCall, timeout: number): number | Promise<number> {
     if (this.#value > 0) {
       this.#value--;
       return Outcome.acquired;
     }
-    return timeout > 0 ? this.#wait(caller, timeout) : Outcome.timedOut;
+    return timeout > 0 ? this.#wait(call, timeout) : Outcome.timedOut;
   }
 
   release(): void {
@@ -44,8 +44,8 @@ export class ManagedSemaphore {
     if (!this.#line.give()) this.#value++;
   }
 
-  async #wait(caller: ClientCall, timeout: number): Promise<number> {
-    const given = await this.#line.wait(caller, timeout);
+  async #wait(call: ClientCall, timeout: number): Promise<number> {
+    const given = await this.#line.wait(call, timeout);
     return given === undefined ? Outcome.timedOut : Outcome.acquired;
   }
 }
@@ -62,24 +62,24 @@ export class ManagedCondition {
     this.lock = referent as ManagedLock | ManagedRLock;
   }
 
-  async wait(caller: ClientCall, timeout: number): Promise<boolean> {
-    this.#assertOwned(caller, 'must acquire() condition before using wait()');
+  async wait(call: ClientCall, timeout: number): Promise<boolean> {
+    this.#assertOwned(call, 'must acquire() condition before using wait()');
     const given = this.lock.releaseAll();
     try {
-      return timeout > 0 && (await this.#line.wait(caller, timeout)) !== undefined;
+      return timeout > 0 && (await this.#line.wait(call, timeout)) !== undefined;
     } finally {
       // Not for a client that is gone. After a timeout the client has it again, as in Python.
-      if (!caller.session.isOver) await this.lock.acquireAgain(caller.withoutAbort(), given);
+      if (!call.session.isOver) await this.lock.acquireAgain(call.withoutAbort(), given);
     }
   }
 
-  notify(caller: ClientCall, n: number): void {
-    this.#assertOwned(caller, 'lock is not owned');
+  notify(call: ClientCall, n: number): void {
+    this.#assertOwned(call, 'lock is not owned');
     for (let i = 0; i < n && this.#line.give(); i++);
   }
 
-  #assertOwned(caller: ClientCall, message: string): void {
-    if (!this.lock.isOwnedBy(caller)) throw new ProcessError('ERR_TRUEFORK_NOT_OWNED', message);
+  #assertOwned(call: ClientCall, message: string): void {
+    if (!this.lock.isOwnedBy(call)) throw new ProcessError('ERR_TRUEFORK_NOT_OWNED', message);
   }
 }
 
@@ -100,9 +100,9 @@ export class ManagedEvent {
     this.#isSet = false;
   }
 
-  wait(caller: ClientCall, timeout: number): boolean | Promise<boolean> {
+  wait(call: ClientCall, timeout: number): boolean | Promise<boolean> {
     if (this.#isSet || timeout <= 0) return this.#isSet;
-    return this.#line.wait(caller, timeout).then((given) => given !== undefined);
+    return this.#line.wait(call, timeout).then((given) => given !== undefined);
   }
 }
 
@@ -127,10 +127,10 @@ export class ManagedBarrier {
     return this.#broken;
   }
 
-  wait(caller: ClientCall, timeout: number = this.timeout): number | Promise<number> {
+  wait(call: ClientCall, timeout: number = this.timeout): number | Promise<number> {
     if (this.#broken) throw new BrokenBarrierError();
     const index = this.#line.length;
-    if (index < this.parties - 1) return this.#wait(caller, timeout, index);
+    if (index < this.parties - 1) return this.#wait(call, timeout, index);
     this.#end(true);
     return index;
   }
@@ -145,10 +145,10 @@ export class ManagedBarrier {
     this.#end(false);
   }
 
-  async #wait(caller: ClientCall, timeout: number, index: number): Promise<number> {
+  async #wait(call: ClientCall, timeout: number, index: number): Promise<number> {
     let given: { value: boolean } | undefined;
     try {
-      given = await this.#line.wait(caller, timeout);
+      given = await this.#line.wait(call, timeout);
     } finally {
       // A client whose wait ends early, or that dies, breaks it.
       if (given === undefined) this.abort();
@@ -165,7 +165,7 @@ export class ManagedBarrier {
 setBehaviour(
   ManagedSemaphore,
   behaviourOf<ManagedSemaphore>('Semaphore', {
-    acquire: (semaphore, [timeout = Infinity], caller) => semaphore.acquire(caller, timeout),
+    acquire: (semaphore, [timeout = Infinity], call) => semaphore.acquire(call, timeout),
     release: (semaphore) => semaphore.release(),
     getValue: ({ value }) => value,
   }),
@@ -174,13 +174,13 @@ setBehaviour(
 setBehaviour(
   ManagedCondition,
   behaviourOf<ManagedCondition>('Condition', {
-    acquire: ({ lock }, [timeout = Infinity, forTask = false], caller) =>
-      lock.acquire(caller, timeout, forTask),
-    release: ({ lock }, _args, caller) => lock.release(caller),
+    acquire: ({ lock }, [timeout = Infinity, forTask = false], call) =>
+      lock.acquire(call, timeout, forTask),
+    release: ({ lock }, _args, call) => lock.release(call),
     locked: ({ lock }) => lock.isHeld,
-    wait: (condition, [timeout = Infinity], caller) => condition.wait(caller, timeout),
-    notify: (condition, [n = 1], caller) => condition.notify(caller, n),
-    notifyAll: (condition, _args, caller) => condition.notify(caller, Infinity),
+    wait: (condition, [timeout = Infinity], call) => condition.wait(call, timeout),
+    notify: (condition, [n = 1], call) => condition.notify(call, n),
+    notifyAll: (condition, _args, call) => condition.notify(call, Infinity),
   }),
 );
 
@@ -190,7 +190,7 @@ setBehaviour(
     isSet: (event) => event.isSet,
     set: (event) => event.set(),
     clear: (event) => event.clear(),
-    wait: (event, [timeout = Infinity], caller) => event.wait(caller, timeout),
+    wait: (event, [timeout = Infinity], call) => event.wait(call, timeout),
   }),
 );
 
@@ -200,7 +200,7 @@ setBehaviour(
     parties: ({ parties }) => parties,
     nWaiting: ({ nWaiting }) => nWaiting,
     broken: ({ broken }) => broken,
-    wait: (barrier, [timeout], caller) => barrier.wait(caller, timeout),
+    wait: (barrier, [timeout], call) => barrier.wait(call, timeout),
     reset: (barrier) => barrier.reset(),
     abort: (barrier) => barrier.abort(),
   }),
