@@ -1,11 +1,18 @@
-// Calls from the event loop into JavaScript.
+// The event loop of a thread of JavaScript, and calls from it into JavaScript.
 #pragma once
 
 #include <napi.h>
+#include <uv.h>
 
 #include <initializer_list>
 
 namespace truefork {
+
+inline uv_loop_t* LoopOf(napi_env env) {
+  uv_loop_t* loop = nullptr;
+  napi_get_uv_event_loop(env, &loop);
+  return loop;
+}
 
 // Calls `function` and runs the ticks and promise jobs that follow from it.
 // An error that it throws is an uncaught exception.

@@ -15,6 +15,11 @@ inline Napi::Value Result(Napi::Env env, int64_t returned) {
   return Napi::Number::New(env, static_cast<double>(number));
 }
 
+// A number that needs no errno.
+inline Napi::Value Code(Napi::Env env, int code) {
+  return Napi::Number::New(env, code);
+}
+
 inline int32_t Int(const Napi::CallbackInfo& info, size_t index) {
   return info[index].As<Napi::Number>().Int32Value();
 }

@@ -5,14 +5,6 @@
 
 namespace truefork {
 
-namespace {
-
-Napi::Value Code(Napi::Env env, int code) {
-  return Napi::Number::New(env, code);
-}
-
-}  // namespace
-
 void Poller::Register(Napi::Env env, Napi::Object exports) {
   exports["Poller"] = DefineClass(env, "Poller",
                                   {
@@ -24,9 +16,9 @@ void Poller::Register(Napi::Env env, Napi::Object exports) {
 }
 
 Poller::Poller(const Napi::CallbackInfo& info)
-    : Napi::ObjectWrap<Poller>(info), fd_(Int(info, 0)) {
-  napi_get_uv_event_loop(info.Env(), &loop_);
-}
+    : Napi::ObjectWrap<Poller>(info),
+      loop_(LoopOf(info.Env())),
+      fd_(Int(info, 0)) {}
 
 Poller::~Poller() { CloseHandle(); }
 

@@ -11,6 +11,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "base/loop_callback.h"
 #include "base/result.h"
 #include "memory/shareable_memory.h"
 
@@ -156,9 +157,7 @@ void FinalizeRetired(napi_env /*env*/, void* data, void* /*hint*/) {
 }
 
 bool IsRequestUnderWay(napi_env env) {
-  uv_loop_t* loop = nullptr;
-  napi_get_uv_event_loop(env, &loop);
-  return loop->active_reqs.count > 0;
+  return LoopOf(env)->active_reqs.count > 0;
 }
 
 void Retire(napi_env env, napi_value buffer, ShareableMemory memory) {

@@ -198,10 +198,8 @@ Napi::Value WaiterThreadObject::Close(const Napi::CallbackInfo& info) {
 // Returns 0 or a negative errno; then there is no thread.
 Napi::Value WaiterThreadObject::Begin(Napi::Env env) {
   if (thread_ == nullptr) {
-    uv_loop_t* loop = nullptr;
-    napi_get_uv_event_loop(env, &loop);
     handle_ = new uv_async_t;
-    uv_async_init(loop, handle_, OnEnd);
+    uv_async_init(LoopOf(env), handle_, OnEnd);
     handle_->data = this;
     auto thread = std::make_shared<WaiterThread>();
     const int error = WaiterThread::Start(thread, handle_);

@@ -1,0 +1,10 @@
+// The functions of this folder that JavaScript calls: lib/native/fork.ts.
+#pragma once
+
+#include <napi.h>
+
+namespace truefork {
+
+void RegisterNodeFunctions(Napi::Env env, Napi::Object exports);
+
+}  // namespace truefork
