@@ -4,7 +4,7 @@ import { Pool, Process, SharedArray, type PoolOptions } from 'truefork';
 import { children, isRunning, sleep, until } from '../support/observe.js';
 import { rounds } from '../support/rounds.js';
 import type { Scenarios } from '../support/scenarios.js';
-import { leavesNothing, range } from './support.js';
+import { caught, finish, hang, leavesNothing, range, square } from './support.js';
 
 const ROUNDS = Number(process.env['CHAOS_ROUNDS'] ?? rounds(100));
 const SEED = Number(process.env['CHAOS_SEED'] ?? Date.now() % 1e6);
@@ -167,6 +167,25 @@ export const scenarios: Scenarios = {
         }
       });
       process.exit(); // timers of ours would keep it
+    },
+    ...limit,
+  },
+
+  // The pool and its worker decide at once whether the task has begun, and have to agree.
+  'tasks are aborted as they begin': {
+    async run() {
+      const pool = new Pool(1);
+      for (let i = 0; i < ROUNDS * 6; i++) {
+        assert.equal(await pool.applyAsync(square, [3]).get(60_000), 9);
+        const controller = new AbortController();
+        const { signal } = controller;
+        const task = pool.apply(hang, [], { signal });
+        await Promise.resolve();
+        burn((i % 100) / 100);
+        controller.abort();
+        assert.equal((await caught(task)).name, 'AbortError');
+      }
+      await finish(pool);
     },
     ...limit,
   },

@@ -216,10 +216,11 @@ export class Crew implements JobEvents, WorkerEvents, CrewSteps {
   withdraw(job: Job, isUrgent: boolean): void {
     if (!this.isOurs) return;
     for (const worker of this.#roster.seated) {
-      const hasBegun = worker.hasBegun(job);
-      if (hasBegun === undefined) continue;
+      if (!worker.holds(job)) continue;
       this.takeBack(worker);
-      if (hasBegun && isUrgent && worker.phase !== 'leaving') this.#deadlines.terminate(worker);
+      // A worker begins tasks at any moment: those that it still holds now are known to have begun.
+      const isAtWork = worker.phase !== 'leaving' && worker.holds(job);
+      if (isAtWork && isUrgent) this.#deadlines.terminate(worker);
     }
     this.schedule();
   }

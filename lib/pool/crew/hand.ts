@@ -106,17 +106,10 @@ export class Hand {
     return tasks;
   }
 
-  /** Whether there is a task of `job`: undefined, or whether one of them was begun. */
-  hasBegun(job: Job): boolean | undefined {
-    let found: boolean | undefined = this.#outgoing.some((task) => task.job === job)
-      ? false
-      : undefined;
-    for (const { task, isBegun } of this.#sent()) {
-      if (task.job !== job) continue;
-      if (isBegun) return true;
-      found = false;
-    }
-    return found;
+  /** Whether there is a task of `job`, begun or not. */
+  holds(job: Job): boolean {
+    const isOf = (task: Task): boolean => task.job === job;
+    return this.#outgoing.some(isOf) || [...this.#tasks.values()].some(isOf);
   }
 
   /** When the next of them may have taken too long; calls `expire` for those that have. */

@@ -245,9 +245,9 @@ export class Worker implements Runner {
     return tasks;
   }
 
-  /** Whether it has a task of `job` in hand: undefined, or whether one of them was begun. */
-  hasBegun(job: Job): boolean | undefined {
-    return this.#hand.hasBegun(job);
+  /** Whether it has a task of `job` in hand, begun or not. */
+  holds(job: Job): boolean {
+    return this.#hand.holds(job);
   }
 
   /** When the next of its tasks may have taken too long; calls `expire` for those that have. */
