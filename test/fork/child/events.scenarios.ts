@@ -1,6 +1,7 @@
 // Signals, errors and what else `process` tells its listeners: the child's are its own.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { Event } from 'truefork';
 import { sleep, until } from '../../support/observe.js';
 import type { Scenarios } from '../../support/scenarios.js';
 import { hang, liveOn, parent, started, succeeds } from './support.js';
@@ -141,8 +142,10 @@ export const scenarios: Scenarios = {
   },
 
   async 'a stopped child goes on'() {
-    const child = started(() => sleep(20).then(() => process.exit(3)));
+    const mayEnd = new Event();
+    const child = started(() => mayEnd.wait().then(() => process.exit(3)));
     process.kill(child.pid!, 'SIGSTOP');
+    mayEnd.set();
     assert.equal(await child.join(100), null);
     assert.equal(child.isAlive(), true);
     assert.equal(child.exitcode, null);
