@@ -29,19 +29,20 @@ precompileForChildren(forgetParent);
 
 /** A value that each process makes for itself, when it first asks for it. */
 export class PerProcess<T> {
-  readonly #make: () => T;
+  readonly #make: (parents: T | undefined) => T;
   #owner: symbol | undefined;
-  #value!: T;
+  #value: T | undefined;
 
-  constructor(make: () => T) {
+  /** @param make gets the value of the process that this is a fork of, if that had one */
+  constructor(make: (parents: T | undefined) => T) {
     this.#make = make;
   }
 
   get value(): T {
     if (this.#owner !== thisProcess) {
-      this.#value = this.#make();
+      this.#value = this.#make(this.#value);
       this.#owner = thisProcess;
     }
-    return this.#value;
+    return this.#value as T;
   }
 }

@@ -1,6 +1,7 @@
 // Waiting until something in shared memory has changed.
+import { ignore } from '../common/ignore.js';
 import { queueMicrotask } from '../common/originals.js';
-import { thisProcess } from '../common/per-process.js';
+import { PerProcess } from '../common/per-process.js';
 import { Deadline, waitFor } from '../common/waiting.js';
 import { Wakers } from '../common/wakers.js';
 import { nativeSync } from '../native/sync.js';
@@ -32,6 +33,12 @@ export interface Watched<K> {
   look?(): void;
 }
 
+interface Waits<K> {
+  /** Those that wait, by what they have in common. */
+  readonly waiting: Map<K, Wakers>;
+  pending: PendingWait | undefined;
+}
+
 /**
  * The waits of this process for something to become true that do not block the thread. One waiter
  * thread waits for all of them.
@@ -39,10 +46,8 @@ export interface Watched<K> {
 export class ChangeWaiters<K> {
   readonly #buffer: ArrayBuffer;
   readonly #watched: Watched<K>;
-  #waiting = new Map<K, Wakers>();
-  #pending: PendingWait | undefined;
-  /** The process whose they are: in a forked child nobody waits yet. */
-  #owner = thisProcess;
+  /** In a forked child nobody waits yet. */
+  readonly #own = new PerProcess<Waits<K>>(() => ({ waiting: new Map(), pending: undefined }));
 
   constructor(buffer: ArrayBuffer, watched: Watched<K>) {
     this.#buffer = buffer;
@@ -63,7 +68,6 @@ export class ChangeWaiters<K> {
 
   /** @returns false after the timeout. @throws AbortError */
   async waitUntil(key: K, timeout: number, signal: AbortSignal | undefined): Promise<boolean> {
-    this.#forgetParent();
     const deadline = new Deadline(timeout);
     while (!this.#watched.isOver(key)) {
       if (deadline.isOver) return false;
@@ -74,12 +78,12 @@ export class ChangeWaiters<K> {
 
   /** Has those who wait with this key look again. */
   wake(key: K): void {
-    this.#waiting.get(key)?.wakeAll();
+    this.#own.value.waiting.get(key)?.wakeAll();
   }
 
   #subscribe(key: K, wake: () => void): () => void {
     // A waiter thread that is there already ends with what changes from now on.
-    if (this.#pending === undefined) {
+    if (this.#own.value.pending === undefined) {
       const words = this.#watched.words(); // before the look, as above
       if (this.#watched.isOver(key)) queueMicrotask(wake);
       else this.#startWaiting(words);
@@ -88,23 +92,24 @@ export class ChangeWaiters<K> {
   }
 
   #wakersOf(key: K): Wakers {
-    const found = this.#waiting.get(key);
+    const own = this.#own.value;
+    const found = own.waiting.get(key);
     if (found !== undefined) return found;
     const wakers: Wakers = new Wakers(() => {
-      // In a forked child the keys of its own may be those of its parent.
-      if (wakers.size > 0 || this.#waiting.get(key) !== wakers) return;
-      this.#waiting.delete(key);
-      if (this.#waiting.size === 0) this.#pending?.cancel();
+      if (wakers.size > 0) return;
+      own.waiting.delete(key);
+      if (own.waiting.size === 0) own.pending?.cancel();
     });
-    this.#waiting.set(key, wakers);
+    own.waiting.set(key, wakers);
     return wakers;
   }
 
   #startWaiting(words: Words): void {
-    this.#pending = send(
+    const own = this.#own.value;
+    own.pending = send(
       (thread) => thread.awaitChange(this.#buffer, words),
       () => {
-        this.#pending = undefined;
+        own.pending = undefined;
         this.#look();
       },
     );
@@ -112,33 +117,27 @@ export class ChangeWaiters<K> {
 
   /** Wakes those who need not wait any more, and has a waiter thread wait for the others. */
   #look(): void {
-    if (this.#waiting.size === 0) return;
+    const own = this.#own.value;
+    if (own.waiting.size === 0) return;
     const words = this.#watched.words(); // before the look, as above
     if (this.#watched.look !== undefined) this.#watched.look();
     else
-      for (const key of Array.from(this.#waiting.keys()))
+      for (const key of Array.from(own.waiting.keys()))
         if (this.#watched.isOver(key)) this.wake(key);
-    if (this.#waiting.size === 0 || this.#pending !== undefined) return;
+    if (own.waiting.size === 0 || own.pending !== undefined) return;
     try {
       this.#startWaiting(words);
     } catch {
       // Each of them tries itself, and gets the error.
-      for (const key of Array.from(this.#waiting.keys())) this.wake(key);
+      for (const key of Array.from(own.waiting.keys())) this.wake(key);
     }
   }
 
   /** Its news would be of no use as long as the thread is blocked. */
   #recallThread(): void {
-    this.#forgetParent();
-    const pending = this.#pending;
-    this.#pending = undefined;
-    pending?.recall(() => {});
-  }
-
-  #forgetParent(): void {
-    if (this.#owner === thisProcess) return;
-    this.#owner = thisProcess;
-    this.#waiting = new Map();
-    this.#pending = undefined;
+    const own = this.#own.value;
+    const { pending } = own;
+    own.pending = undefined;
+    pending?.recall(ignore);
   }
 }

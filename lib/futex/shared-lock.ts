@@ -6,6 +6,7 @@ import { throwIfAborted } from '../common/waiting.js';
 import { allocate, type Block } from '../memory/heap.js';
 import { nativeMemory } from '../native/memory.js';
 import { nativeSync } from '../native/sync.js';
+import { AcquireLine } from './acquire-line.js';
 import { DONE, IS_LISTED, OWNER_DIED, TIMED_OUT } from './outcome.js';
 import {
   addOnly,
@@ -20,7 +21,6 @@ import {
   type RobustLink,
   WORD_OFFSET,
 } from './robust-list.js';
-import { WaitLine } from './wait-line.js';
 
 /** The size of a lock in memory, in bytes: that of native/sync/shared_lock.h's LockBlock. */
 export const LOCK_SIZE = 64;
@@ -67,7 +67,7 @@ export class SharedLock {
   readonly #link: RobustLink;
   readonly #listing: Listing = { by: 0 };
   #block: Block | undefined;
-  readonly #line = new WaitLine({
+  readonly #line = new AcquireLine({
     begin: (thread) => thread.acquireLock(this.#buffer, this.#byteOffset),
     take: (thread) => {
       this.#note(thread.adopt(this.#buffer, this.#byteOffset));
@@ -76,7 +76,7 @@ export class SharedLock {
       // Somebody else may have done so when it was the waiter thread's.
       if (this.isHeldHere) this.#giveBack(outcome === OWNER_DIED);
     },
-    awaitNext: () => this.#startWaiting(),
+    awaitFirst: () => this.#startWaiting(),
   });
 
   /** @param place its memory, all zeros at first; default: some of its own */
@@ -136,16 +136,18 @@ export class SharedLock {
   /** As {@link acquireSync}; a promise only if it takes long. @throws AbortError */
   acquire(timeout: number, signal: AbortSignal | undefined): number | Promise<number> {
     throwIfAborted(signal);
-    const isFirst = this.#line.isEmpty && !this.isHeldHere;
+    const isFirst = this.#line.length === 0 && !this.isHeldHere;
     const outcome = isFirst ? this.acquireSync(0) : TIMED_OUT;
     if (outcome !== TIMED_OUT || timeout === 0) return outcome;
-    return this.#line.wait(timeout, signal, () => this.#startWaiting());
+    return this.#line.wait(timeout, signal);
   }
 
   /** It must be held here. */
   release(): void {
     this.#giveBack(false);
-    if (!this.#line.isIdle) this.#serveSoon();
+    // Not at once: this thread may be about to wait for the lock, or for somebody who needs it, and
+    // the first in the line could not go on meanwhile.
+    if (this.#line.length > 0) queueMicrotask(() => this.#serve());
   }
 
   /** As {@link release}, by a thread that is about to wait for somebody who needs the lock. */
@@ -201,17 +203,9 @@ export class SharedLock {
     this.#listing.by = isListed ? lockerId : 0;
   }
 
-  /**
-   * Not at once: this thread may be about to wait for the lock, or for somebody who needs it,
-   * and the one who comes first here could not go on meanwhile.
-   */
-  #serveSoon(): void {
-    if (!this.#line.isEmpty) queueMicrotask(() => this.#serve());
-  }
-
   /** Gives a free lock to the first in the line. */
   #serve(): void {
-    if (!this.#line.isEmpty && this.#takeIfFree()) this.#line.serveFirst(DONE);
+    if (this.#line.length > 0 && this.#takeIfFree()) this.#line.serveFirst(DONE);
     else this.#startWaiting();
   }
 

@@ -3,10 +3,10 @@
 import { throwIfAborted } from '../common/waiting.js';
 import { allocate, type Block } from '../memory/heap.js';
 import { nativeSync } from '../native/sync.js';
+import { AcquireLine } from './acquire-line.js';
 import { DONE, TIMED_OUT } from './outcome.js';
 import { begin, bell, end } from './robust-list.js';
 import { LOCK_SIZE } from './shared-lock.js';
-import { WaitLine } from './wait-line.js';
 
 // Places in a LockBlock of native/sync/shared_lock.h, as indexes of an Int32Array.
 const COUNT = 12;
@@ -25,11 +25,11 @@ export class SharedSemaphore {
   readonly #byteOffset: number;
   readonly #words: Int32Array;
   readonly #bell: number;
-  readonly #line = new WaitLine({
+  readonly #line = new AcquireLine({
     begin: (thread) => thread.acquireSemaphore(this.#buffer, this.#byteOffset),
     take: () => {},
     giveBack: () => void this.release(Infinity),
-    awaitNext: () => this.#line.startWaiting(),
+    awaitFirst: () => this.#line.startWaiting(),
   });
 
   constructor(value: number) {
@@ -65,13 +65,13 @@ export class SharedSemaphore {
   /** As {@link acquireSync}; a promise only if it takes long. @throws AbortError */
   acquire(timeout: number, signal: AbortSignal | undefined): number | Promise<number> {
     throwIfAborted(signal);
-    const isFirst = this.#line.isEmpty;
+    const isFirst = this.#line.length === 0;
     if (isFirst && this.#takeIfThere()) return DONE;
     if (timeout === 0) return isFirst ? this.acquireSync(0) : TIMED_OUT;
     // It looks for some microseconds, which is less than a waiter thread costs.
     if (isFirst && nativeSync.acquireSemaphore(this.#buffer, this.#byteOffset, 0) === DONE)
       return DONE;
-    return this.#line.wait(timeout, signal, () => this.#line.startWaiting());
+    return this.#line.wait(timeout, signal);
   }
 
   /** @returns false if there are `max` permits already */

@@ -27,7 +27,7 @@ function retire(thread: WaiterThread): void {
 }
 
 /** Called with the outcome of a wait. */
-type Receive = (outcome: number, thread: WaiterThread) => void;
+export type Receive = (outcome: number, thread: WaiterThread) => void;
 
 /** The wait that a waiter thread has in hand. */
 export interface PendingWait {

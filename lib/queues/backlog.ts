@@ -1,11 +1,12 @@
 // Values that this process has put into a queue without a limit, and for which there is no room
 // yet: native/queue/backlog.h. A waiter thread puts them, whatever the main thread does meanwhile.
 import { process } from '../common/originals.js';
-import { thisProcess } from '../common/per-process.js';
+import { PerProcess } from '../common/per-process.js';
 import { throwIfAborted, waitFor } from '../common/waiting.js';
 import { Wakers } from '../common/wakers.js';
 import { say } from '../fork/say.js';
 import { type PendingWait, send } from '../futex/waiter-threads.js';
+import type { Ring } from '../native/queue.js';
 import { discard } from '../serialize/serialize.js';
 import { addExitHook, type ExitHook, removeExitHook } from './exit-hooks.js';
 import type { SharedRing } from './ring.js';
@@ -13,27 +14,35 @@ import type { SharedRing } from './ring.js';
 /** How long the end of the process waits before it says so, in milliseconds. */
 const SILENT_WAIT_MS = 2000;
 
+/** The backlog of one process. */
+interface Feeding {
+  readonly ring: Ring;
+  readonly pending: Set<PendingWait>;
+  readonly ended: Wakers;
+  isAwaitedAtExit: boolean;
+}
+
 export class Backlog implements ExitHook {
   readonly #ring: SharedRing;
-  #errands = new Set<PendingWait>();
-  #ended = new Wakers();
-  #isAwaitedAtExit = true;
-  /** The process whose it is: a forked child has none yet. */
-  #owner = thisProcess;
+  readonly #own = new PerProcess<Feeding>((parents) => this.#begin(parents));
 
   constructor(ring: SharedRing) {
     this.#ring = ring;
   }
 
+  /** The ring, with the backlog of this process. */
+  get #native(): Ring {
+    return this.#own.value.ring;
+  }
+
   /** How many records it has. */
   get length(): number {
-    this.#forgetParent();
-    return this.#ring.native.countBacklog();
+    return this.#native.countBacklog();
   }
 
   /** Before somebody counts: a waiter thread may have put something and not said so yet. */
   settle(): void {
-    if (this.length > 0) this.#ring.native.settleBacklog();
+    if (this.length > 0) this.#native.settleBacklog();
   }
 
   /**
@@ -45,7 +54,7 @@ export class Backlog implements ExitHook {
     const item = this.#ring.putUnless(this.length > 0, value, timeoutMs);
     if (item === undefined) return;
     try {
-      if (!this.#ring.native.addToBacklog(item.kind, item.body)) this.#feed();
+      if (!this.#native.addToBacklog(item.kind, item.body)) this.#feed();
     } catch (error) {
       discard(item);
       throw error;
@@ -56,20 +65,19 @@ export class Backlog implements ExitHook {
   async end(timeout: number, signal: AbortSignal | undefined): Promise<boolean> {
     throwIfAborted(signal);
     if (this.length === 0) return true;
-    return waitFor(this.#ended, timeout, signal);
+    return waitFor(this.#own.value.ended, timeout, signal);
   }
 
   /** As {@link end}, and blocks the thread. */
   endSync(timeout: number): boolean {
-    this.#forgetParent();
-    return this.#ring.native.awaitBacklog(timeout);
+    return this.#native.awaitBacklog(timeout);
   }
 
   /** Lets the process end while there is something. */
   letGo(): void {
-    this.#forgetParent();
-    this.#isAwaitedAtExit = false;
-    for (const pending of this.#errands) pending.setRef(false);
+    const feeding = this.#own.value;
+    feeding.isAwaitedAtExit = false;
+    for (const pending of feeding.pending) pending.setRef(false);
     removeExitHook(this);
   }
 
@@ -84,36 +92,35 @@ export class Backlog implements ExitHook {
     this.endSync(Infinity);
   }
 
+  /** What is in its parent's backlog is the parent's to put. */
+  #begin(parents: Feeding | undefined): Feeding {
+    const { native } = this.#ring;
+    if (parents !== undefined) native.forgetBacklog();
+    return { ring: native, pending: new Set(), ended: new Wakers(), isAwaitedAtExit: true };
+  }
+
   #feed(): void {
+    const feeding = this.#own.value;
     let pending: PendingWait;
     try {
       pending = send(
-        (thread) => thread.feed(this.#ring.native),
-        () => this.#end(pending),
+        (thread) => thread.feed(this.#native),
+        () => this.#end(feeding, pending),
       );
     } catch (error) {
-      this.#ring.native.withdraw();
+      this.#native.withdraw();
       throw error;
     }
-    this.#errands.add(pending);
-    if (this.#isAwaitedAtExit) addExitHook(this);
+    feeding.pending.add(pending);
+    if (feeding.isAwaitedAtExit) addExitHook(this);
     else pending.setRef(false);
   }
 
-  #end(pending: PendingWait): void {
-    this.#errands.delete(pending);
-    // It may have been sent again before it told.
-    if (this.#errands.size > 0) return;
+  #end(feeding: Feeding, pending: PendingWait): void {
+    feeding.pending.delete(pending);
+    // Another may have been sent before the end of this one was known.
+    if (feeding.pending.size > 0) return;
     removeExitHook(this);
-    this.#ended.wakeAll();
-  }
-
-  #forgetParent(): void {
-    if (this.#owner === thisProcess) return;
-    this.#owner = thisProcess;
-    this.#errands = new Set();
-    this.#ended = new Wakers();
-    this.#isAwaitedAtExit = true;
-    this.#ring.native.forgetBacklog();
+    feeding.ended.wakeAll();
   }
 }

@@ -5,11 +5,11 @@
 // asks the waiter thread first, and has not ended if that has a value. A long value that it has
 // begun to take, and waits for the rest of, is for the next wait.
 import { ProcessError } from '../common/errors.js';
-import { type Entry, Fifo } from '../common/fifo.js';
-import { thisProcess } from '../common/per-process.js';
-import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
+import type { Entry } from '../common/fifo.js';
+import { PerProcess } from '../common/per-process.js';
+import { Deadline, throwIfAborted } from '../common/waiting.js';
 import { DONE, TIMED_OUT } from '../futex/outcome.js';
-import { type PendingWait, send } from '../futex/waiter-threads.js';
+import { Waiter, WaitingLine } from '../futex/waiting-line.js';
 import type { WaiterThread } from '../native/waiter.js';
 import { addExitHook, type ExitHook, removeExitHook } from './exit-hooks.js';
 import {
@@ -26,50 +26,43 @@ import {
 } from './ring.js';
 import { takesTurn } from './turns.js';
 
-interface Getter {
+class Getter extends Waiter {
   /** How long a waiter thread tries: there is no time to wait, or no limit that it knows of. */
-  timeoutMs: number;
-  wake: () => void;
-  value: unknown;
-  failure: unknown;
+  readonly timeoutMs: number;
+  value: unknown = NOTHING;
+
+  constructor(timeoutMs: number) {
+    super();
+    this.timeoutMs = timeoutMs;
+  }
 }
 
 /** How long to look for a place for a value that nobody wants any more, in milliseconds. */
 const PUT_BACK_TIMEOUT_MS = 1000;
 
-export class GetLine implements ExitHook {
+export class GetLine extends WaitingLine<Getter> implements ExitHook {
   readonly #ring: SharedRing;
-  #getters = new Fifo<Getter>();
-  #pending: PendingWait | undefined;
   /** A record that a waiter thread has brought when nobody waited any more. */
-  #inHand: Buffer | undefined;
-  /** The process whose line this is: that of a forked child is empty. */
-  #owner = thisProcess;
+  readonly #inHand = new PerProcess<{ record: Buffer | undefined }>(() => ({ record: undefined }));
 
   constructor(ring: SharedRing) {
+    super();
     this.#ring = ring;
   }
 
   /** @returns NOTHING after the timeout. @throws AbortError */
   async get(timeout: number, signal: AbortSignal | undefined): Promise<unknown> {
     throwIfAborted(signal);
-    this.#forgetParent();
-    const value = this.#getters.length === 0 ? this.#takeNow(AT_ONCE) : NOTHING;
+    const value = this.length === 0 ? this.#takeNow(AT_ONCE) : NOTHING;
     if (value !== NOTHING && value !== LATER) {
       await takesTurn();
       return value;
     }
     const isHurried = timeout === 0;
     if (isHurried && value === NOTHING) return NOTHING;
-    const timeoutMs = isHurried ? 0 : Infinity;
-    const getter: Getter = { timeoutMs, wake: () => {}, value: NOTHING, failure: undefined };
-    const subscribe = (wake: () => void): (() => void) => {
-      getter.wake = wake;
-      const place = this.#join(getter);
-      return () => this.#leave(place);
-    };
+    const getter = new Getter(isHurried ? 0 : Infinity);
     try {
-      await waitFor(subscribe, isHurried ? COPY_MS : timeout, signal);
+      await this.enter(getter, isHurried ? COPY_MS : timeout, signal);
     } catch (error) {
       if (getter.value === NOTHING) throw error;
     }
@@ -79,8 +72,7 @@ export class GetLine implements ExitHook {
 
   /** As {@link get}, and blocks the thread: what comes now is for the one who cannot do without. */
   getSync(timeout: number): unknown {
-    this.#forgetParent();
-    const isAlone = this.#pending === undefined && this.#inHand === undefined;
+    const isAlone = this.pending === undefined && this.#inHand.value.record === undefined;
     // Without a limit the thread itself can wait for all of a value.
     if (isAlone && timeout === Infinity) return this.#ring.take(timeout);
     const deadline = new Deadline(Math.max(timeout, COPY_MS));
@@ -90,37 +82,70 @@ export class GetLine implements ExitHook {
       if (value === NOTHING) value = this.#takeNow(timeout);
       return value === LATER ? this.#takeByThread(deadline) : value;
     } finally {
-      this.#startWaiting();
+      this.start();
     }
   }
 
   /** Ends all waits with this error. */
   close(failure: ProcessError): void {
-    this.#forgetParent();
     this.#recall((record) => this.#accept(record));
-    this.#fail(failure);
-    this.#pending?.setRef(false);
+    this.fail(failure);
+    this.pending?.setRef(false);
   }
 
   leave(): void {
-    this.#recall((record) => (this.#inHand = record));
+    const inHand = this.#inHand.value;
+    this.#recall((record) => (inHand.record = record));
     // It has begun to take a value.
-    if (this.#pending?.awaitEnd(PUT_BACK_TIMEOUT_MS) === true) {
-      this.#recall((record) => (this.#inHand = record));
+    if (this.pending?.awaitEnd(PUT_BACK_TIMEOUT_MS) === true) {
+      this.#recall((record) => (inHand.record = record));
     }
-    if (this.#inHand === undefined) return;
-    const taken = open(this.#inHand);
-    this.#inHand = undefined;
+    if (inHand.record === undefined) return;
+    const taken = open(inHand.record);
+    inHand.record = undefined;
     // Where it was, or else where there is room.
     const isBack = this.#ring.native.putBack(taken.kind, taken.body);
     if (!isBack) this.#ring.putItem(taken, PUT_BACK_TIMEOUT_MS);
   }
 
+  protected override begin(thread: WaiterThread, { timeoutMs }: Getter): number {
+    return this.#beginTake(thread, timeoutMs);
+  }
+
+  protected override receive(outcome: number, thread: WaiterThread): void {
+    removeExitHook(this);
+    if (outcome === DONE) this.#accept(thread.takenRecord());
+    if (outcome === NO_MEMORY) this.fail(noMemory());
+    if (outcome === TIMED_OUT || outcome === BUSY) this.#serveHurried();
+    this.start();
+  }
+
+  protected override awaitFirst(): void {
+    this.pending?.setRef(true);
+    this.start();
+  }
+
+  /** All waits are alike: only the last has no use for what the waiter thread brings. */
+  protected override withdraw(place: Entry<Getter>): void {
+    const isLast = this.length === 1;
+    if (isLast) this.#recall((record) => this.#serve(record));
+    this.remove(place);
+    if (isLast) this.pending?.setRef(false);
+  }
+
+  /** The end of the process waits for its outcome. */
+  #beginTake(thread: WaiterThread, timeoutMs: number): number {
+    const result = thread.takeRecord(this.#ring.native, timeoutMs);
+    if (result === 0) addExitHook(this);
+    return result;
+  }
+
   /** @returns NOTHING or LATER if there is none yet */
   #takeNow(timeout: number): unknown {
-    if (this.#inHand === undefined) return this.#pending ? LATER : this.#ring.take(timeout);
-    const record = this.#inHand;
-    this.#inHand = undefined;
+    const inHand = this.#inHand.value;
+    const { record } = inHand;
+    if (record === undefined) return this.pending ? LATER : this.#ring.take(timeout);
+    inHand.record = undefined;
     removeExitHook(this);
     return read(record);
   }
@@ -128,73 +153,26 @@ export class GetLine implements ExitHook {
   /** Blocks the thread, for a value that may take longer than there is time. */
   #takeByThread(deadline: Deadline): unknown {
     if (deadline.isOver) return NOTHING;
-    if (this.#pending === undefined) this.#send(0);
-    this.#pending!.awaitEnd(deadline.left);
+    if (this.pending === undefined) this.send((thread) => this.#beginTake(thread, 0));
+    this.pending!.awaitEnd(deadline.left);
     let value: unknown = NOTHING;
     const outcome = this.#recall((record) => (value = read(record)));
     if (outcome === NO_MEMORY) throw noMemory();
-    if (this.#getters.length === 0) this.#pending?.setRef(false);
+    if (this.length === 0) this.pending?.setRef(false);
     return value;
-  }
-
-  #join(getter: Getter): Entry<Getter> {
-    const place = this.#getters.push(getter);
-    if (this.#getters.length > 1) return place;
-    try {
-      if (this.#pending === undefined) this.#send(getter.timeoutMs);
-      else this.#pending.setRef(true);
-      return place;
-    } catch (error) {
-      this.#getters.remove(place);
-      throw error;
-    }
-  }
-
-  #leave(place: Entry<Getter>): void {
-    if (!this.#getters.has(place)) return;
-    const isLast = this.#getters.length === 1;
-    if (isLast) this.#recall((record) => this.#serve(() => read(record)));
-    this.#getters.remove(place);
-    if (isLast) this.#pending?.setRef(false);
-  }
-
-  #send(timeoutMs: number): void {
-    const pending = send(
-      (thread) => thread.takeRecord(this.#ring.native, timeoutMs),
-      (outcome, thread) => this.#receive(outcome, thread),
-    );
-    this.#keep(pending);
-  }
-
-  #startWaiting(): void {
-    const { first } = this.#getters;
-    if (this.#pending !== undefined || first === undefined) return;
-    try {
-      this.#send(first.timeoutMs);
-    } catch (failure) {
-      this.#fail(failure);
-    }
-  }
-
-  #receive(outcome: number, thread: WaiterThread): void {
-    this.#end();
-    if (outcome === DONE) this.#accept(thread.takenRecord());
-    if (outcome === NO_MEMORY) this.#fail(noMemory());
-    if (outcome === TIMED_OUT || outcome === BUSY) this.#serveHurried();
-    this.#startWaiting();
   }
 
   /** There was nothing for the one who had no time, if it still waits. */
   #serveHurried(): void {
-    if (this.#getters.first?.timeoutMs === 0) this.#getters.shift()!.wake();
+    if (this.first?.timeoutMs === 0) this.shift()!.wake();
   }
 
   #accept(record: Buffer): void {
-    if (this.#getters.length > 0) {
-      this.#serve(() => read(record));
+    if (this.length > 0) {
+      this.#serve(record);
       return;
     }
-    this.#inHand = record;
+    this.#inHand.value.record = record;
     addExitHook(this);
   }
 
@@ -205,51 +183,25 @@ export class GetLine implements ExitHook {
    * @returns the outcome, if there was a waiter thread and it is back
    */
   #recall(receive: (record: Buffer) => void): number | undefined {
-    const pending = this.#pending;
-    if (pending === undefined) return undefined;
-    this.#end();
+    if (this.pending === undefined) return undefined;
+    removeExitHook(this);
     let found: number | undefined;
-    const hasEnded = pending.recall((outcome, thread) => {
+    this.recall((outcome, thread) => {
       found = outcome;
       if (outcome === DONE) receive(thread.takenRecord());
     });
-    if (!hasEnded) this.#keep(pending);
+    if (this.pending !== undefined) addExitHook(this);
     return found;
   }
 
-  #keep(pending: PendingWait): void {
-    this.#pending = pending;
-    addExitHook(this);
-  }
-
-  #end(): void {
-    this.#pending = undefined;
-    removeExitHook(this);
-  }
-
-  #serve(take: () => unknown): void {
-    const getter = this.#getters.shift()!;
+  #serve(record: Buffer): void {
+    const getter = this.shift()!;
     try {
-      getter.value = take();
+      getter.value = read(record);
     } catch (failure) {
       getter.value = undefined;
       getter.failure = failure;
     }
     getter.wake();
-  }
-
-  #fail(failure: unknown): void {
-    for (const getter of this.#getters.takeAll()) {
-      getter.failure = failure;
-      getter.wake();
-    }
-  }
-
-  #forgetParent(): void {
-    if (this.#owner === thisProcess) return;
-    this.#owner = thisProcess;
-    this.#getters = new Fifo();
-    this.#pending = undefined;
-    this.#inHand = undefined;
   }
 }

@@ -2,6 +2,7 @@
 import { ProcessError } from '../common/errors.js';
 import { type Entry, Fifo } from '../common/fifo.js';
 import { inspectBy } from '../common/inspection.js';
+import { PerProcess } from '../common/per-process.js';
 import { checkReceivers, isMadeBy } from '../common/receivers.js';
 import { assertFunction, assertInteger, assertType } from '../common/validate.js';
 import {
@@ -13,7 +14,7 @@ import {
   waitOptions,
 } from '../common/waiting.js';
 import { ChangeWaiters, type Words, wakeAll } from '../futex/change.js';
-import { begin, bell, end, lockerId } from '../futex/robust-list.js';
+import { begin, bell, end } from '../futex/robust-list.js';
 import { SLOTS, WaiterSlots, sizeOfSlots, tooManyWaiters } from '../futex/waiter-slots.js';
 import type { PlaceParts } from '../memory/heap.js';
 import { receiveObject, sendObject } from '../memory/shared-objects.js';
@@ -64,8 +65,7 @@ export class Condition {
     look: () => this.#passOnNotifications(),
   });
   /** Of this process, in the order in which they came. */
-  #waiters = new Fifo<Waiter>();
-  #waitersOf = lockerId;
+  readonly #own = new PerProcess(() => new Fifo<Waiter>());
   /** Whom to notify first, so that it is not always the same. */
   #next = 0;
 
@@ -234,7 +234,6 @@ export class Condition {
         'must acquire() condition before using wait()',
       );
     }
-    this.#forgetParent();
     if (this.#waiters.length === WAITING) throw tooManyWaiters();
     this.#slots.add(this.#slots.take(), TALLY, ONE_WAITS);
     const waiter: Waiter = { isNotified: false };
@@ -242,10 +241,8 @@ export class Condition {
     return waiter;
   }
 
-  #forgetParent(): void {
-    if (this.#waitersOf === lockerId) return;
-    this.#waitersOf = lockerId;
-    this.#waiters = new Fifo();
+  get #waiters(): Fifo<Waiter> {
+    return this.#own.value;
   }
 
   #isNotified(waiter: Waiter): boolean {
@@ -273,7 +270,6 @@ export class Condition {
   }
 
   #leave(waiter: Waiter): void {
-    this.#forgetParent();
     const place = waiter.place!;
     while (this.#waiters.has(place) && !this.#isNotified(waiter) && !this.#withdraw(place));
     if (this.#waiters.length === 0) this.#slots.leave();
