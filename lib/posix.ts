@@ -10,8 +10,8 @@ import './fork/child/lost-workers.js';
 export type { SystemError } from './common/errors.js';
 export { _exit, getppid } from './posix/attributes.js';
 export { close, dup, dup2, pipe, read, socketpair, write } from './posix/descriptors.js';
-export { fork, registerAtFork } from './fork/fork.js';
-export type { AtForkHooks, ForkMessage } from './fork/fork.js';
+export { type AtForkHooks, registerAtFork } from './fork/at-fork.js';
+export { fork, type ForkMessage } from './fork/fork.js';
 export {
   ftruncate,
   MAP_ANONYMOUS,

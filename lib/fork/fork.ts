@@ -1,49 +1,31 @@
 // fork(2) for a running Node.
 import { channel } from 'node:diagnostics_channel';
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { constants } from 'node:os';
-import { inspect } from 'node:util';
-import { isMainThread } from 'node:worker_threads';
-import { check, ProcessError, systemError } from '../common/errors.js';
-import { functionOption, optionsReader } from '../common/options.js';
-import { copyOfProcess, emitWarning, performance, process } from '../common/originals.js';
+import { check, ProcessError } from '../common/errors.js';
+import { copyOfProcess, performance, process } from '../common/originals.js';
 import { forgetParent, onForkedChild } from '../common/per-process.js';
 import { precompileForChildren } from '../common/precompiled.js';
 import { nativeFork } from '../native/fork.js';
-import { nativeIo } from '../native/io.js';
 import { nativePosix } from '../native/posix.js';
-import { close, pipe, read } from '../posix/descriptors.js';
-import { READABLE, waitUntilReady } from '../posix/poller.js';
-import { kill, wait4 } from '../posix/wait.js';
+import { close, pipe } from '../posix/descriptors.js';
+import { Hooks } from './at-fork.js';
 import { openFiles } from './child/opening-files.js';
 import { renewStreams } from './child/streams.js';
+import { assertCanFork } from './guards.js';
 import { countWorkers, warnOfWorkers } from './js-workers.js';
 import { leaveOnNaturalEnd } from './leave.js';
 import { forgetHooks, warnOfHooks } from './loader-hooks.js';
 import { nodeInternals } from './node-internals.js';
 import { precompile } from './precompile.js';
 import { reseed } from './random.js';
+import { awaitReady, reportFailure } from './readiness.js';
 import { countSlowJobs, outgrowSlowJobs, startThreadPool } from './slow-jobs.js';
 
 /** How long V8's workers may take to come to rest, in milliseconds. */
 const PARK_TIMEOUT_MS = 5000;
-/** How long a child may take from the fork until it is ready, in milliseconds. */
-const READY_TIMEOUT_MS = 30_000;
 /** How long to wait for JS Workers to be idle, in milliseconds: those that compute never are. */
 const IDLE_TIMEOUT_MS = 50;
-/** The exit code of a child that could not get ready. Nobody sees it. */
-const EXIT_CANNOT_START = 127;
-
-/** Functions to call around every fork of this process. */
-export interface AtForkHooks {
-  /** Called before the fork, last registered first. If it throws there is no fork. */
-  before?: () => void;
-  /** After the fork, in the parent; also after a fork that failed. */
-  afterInParent?: () => void;
-  /** After the fork, in the child. */
-  afterInChild?: () => void;
-}
 
 /** The message that is published on the diagnostics channel `truefork:fork`, in the parent. */
 export interface ForkMessage {
@@ -55,144 +37,6 @@ export interface ForkMessage {
 }
 
 const forks = channel('truefork:fork');
-const registrations: { functions: AtForkHooks }[] = [];
-
-const checkHooks = optionsReader<AtForkHooks>(
-  'registerAtFork()',
-  { before: functionOption, afterInParent: functionOption, afterInChild: functionOption },
-  { expected: 'an object, as in { before, afterInParent, afterInChild }' },
-);
-
-/**
- * pthread_atfork(3), or Python's `os.register_at_fork()` — registers functions to
- * call around each fork, by {@link fork} or by `Process`, of this process and its
- * descendants. `before` functions run in reverse order of registration, the others
- * in order. If an `after…` function throws, that is a warning.
- *
- * A fork calls those that are registered when it begins.
- *
- * @returns a function that takes the registration back
- */
-export function registerAtFork(functions: AtForkHooks): () => void {
-  checkHooks(functions);
-  const registration = { functions };
-  registrations.push(registration);
-  return () => {
-    const index = registrations.indexOf(registration);
-    if (index >= 0) registrations.splice(index, 1);
-  };
-}
-
-export function warnOf(error: unknown): void {
-  emitWarning(error instanceof Error ? error : inspect(error));
-}
-
-/** The hooks of one fork. */
-class Hooks {
-  /** The hooks whose `before` has been called, in order of registration. */
-  #prepared: AtForkHooks[] = [];
-
-  before(): void {
-    for (const { functions } of registrations.toReversed()) {
-      try {
-        functions.before?.();
-      } catch (error) {
-        // Hooks that prepared for a fork are called after it, too, although there was none.
-        this.after('afterInParent');
-        throw error;
-      }
-      this.#prepared.unshift(functions);
-    }
-  }
-
-  after(which: 'afterInParent' | 'afterInChild'): void {
-    for (const functions of this.#prepared) {
-      try {
-        functions[which]?.();
-      } catch (error) {
-        warnOf(error);
-      }
-    }
-  }
-}
-
-function inspectorUrl(): string | undefined {
-  if (!process.features.inspector) return undefined;
-  const inspector = createRequire(import.meta.url)(
-    'node:inspector',
-  ) as typeof import('node:inspector');
-  return inspector.url();
-}
-
-/** V8 samples by SIGPROF, which a thread of its own sends. */
-function isProfiling(): boolean {
-  return (
-    nativeFork.isSignalCaught(constants.signals.SIGPROF) && process.listenerCount('SIGPROF') === 0
-  );
-}
-
-/** Throws if a fork could not end well; nothing has happened then. */
-export function assertCanFork(): void {
-  if (!isMainThread) {
-    throw new ProcessError(
-      'ERR_TRUEFORK_WORKER_THREAD',
-      'cannot fork in a worker_threads Worker: the child would have that thread only; ' +
-        'fork in the main thread',
-    );
-  }
-  const missing = nativeFork.missingSymbol();
-  if (missing !== undefined) {
-    throw new ProcessError(
-      'ERR_TRUEFORK_UNSUPPORTED',
-      `cannot fork: Node ${process.version} does not export ${missing}; ` +
-        'truefork needs Node 20, 22, 24 or 26, linked as the official builds are',
-    );
-  }
-  if (Object.isFrozen(Math)) {
-    throw new ProcessError(
-      'ERR_TRUEFORK_UNSUPPORTED',
-      'cannot fork with --frozen-intrinsics: Math.random, of which each process needs one of its own, ' +
-        'cannot be replaced there',
-    );
-  }
-  if ((process as typeof process & { _exiting: boolean })._exiting) {
-    throw new ProcessError('ERR_TRUEFORK_EXITING', 'cannot fork: the process is exiting');
-  }
-  if (inspectorUrl() !== undefined) {
-    throw new ProcessError(
-      'ERR_TRUEFORK_INSPECTOR',
-      'cannot fork while the inspector listens: the child would have no thread to serve it; ' +
-        'run without --inspect, or call inspector.close() first',
-    );
-  }
-  if (isProfiling()) {
-    throw new ProcessError(
-      'ERR_TRUEFORK_PROFILER',
-      'cannot fork while a CPU profile is being taken: at its end the child would wait for ever for ' +
-        'the thread that samples; run without --cpu-prof and --prof, or stop the profiler first',
-    );
-  }
-  if (nativeFork.isInsideVmTimeout()) {
-    throw new ProcessError(
-      'ERR_TRUEFORK_VM_TIMEOUT',
-      'cannot fork inside node:vm code that runs with a timeout: the child would wait for ever for ' +
-        'the thread that measures it',
-    );
-  }
-}
-
-/**
- * 'beforeExit' is emitted when the event loop has ended. In a child that drops the
- * call Node would take it for the end of the program.
- */
-export function assertCanStart(): void {
-  assertCanFork();
-  if (!nativeFork.isAtLoopEnd()) return;
-  throw new ProcessError(
-    'ERR_TRUEFORK_EXITING',
-    "cannot start a process in a 'beforeExit' listener; start it in a setImmediate() there",
-  );
-}
 
 const IN_PROGRESS = -constants.errno.EINPROGRESS;
 
@@ -244,38 +88,6 @@ function forkNow(report: number, loopGoesOn: boolean): number {
     if (elapsed < PARK_TIMEOUT_MS) continue;
     throw restless(nativeFork.giveUpFork());
   }
-}
-
-/** "errno text": what a child says that could not get ready. native/fork/fork.cc says it too. */
-function reportFailure(report: number, error: unknown): never {
-  const { errno, syscall } = error as NodeJS.ErrnoException;
-  const text = syscall === undefined ? String(error) : syscall;
-  const message = Buffer.from(`${errno ?? 0} ${text}`);
-  nativeIo.write(report, message, 0, message.length);
-  return nativePosix._exit(EXIT_CANNOT_START);
-}
-
-function readFailure(report: number): string {
-  const buffer = Buffer.alloc(4096);
-  return buffer.toString('utf8', 0, read(report, buffer));
-}
-
-/** Waits until the child is ready, which it says by closing its end. */
-function awaitReady(pid: number, report: number): void {
-  if (!waitUntilReady(report, READABLE, READY_TIMEOUT_MS)) {
-    kill(pid, 'SIGKILL');
-    wait4(pid);
-    throw new ProcessError(
-      'ERR_TRUEFORK_CHILD_SETUP',
-      `the child was not ready ${READY_TIMEOUT_MS / 1000} seconds after the fork, and was killed`,
-    );
-  }
-  const failure = readFailure(report);
-  if (failure === '') return;
-  wait4(pid);
-  const [, errno, text] = /^(-?\d+) (.*)$/s.exec(failure) ?? [];
-  if (Number(errno) !== 0) throw systemError(-Math.abs(Number(errno)), text!);
-  throw new ProcessError('ERR_TRUEFORK_CHILD_SETUP', `the child could not get ready: ${text}`);
 }
 
 /** The first step of every child, whatever it is for. */

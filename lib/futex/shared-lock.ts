@@ -79,10 +79,17 @@ export class SharedLock {
     awaitFirst: () => this.#startWaiting(),
   });
 
-  /** @param place its memory, all zeros at first; default: some of its own */
-  constructor(place?: { buffer: ArrayBuffer; byteOffset: number }) {
+  /** A lock in a block that it gives back when nobody has it any more. */
+  static owning(block: Block = allocate(LOCK_SIZE)): SharedLock {
+    const lock = new SharedLock(block);
+    lock.#block = block;
+    dropped.register(lock, { block, listing: lock.#listing });
+    return lock;
+  }
+
+  /** @param place its memory, all zeros at first, which is somebody else's */
+  constructor({ buffer, byteOffset }: { buffer: ArrayBuffer; byteOffset: number }) {
     assertRobust();
-    const { buffer, byteOffset } = place ?? this.#allocate();
     this.#buffer = buffer;
     this.#byteOffset = byteOffset;
     this.#words = new Int32Array(buffer, byteOffset, LOCK_SIZE / 4);
@@ -92,7 +99,7 @@ export class SharedLock {
     };
   }
 
-  /** Its memory, if that is its own. */
+  /** The block that it owns. */
   get block(): Block {
     return this.#block!;
   }
@@ -166,13 +173,6 @@ export class SharedLock {
    */
   get isHeldByParent(): boolean {
     return this.#listing.by !== 0 && this.#listing.by !== lockerId;
-  }
-
-  #allocate(): Block {
-    const block = allocate(LOCK_SIZE);
-    this.#block = block;
-    dropped.register(this, { block, listing: this.#listing });
-    return block;
   }
 
   #takeIfFree(): boolean {

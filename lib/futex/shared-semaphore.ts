@@ -32,8 +32,7 @@ export class SharedSemaphore {
     awaitFirst: () => this.#line.startWaiting(),
   });
 
-  constructor(value: number) {
-    const block = allocate(LOCK_SIZE);
+  constructor(value: number, block: Block = allocate(LOCK_SIZE)) {
     this.block = block;
     this.#buffer = block.buffer;
     this.#byteOffset = block.byteOffset;

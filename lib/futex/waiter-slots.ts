@@ -58,8 +58,7 @@ export class WaiterSlots {
   readonly #place: Place = { taken: undefined };
 
   /** @param extra how many words to have beside them, for the object's own use */
-  constructor(extra = 0) {
-    const block = allocate(sizeOfSlots(extra));
+  constructor(extra = 0, block: Block = allocate(sizeOfSlots(extra))) {
     this.block = block;
     this.buffer = block.buffer;
     this.#byteOffset = block.byteOffset;

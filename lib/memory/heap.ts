@@ -1,8 +1,8 @@
 // Small pieces of the memory that a process shares with the children it forks: many of
 // them to a mapping, for the kernel allows a process some 65,000.
-import { onForkedChild } from '../common/per-process.js';
+import { PerProcess } from '../common/per-process.js';
 import { assertInteger, outOfRange } from '../common/validate.js';
-import { registerAtFork } from '../fork/fork.js';
+import { registerAtFork } from '../fork/at-fork.js';
 import { mapShareable, munmapPrivate } from '../posix/memory.js';
 import type { Delivered, Attachments } from '../serialize/shareables.js';
 
@@ -166,7 +166,7 @@ class SmallBlock implements Block {
     this.#isFree = true;
     // A child, or another process, that has it may go on with it as long as it likes.
     const isReusable = this.#forks === forks && !this.#isShared;
-    heap.free(this.#arena, this.byteOffset, this.byteLength, isReusable);
+    heap.value.free(this.#arena, this.byteOffset, this.byteLength, isReusable);
   }
 }
 
@@ -199,7 +199,7 @@ class CountedBlock implements Block {
     if (this.#isFree) return;
     this.#isFree = true;
     if (--this.#mapping.live > 0) return;
-    if (this.#mapping instanceof BlockArena) heap.unmap(this.#mapping);
+    if (this.#mapping instanceof BlockArena) heap.value.unmap(this.#mapping);
     else munmapPrivate(this.buffer);
   }
 }
@@ -210,20 +210,8 @@ function largeBlock(byteLength: number): Block {
   return new CountedBlock(mapping, 0, byteLength, false);
 }
 
-let heap = new Heap();
-
-/** Received memory, over which the next allocation is made. */
-let received: Block[] = [];
-
-/** Makes an object over memory that is there, instead of that which its constructor allocates. */
-export function makeOver<T>(blocks: readonly Block[], make: () => T): T {
-  received = [...blocks];
-  try {
-    return make();
-  } finally {
-    received = [];
-  }
-}
+/** Free blocks in the parent's arenas are the parent's to use. */
+const heap = new PerProcess(() => new Heap());
 
 /**
  * Shared memory, all zeros, for an owner that gives it back: nobody but the owner may have views of
@@ -237,10 +225,8 @@ export function makeOver<T>(blocks: readonly Block[], make: () => T): T {
  * @throws SystemError `ENOMEM`
  */
 export function allocate(byteLength: number): Block {
-  const given = received.shift();
-  if (given !== undefined) return given;
   assertInteger(byteLength, 'byteLength', 0);
-  return byteLength > MAX_SMALL_BYTES ? largeBlock(byteLength) : heap.allocate(byteLength);
+  return byteLength > MAX_SMALL_BYTES ? largeBlock(byteLength) : heap.value.allocate(byteLength);
 }
 
 /** The result of {@link allocateForViews}. */
@@ -251,7 +237,22 @@ export interface Space {
   readonly isWhole: boolean;
 }
 
-let spaces: Arena | undefined;
+/** Arenas of which nothing is given back. */
+class SpaceArenas {
+  #current: Arena | undefined;
+
+  take(length: number): Space {
+    let byteOffset = this.#current?.takeNew(length);
+    if (byteOffset === undefined) {
+      this.#current = new Arena();
+      byteOffset = this.#current.takeNew(length)!;
+    }
+    return { buffer: this.#current!.buffer, byteOffset, isWhole: false };
+  }
+}
+
+/** Where the next spaces come from. */
+const spaces = new PerProcess(() => new SpaceArenas());
 
 function wholeSpace(buffer: ArrayBuffer): Space {
   return { buffer, byteOffset: 0, isWhole: true };
@@ -266,13 +267,7 @@ function wholeSpace(buffer: ArrayBuffer): Space {
  */
 export function allocateForViews(byteLength: number): Space {
   if (byteLength > MAX_SMALL_BYTES) return wholeSpace(mapShareable(byteLength));
-  const length = lengthFor(byteLength);
-  let byteOffset = spaces?.takeNew(length);
-  if (byteOffset === undefined) {
-    spaces = new Arena();
-    byteOffset = spaces.takeNew(length)!;
-  }
-  return { buffer: spaces!.buffer, byteOffset, isWhole: false };
+  return spaces.value.take(lengthFor(byteLength));
 }
 
 /** A place in memory, for another process. */
@@ -330,11 +325,4 @@ export function receiveSpace(parts: PlaceParts, delivered: Delivered): Space {
   return isWhole ? wholeSpace(buffer) : { buffer, byteOffset: parts.byteOffset, isWhole };
 }
 
-/** Free blocks in the parent's arenas are the parent's to use. */
-function startAfresh(): void {
-  heap = new Heap();
-  spaces = undefined;
-}
-
-onForkedChild(startAfresh);
 registerAtFork({ before: () => void forks++ });

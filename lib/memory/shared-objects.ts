@@ -1,7 +1,7 @@
 // Objects over shared memory that are sent: what arrives is over the same memory, and where this
 // process has sent or received such an object before it is that one.
 import type { Delivered, Attachments } from '../serialize/shareables.js';
-import { type Block, makeOver, type PlaceParts, receiveBlock, sendBlock } from './heap.js';
+import { type Block, type PlaceParts, receiveBlock, sendBlock } from './heap.js';
 
 /** By the mapping and the offset. */
 const known = new WeakMap<ArrayBuffer, Map<number, WeakRef<object>>>();
@@ -12,36 +12,31 @@ function note({ buffer, byteOffset }: Block, object: object): void {
   inBuffer.set(byteOffset, new WeakRef(object));
 }
 
-/** The parts of an object: its first block stands for it. */
-export function sendObject(
-  object: object,
-  blocks: readonly Block[],
-  attachments: Attachments,
-): PlaceParts[] {
-  const places = blocks.map((block) => sendBlock(block, attachments));
-  note(blocks[0]!, object);
-  return places;
+/** The place of an object: that of its block. */
+export function sendObject(object: object, block: Block, attachments: Attachments): PlaceParts {
+  const place = sendBlock(block, attachments);
+  note(block, object);
+  return place;
 }
 
 /**
- * The object of that class over those places.
+ * The object of that class at that place.
  *
- * @param lengths of the blocks that `make` allocates, in their order
+ * @param byteLength of its block
  * @param make makes it where this process does not have it
  */
 export function receiveObject<T extends object>(
   Class: abstract new (...args: never[]) => T,
-  places: readonly PlaceParts[],
-  lengths: readonly number[],
+  place: PlaceParts,
+  byteLength: number,
   delivered: Delivered,
-  make: () => T,
+  make: (block: Block) => T,
 ): T {
-  const [first] = places;
-  const inBuffer = known.get(delivered.memory(first!.memory));
-  const found = inBuffer?.get(first!.byteOffset)?.deref();
+  const inBuffer = known.get(delivered.memory(place.memory));
+  const found = inBuffer?.get(place.byteOffset)?.deref();
   if (found instanceof Class) return found;
-  const blocks = lengths.map((length, i) => receiveBlock(places[i]!, length, delivered));
-  const object = makeOver(blocks, make);
-  note(blocks[0]!, object);
+  const block = receiveBlock(place, byteLength, delivered);
+  const object = make(block);
+  note(block, object);
   return object;
 }

@@ -7,7 +7,8 @@ import { precompileForChildren } from '../common/precompiled.js';
 import { Deadline, sleepSync, throwIfAborted, waitFor } from '../common/waiting.js';
 import type { Inheritable } from '../fork/child/inherit.js';
 import { Inheritance } from '../fork/child/set-up.js';
-import { assertCanStart, forkWith } from '../fork/fork.js';
+import { forkWith } from '../fork/fork.js';
+import { assertCanStart } from '../fork/guards.js';
 import { close, pipe } from '../posix/descriptors.js';
 import {
   kill,

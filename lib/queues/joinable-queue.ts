@@ -7,6 +7,7 @@ import {
   type WaitOptions,
   waitOptions,
 } from '../common/waiting.js';
+import type { Ring } from '../native/queue.js';
 import { Queue, type QueueOptions, ringOf } from './queue.js';
 import { makeQueueShareable } from './sending.js';
 import { TaskLine } from './task-line.js';
@@ -40,8 +41,11 @@ export class JoinableQueue<T = unknown> extends Queue<T> {
   readonly #tasks: TaskLine;
 
   /** See {@link Queue}. */
-  constructor(maxsize?: number, options?: QueueOptions) {
-    super(maxsize, options);
+  constructor(maxsize?: number, options?: QueueOptions);
+  /** @internal Over memory that is there. */
+  constructor(maxsize?: number, options?: QueueOptions, ring?: Ring);
+  constructor(maxsize?: number, options?: QueueOptions, ring?: Ring) {
+    super(maxsize, options, ring);
     this.#tasks = new TaskLine(ringOf(this));
   }
 
@@ -83,6 +87,10 @@ export class JoinableQueue<T = unknown> extends Queue<T> {
 
   static {
     checkReceivers(this, (object) => #tasks in object);
-    makeQueueShareable<JoinableQueue>(JoinableQueue, ringOf, (most) => new JoinableQueue(most));
+    makeQueueShareable<JoinableQueue>(
+      JoinableQueue,
+      ringOf,
+      (ring) => new JoinableQueue(ring.most(), {}, ring),
+    );
   }
 }

@@ -11,10 +11,11 @@ import {
   type WaitOptions,
   waitOptions,
 } from '../common/waiting.js';
+import type { Ring } from '../native/queue.js';
 import { Backlog } from './backlog.js';
 import { GetLine } from './get-line.js';
 import { PutLine } from './put-line.js';
-import { AT_ONCE, NOTHING, SharedRing } from './ring.js';
+import { AT_ONCE, mapRing, NOTHING, SharedRing } from './ring.js';
 import { makeQueueShareable, note } from './sending.js';
 
 /** How a queue is made. */
@@ -77,7 +78,7 @@ export class Queue<T = unknown> {
   static {
     checkReceivers(this, (object) => #ring in object);
     ringOf = (queue) => queue.#ring;
-    makeQueueShareable<Queue>(Queue, ringOf, (most) => new Queue(most));
+    makeQueueShareable<Queue>(Queue, ringOf, (ring) => new Queue(ring.most(), {}, ring));
   }
 
   /** Whether this object has put anything. */
@@ -87,10 +88,13 @@ export class Queue<T = unknown> {
    * @param maxsize how many items it can hold; 0 or less: any number
    * @throws SystemError `ENOMEM`
    */
-  constructor(maxsize = 0, options: QueueOptions = {}) {
+  constructor(maxsize?: number, options?: QueueOptions);
+  /** @internal Over memory that is there. */
+  constructor(maxsize?: number, options?: QueueOptions, ring?: Ring);
+  constructor(maxsize = 0, options: QueueOptions = {}, ring?: Ring) {
     assertInteger(maxsize, 'maxsize', -MAX_MAXSIZE, MAX_MAXSIZE);
     this.#maxsize = Math.max(0, maxsize);
-    this.#ring = new SharedRing(sizeOf(options), this.#maxsize);
+    this.#ring = new SharedRing(ring ?? mapRing(sizeOf(options), this.#maxsize));
     this.#getters = new GetLine(this.#ring);
     this.#backlog = new Backlog(this.#ring);
     if (this.#maxsize > 0) this.#putters = new PutLine(this.#ring);

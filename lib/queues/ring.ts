@@ -95,22 +95,14 @@ function mapUsualSize(ring: Ring, most: number): number {
   }
 }
 
-/** The ring that the next SharedRing is over, instead of memory of its own. */
-let received: Ring | undefined;
-
-/** Makes a queue over a ring that is there. */
-export function makeOver<T>(ring: Ring, make: () => T): T {
-  received = ring;
-  try {
-    return make();
-  } finally {
-    received = undefined;
-  }
-}
-
-function map(size: number | undefined, most: number): Ring {
-  assertRobust();
-  if (received !== undefined) return received;
+/**
+ * Maps memory for a ring.
+ *
+ * @param size in bytes, a power of two
+ * @param most how many records there can be; 0: as many as there is room for
+ * @throws SystemError `ENOMEM`
+ */
+export function mapRing(size: number | undefined, most: number): Ring {
   const ring = new nativeQueue.Ring();
   const result = size === undefined ? mapUsualSize(ring, most) : ring.map(size, most);
   if (result < 0) throw systemError(result, 'mmap');
@@ -127,13 +119,8 @@ export class SharedRing {
   readonly native: Ring;
   readonly #untaken: Untaken;
 
-  /**
-   * @param size in bytes, a power of two
-   * @param most how many records there can be; 0: as many as there is room for
-   * @throws SystemError `ENOMEM`
-   */
-  constructor(size: number | undefined, most: number) {
-    const ring = map(size, most);
+  constructor(ring: Ring) {
+    assertRobust();
     this.native = ring;
     this.#untaken = new Untaken(() => ring.descriptor());
   }

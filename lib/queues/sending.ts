@@ -7,7 +7,7 @@ import { close } from '../posix/descriptors.js';
 import { noDescriptor } from '../serialize/attachments.js';
 import { noteSharedQueue } from '../serialize/origin.js';
 import { type Delivered, type Attachments, makeShareable } from '../serialize/shareables.js';
-import { makeOver, type SharedRing } from './ring.js';
+import type { SharedRing } from './ring.js';
 
 /** The queues of this process, by the identity of their memory. */
 const known = new Map<string, WeakRef<object>>();
@@ -44,12 +44,12 @@ function attach(fd: number): Ring {
 /**
  * Says how the queues of a class are sent.
  *
- * @param make makes one that can hold `most` items
+ * @param make makes one over a ring that is there
  */
 export function makeQueueShareable<T extends object>(
   Class: abstract new (...args: never[]) => T,
   ringOf: (queue: T) => SharedRing,
-  make: (most: number) => T,
+  make: (ring: Ring) => T,
 ): void {
   function fromParts(number: number, delivered: Delivered): T {
     noteSharedQueue();
@@ -59,8 +59,7 @@ export function makeQueueShareable<T extends object>(
       close(fd);
       return found;
     }
-    const ring = attach(fd);
-    return makeOver(ring, () => make(ring.most()));
+    return make(attach(fd));
   }
   function toParts(queue: T, attachments: Attachments): number {
     noteSharedQueue();

@@ -8,10 +8,11 @@ import {
   type WaitOptions,
   waitOptions,
 } from '../common/waiting.js';
+import type { Ring } from '../native/queue.js';
 import { GetLine } from './get-line.js';
 import { PutLine } from './put-line.js';
 import { type QueueOptions, sizeOf } from './queue.js';
-import { NOTHING, SharedRing } from './ring.js';
+import { mapRing, NOTHING, SharedRing } from './ring.js';
 import { makeQueueShareable, note } from './sending.js';
 
 /**
@@ -26,8 +27,11 @@ export class SimpleQueue<T = unknown> {
   #isClosed = false;
 
   /** @throws SystemError `ENOMEM` */
-  constructor(options: QueueOptions = {}) {
-    this.#ring = new SharedRing(sizeOf(options), 0);
+  constructor(options?: QueueOptions);
+  /** @internal Over memory that is there. */
+  constructor(options?: QueueOptions, ring?: Ring);
+  constructor(options: QueueOptions = {}, ring?: Ring) {
+    this.#ring = new SharedRing(ring ?? mapRing(sizeOf(options), 0));
     this.#getters = new GetLine(this.#ring);
     this.#putters = new PutLine(this.#ring);
     note(this, this.#ring);
@@ -108,7 +112,7 @@ export class SimpleQueue<T = unknown> {
     makeQueueShareable<SimpleQueue>(
       SimpleQueue,
       (queue) => queue.#ring,
-      () => new SimpleQueue(),
+      (ring) => new SimpleQueue({}, ring),
     );
   }
 }

@@ -7,7 +7,7 @@ import { process } from '../common/originals.js';
 import { onForkedChild, thisProcess } from '../common/per-process.js';
 import { PrivateDirectory } from '../common/private-directory.js';
 import { Deadline, sleepSync } from '../common/waiting.js';
-import { registerAtFork } from '../fork/fork.js';
+import { registerAtFork } from '../fork/at-fork.js';
 import { OwnDescriptor } from '../fork/own-descriptor.js';
 import { nativeIo } from '../native/io.js';
 import { close } from '../posix/descriptors.js';

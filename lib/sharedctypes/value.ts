@@ -4,14 +4,7 @@ import { ProcessError } from '../common/errors.js';
 import { inspectBy } from '../common/inspection.js';
 import { checkReceivers } from '../common/receivers.js';
 import { assertType } from '../common/validate.js';
-import {
-  allocate,
-  type Block,
-  makeOver,
-  type PlaceParts,
-  receiveBlock,
-  sendBlock,
-} from '../memory/heap.js';
+import { allocate, type Block, type PlaceParts, receiveBlock, sendBlock } from '../memory/heap.js';
 import { type Delivered, type Attachments, makeShareable } from '../serialize/shareables.js';
 import { assertLock, type DataLock, lockFrom, type LockOptions } from './data-lock.js';
 import {
@@ -56,8 +49,8 @@ interface ValueParts {
 /** The parts of a value; set below, where they are known. */
 let toParts: (value: RawValue, attachments: Attachments) => ValueParts;
 
-function over<T>({ typecode, place }: ValueParts, delivered: Delivered, make: () => T): T {
-  return makeOver([receiveBlock(place, typeOf(typecode).size, delivered)], make);
+function blockFrom({ typecode, place }: ValueParts, delivered: Delivered): Block {
+  return receiveBlock(place, typeOf(typecode).size, delivered);
 }
 
 /** As if all integers were of this type: `Atomics` takes only what belongs together. */
@@ -99,11 +92,14 @@ export class RawValue<Code extends TypeCode = TypeCode> {
    * @throws TypeError `ERR_INVALID_ARG_TYPE`, RangeError `ERR_OUT_OF_RANGE`
    * @throws SystemError `ENOMEM`
    */
-  constructor(typecode: Code, initial?: ValueOf<Code>) {
+  constructor(typecode: Code, initial?: ValueOf<Code>);
+  /** @internal Over memory that is there. */
+  constructor(typecode: Code, initial?: ValueOf<Code>, block?: Block);
+  constructor(typecode: Code, initial?: ValueOf<Code>, block?: Block) {
     this.#type = typeOf(typecode);
     this.#typecode = typecode;
     const { array: ArrayClass, size } = this.#type;
-    this.#block = allocate(size);
+    this.#block = block ?? allocate(size);
     this[CELL] = new ArrayClass(this.#block.buffer, this.#block.byteOffset, 1);
     collected.register(this, this.#block, this);
     Object.setPrototypeOf(this, prototypeOf(new.target.prototype, this.#type));
@@ -182,7 +178,8 @@ export class RawValue<Code extends TypeCode = TypeCode> {
     };
     makeShareable<RawValue, ValueParts>('RawValue', RawValue, {
       toParts,
-      fromParts: (parts, delivered) => over(parts, delivered, () => new RawValue(parts.typecode)),
+      fromParts: (parts, delivered) =>
+        new RawValue(parts.typecode, undefined, blockFrom(parts, delivered)),
     });
     inspectBy(this, describe);
     function describe(this: RawValue): string {
@@ -205,9 +202,12 @@ export class Value<Code extends TypeCode = TypeCode> extends RawValue<Code> {
   readonly #lock: DataLock | undefined;
 
   /** @throws as {@link RawValue}, and TypeError if `lock` is not a lock */
-  constructor(typecode: Code, initial?: ValueOf<Code>, options: LockOptions = {}) {
+  constructor(typecode: Code, initial?: ValueOf<Code>, options?: LockOptions);
+  /** @internal Over memory that is there. */
+  constructor(typecode: Code, initial?: ValueOf<Code>, options?: LockOptions, block?: Block);
+  constructor(typecode: Code, initial?: ValueOf<Code>, options: LockOptions = {}, block?: Block) {
     const lock = lockFrom(options);
-    super(typecode, initial);
+    super(typecode, initial, block);
     this.#lock = lock;
   }
 
@@ -230,11 +230,10 @@ export class Value<Code extends TypeCode = TypeCode> extends RawValue<Code> {
     checkReceivers(this, (object) => #lock in object);
     makeShareable<Value, ValueParts>('Value', Value, {
       toParts: (value, attachments) => ({ ...toParts(value, attachments), lock: value.#lock }),
-      fromParts: (parts, delivered) =>
-        over(parts, delivered, () => {
-          const { typecode, lock = false } = parts;
-          return new Value(typecode, undefined, { lock });
-        }),
+      fromParts(parts, delivered) {
+        const { typecode, lock = false } = parts;
+        return new Value(typecode, undefined, { lock }, blockFrom(parts, delivered));
+      },
     });
   }
 }

@@ -19,7 +19,7 @@ import {
 import { ChangeWaiters, type Words, wakeAll } from '../futex/change.js';
 import { begin, bell, end, lockerId } from '../futex/robust-list.js';
 import { SLOTS, WaiterSlots, sizeOfSlots } from '../futex/waiter-slots.js';
-import type { PlaceParts } from '../memory/heap.js';
+import type { Block, PlaceParts } from '../memory/heap.js';
 import { receiveObject, sendObject } from '../memory/shared-objects.js';
 import { makeShareable } from '../serialize/shareables.js';
 import { decode, encode, nextRound, type State, wasReset } from './barrier-state.js';
@@ -61,7 +61,7 @@ interface Arrival {
 }
 
 interface BarrierParts {
-  places: PlaceParts[];
+  place: PlaceParts;
   parties: number;
   timeout: number;
 }
@@ -78,24 +78,32 @@ export class Barrier {
   readonly #parties: number;
   readonly #action: (() => unknown) | undefined;
   readonly #timeout: number;
-  readonly #slots = new WaiterSlots(WORDS);
-  readonly #words = this.#slots.extra;
-  readonly #word = new BigUint64Array(this.#words.buffer, this.#offset(ARRIVED), 1);
-  readonly #bell = bell(this.#slots.buffer, this.#offset(BELL));
-  readonly #waiters = new ChangeWaiters<number>(this.#slots.buffer, {
-    words: () => this.#whatToWatch(),
-    isOver: (round) => this.#isOver(round),
-  });
+  readonly #slots: WaiterSlots;
+  readonly #words: Int32Array;
+  readonly #word: BigUint64Array;
+  readonly #bell: number;
+  readonly #waiters: ChangeWaiters<number>;
   /** How many of this process wait. */
   #waitingHere = 0;
 
   /** @param parties how many have to come, at least 1 */
-  constructor(parties: number, options: BarrierOptions & NoFunction = {}) {
+  constructor(parties: number, options?: BarrierOptions & NoFunction);
+  /** @internal Over memory that is there. */
+  constructor(parties: number, options?: BarrierOptions & NoFunction, block?: Block);
+  constructor(parties: number, options: BarrierOptions & NoFunction = {}, block?: Block) {
     assertInteger(parties, 'parties', 1, MAX_PARTIES);
     const { action, timeout = Infinity } = readOptions(options);
     this.#parties = parties;
     this.#action = action;
     this.#timeout = Math.max(0, timeout);
+    this.#slots = new WaiterSlots(WORDS, block);
+    this.#words = this.#slots.extra;
+    this.#word = new BigUint64Array(this.#words.buffer, this.#offset(ARRIVED), 1);
+    this.#bell = bell(this.#slots.buffer, this.#offset(BELL));
+    this.#waiters = new ChangeWaiters<number>(this.#slots.buffer, {
+      words: () => this.#whatToWatch(),
+      isOver: (round) => this.#isOver(round),
+    });
   }
 
   /** How many have to come. */
@@ -371,12 +379,12 @@ export class Barrier {
             'a barrier with an action cannot be sent: functions cannot',
           );
         }
-        const places = sendObject(barrier, [barrier.#slots.block], attachments);
-        return { places, parties, timeout: barrier.#timeout };
+        const place = sendObject(barrier, barrier.#slots.block, attachments);
+        return { place, parties, timeout: barrier.#timeout };
       },
-      fromParts({ places, parties, timeout }, delivered) {
-        const make = (): Barrier => new Barrier(parties, { timeout });
-        return receiveObject(Barrier, places, [sizeOfSlots(WORDS)], delivered, make);
+      fromParts({ place, parties, timeout }, delivered) {
+        const make = (block: Block): Barrier => new Barrier(parties, { timeout }, block);
+        return receiveObject(Barrier, place, sizeOfSlots(WORDS), delivered, make);
       },
     });
   }

@@ -16,7 +16,7 @@ import {
 import { ChangeWaiters, type Words, wakeAll } from '../futex/change.js';
 import { begin, bell, end } from '../futex/robust-list.js';
 import { SLOTS, WaiterSlots, sizeOfSlots, tooManyWaiters } from '../futex/waiter-slots.js';
-import type { PlaceParts } from '../memory/heap.js';
+import type { Block, PlaceParts } from '../memory/heap.js';
 import { receiveObject, sendObject } from '../memory/shared-objects.js';
 import { makeShareable } from '../serialize/shareables.js';
 import { Lock } from './lock.js';
@@ -58,22 +58,27 @@ interface Waiter {
  */
 export class Condition {
   readonly #lock: Lock | RLock;
-  readonly #slots = new WaiterSlots();
-  readonly #notes = new ChangeWaiters<Waiter>(this.#slots.buffer, {
-    words: () => this.#announce(),
-    isOver: (waiter) => this.#isNotified(waiter),
-    look: () => this.#passOnNotifications(),
-  });
+  readonly #slots: WaiterSlots;
+  readonly #notes: ChangeWaiters<Waiter>;
   /** Of this process, in the order in which they came. */
   readonly #own = new PerProcess(() => new Fifo<Waiter>());
   /** Whom to notify first, so that it is not always the same. */
   #next = 0;
 
   /** @param lock default: an {@link RLock} of its own */
-  constructor(lock: Lock | RLock = new RLock()) {
+  constructor(lock?: Lock | RLock);
+  /** @internal Over memory that is there. */
+  constructor(lock?: Lock | RLock, block?: Block);
+  constructor(lock: Lock | RLock = new RLock(), block?: Block) {
     const isLock = isMadeBy(Lock, lock) || isMadeBy(RLock, lock);
     assertType(isLock, 'lock', 'a Lock or an RLock', lock);
     this.#lock = lock;
+    this.#slots = new WaiterSlots(0, block);
+    this.#notes = new ChangeWaiters<Waiter>(this.#slots.buffer, {
+      words: () => this.#announce(),
+      isOver: (waiter) => this.#isNotified(waiter),
+      look: () => this.#passOnNotifications(),
+    });
   }
 
   /** Acquires the lock: see {@link Lock.acquire}. */
@@ -301,14 +306,14 @@ export class Condition {
 
   static {
     checkReceivers(this, (object) => #lock in object);
-    makeShareable<Condition, { places: PlaceParts[]; lock: Lock | RLock }>('Condition', Condition, {
+    makeShareable<Condition, { place: PlaceParts; lock: Lock | RLock }>('Condition', Condition, {
       toParts(condition, attachments) {
-        const places = sendObject(condition, [condition.#slots.block], attachments);
-        return { places, lock: condition.#lock };
+        const place = sendObject(condition, condition.#slots.block, attachments);
+        return { place, lock: condition.#lock };
       },
-      fromParts({ places, lock }, delivered) {
-        const make = (): Condition => new Condition(lock);
-        return receiveObject(Condition, places, [sizeOfSlots(0)], delivered, make);
+      fromParts({ place, lock }, delivered) {
+        const make = (block: Block): Condition => new Condition(lock, block);
+        return receiveObject(Condition, place, sizeOfSlots(0), delivered, make);
       },
     });
   }

@@ -41,8 +41,10 @@ export class Event {
   readonly #bell: number;
   readonly #waiters: ChangeWaiters<number>;
 
-  constructor() {
-    const block = allocate(SIZE_BYTES);
+  constructor();
+  /** @internal Over memory that is there. */
+  constructor(block?: Block);
+  constructor(block: Block = allocate(SIZE_BYTES)) {
     this.#block = block;
     this.#buffer = block.buffer;
     this.#byteOffset = block.byteOffset;
@@ -125,10 +127,10 @@ export class Event {
 
   static {
     checkReceivers(this, (object) => #block in object);
-    makeShareable<Event, PlaceParts[]>('Event', Event, {
-      toParts: (event, attachments) => sendObject(event, [event.#block], attachments),
-      fromParts: (places, delivered) =>
-        receiveObject(Event, places, [SIZE_BYTES], delivered, () => new Event()),
+    makeShareable<Event, PlaceParts>('Event', Event, {
+      toParts: (event, attachments) => sendObject(event, event.#block, attachments),
+      fromParts: (place, delivered) =>
+        receiveObject(Event, place, SIZE_BYTES, delivered, (block) => new Event(block)),
     });
   }
 }

@@ -10,7 +10,7 @@ import {
 } from '../common/waiting.js';
 import { OWNER_DIED, TIMED_OUT } from '../futex/outcome.js';
 import { LOCK_SIZE, SharedLock } from '../futex/shared-lock.js';
-import type { PlaceParts } from '../memory/heap.js';
+import type { Block, PlaceParts } from '../memory/heap.js';
 import { receiveObject, sendObject } from '../memory/shared-objects.js';
 import { makeShareable } from '../serialize/shareables.js';
 import { withLock, withLockSync } from './with.js';
@@ -40,8 +40,15 @@ import { withLock, withLockSync } from './with.js';
  * ```
  */
 export class Lock {
-  readonly #lock = new SharedLock();
+  readonly #lock: SharedLock;
   #recovered = false;
+
+  constructor();
+  /** @internal Over memory that is there. */
+  constructor(block?: Block);
+  constructor(block?: Block) {
+    this.#lock = SharedLock.owning(block);
+  }
 
   /**
    * Waits until the lock is free, and takes it. Takes no system call if it is.
@@ -143,10 +150,10 @@ export class Lock {
 
   static {
     checkReceivers(this, (object) => #lock in object);
-    makeShareable<Lock, PlaceParts[]>('Lock', Lock, {
-      toParts: (lock, attachments) => sendObject(lock, [lock.#lock.block], attachments),
-      fromParts: (places, delivered) =>
-        receiveObject(Lock, places, [LOCK_SIZE], delivered, () => new Lock()),
+    makeShareable<Lock, PlaceParts>('Lock', Lock, {
+      toParts: (lock, attachments) => sendObject(lock, lock.#lock.block, attachments),
+      fromParts: (place, delivered) =>
+        receiveObject(Lock, place, LOCK_SIZE, delivered, (block) => new Lock(block)),
     });
   }
 }

@@ -13,7 +13,7 @@ import {
 import { OWNER_DIED, TIMED_OUT } from '../futex/outcome.js';
 import { lockerId } from '../futex/robust-list.js';
 import { LOCK_SIZE, SharedLock } from '../futex/shared-lock.js';
-import type { PlaceParts } from '../memory/heap.js';
+import type { Block, PlaceParts } from '../memory/heap.js';
 import { receiveObject, sendObject } from '../memory/shared-objects.js';
 import { makeShareable } from '../serialize/shareables.js';
 import { releaseBy, timedOut, withLockSync } from './with.js';
@@ -42,9 +42,16 @@ interface Ownership {
  * When the owner dies the next one gets the lock, as with {@link Lock}.
  */
 export class RLock {
-  readonly #lock = new SharedLock();
+  readonly #lock: SharedLock;
   #ownership: Ownership = { task: undefined, count: 0 };
   #recovered = false;
+
+  constructor();
+  /** @internal Over memory that is there. */
+  constructor(block?: Block);
+  constructor(block?: Block) {
+    this.#lock = SharedLock.owning(block);
+  }
 
   /**
    * Waits until no other owner holds the lock, and takes it.
@@ -192,10 +199,10 @@ export class RLock {
 
   static {
     checkReceivers(this, (object) => #lock in object);
-    makeShareable<RLock, PlaceParts[]>('RLock', RLock, {
-      toParts: (lock, attachments) => sendObject(lock, [lock.#lock.block], attachments),
-      fromParts: (places, delivered) =>
-        receiveObject(RLock, places, [LOCK_SIZE], delivered, () => new RLock()),
+    makeShareable<RLock, PlaceParts>('RLock', RLock, {
+      toParts: (lock, attachments) => sendObject(lock, lock.#lock.block, attachments),
+      fromParts: (place, delivered) =>
+        receiveObject(RLock, place, LOCK_SIZE, delivered, (block) => new RLock(block)),
     });
   }
 }

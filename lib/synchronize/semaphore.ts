@@ -31,9 +31,12 @@ export class Semaphore {
   readonly #semaphore: SharedSemaphore;
 
   /** @param value how many permits there are at first; default: 1 */
-  constructor(value = 1) {
+  constructor(value?: number);
+  /** @internal Over memory that is there. */
+  constructor(value?: number, block?: Block);
+  constructor(value = 1, block?: Block) {
     assertInteger(value, 'value', 0, MAX_VALUE);
-    this.#semaphore = new SharedSemaphore(value);
+    this.#semaphore = new SharedSemaphore(value, block);
   }
 
   /**
@@ -105,11 +108,11 @@ export class Semaphore {
 
   static {
     checkReceivers(this, (object) => #semaphore in object);
-    makeShareable<Semaphore, PlaceParts[]>('Semaphore', Semaphore, {
+    makeShareable<Semaphore, PlaceParts>('Semaphore', Semaphore, {
       toParts: (semaphore, attachments) =>
-        sendObject(semaphore, [semaphore.#semaphore.block], attachments),
-      fromParts: (places, delivered) =>
-        receiveObject(Semaphore, places, [LOCK_SIZE], delivered, () => new Semaphore()),
+        sendObject(semaphore, semaphore.#semaphore.block, attachments),
+      fromParts: (place, delivered) =>
+        receiveObject(Semaphore, place, LOCK_SIZE, delivered, (block) => new Semaphore(1, block)),
     });
   }
 }
@@ -122,8 +125,11 @@ export class BoundedSemaphore extends Semaphore {
   readonly #maxValue: number;
 
   /** @param value how many permits there are at first, and at most; default: 1 */
-  constructor(value = 1) {
-    super(value);
+  constructor(value?: number);
+  /** @internal Over memory that is there. */
+  constructor(value?: number, block?: Block);
+  constructor(value = 1, block?: Block) {
+    super(value, block);
     this.#maxValue = value;
   }
 
@@ -137,21 +143,21 @@ export class BoundedSemaphore extends Semaphore {
 
   static {
     checkReceivers(this, (object) => #maxValue in object);
-    makeShareable<BoundedSemaphore, { places: PlaceParts[]; maxValue: number }>(
+    makeShareable<BoundedSemaphore, { place: PlaceParts; maxValue: number }>(
       'BoundedSemaphore',
       BoundedSemaphore,
       {
         toParts(semaphore, attachments) {
-          const places = sendObject(semaphore, [Semaphore.blockOf(semaphore)], attachments);
-          return { places, maxValue: semaphore.#maxValue };
+          const place = sendObject(semaphore, Semaphore.blockOf(semaphore), attachments);
+          return { place, maxValue: semaphore.#maxValue };
         },
-        fromParts: ({ places, maxValue }, delivered) =>
+        fromParts: ({ place, maxValue }, delivered) =>
           receiveObject(
             BoundedSemaphore,
-            places,
-            [LOCK_SIZE],
+            place,
+            LOCK_SIZE,
             delivered,
-            () => new BoundedSemaphore(maxValue),
+            (block) => new BoundedSemaphore(maxValue, block),
           ),
       },
     );

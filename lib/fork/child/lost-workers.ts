@@ -4,7 +4,7 @@ import { Worker, type MessagePort } from 'node:worker_threads';
 import { setImmediate } from '../../common/originals.js';
 import { onForkedChild } from '../../common/per-process.js';
 import { precompileForChildren } from '../../common/precompiled.js';
-import { warnOf } from '../fork.js';
+import { warnOf } from '../at-fork.js';
 import { takeWorkers } from '../js-workers.js';
 import { hiddenKey, hiddenValue } from './hidden.js';
 
