@@ -28,6 +28,11 @@ export class Fifo<T> {
     return this.#first?.value;
   }
 
+  /** The value after {@link first}; undefined if there is none. */
+  get second(): T | undefined {
+    return this.#first?.next?.value;
+  }
+
   /** Puts a value at the end. */
   push(value: T): Entry<T> {
     const link: Link<T> = { value, previous: this.#last, next: undefined, list: this };

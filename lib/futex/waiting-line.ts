@@ -24,8 +24,11 @@ export abstract class WaitingLine<W extends Waiter> {
   /** A forked child has a line of its own, in which nobody waits. */
   readonly #own = new PerProcess<Line<W>>(() => ({ waiters: new Fifo(), pending: undefined }));
 
+  /** If not nobody waits here: known without a look at whose process it is, which locks can tell. */
+  #wasEntered = false;
+
   get length(): number {
-    return this.#own.value.waiters.length;
+    return this.#wasEntered ? this.#own.value.waiters.length : 0;
   }
 
   protected get first(): W | undefined {
@@ -55,6 +58,7 @@ export abstract class WaitingLine<W extends Waiter> {
   protected enter(waiter: W, timeout: number, signal: AbortSignal | undefined): Promise<boolean> {
     const subscribe = (wake: () => void): (() => void) => {
       waiter.wake = wake;
+      this.#wasEntered = true;
       const place = this.#own.value.waiters.push(waiter);
       if (this.length === 1) this.awaitFirst();
       return () => {

@@ -35,7 +35,7 @@ function badLength(): ProcessError {
   return new ProcessError('ERR_TRUEFORK_BAD_LENGTH', 'bad message length');
 }
 
-function bytesGone(): ProcessError {
+export function bytesGone(): ProcessError {
   return new ProcessError(
     'ERR_TRUEFORK_TRUNCATED',
     'the memory of the bytes was closed, transferred or resized before all of them were sent',

@@ -3,7 +3,7 @@ import { badMessage } from '../../serialize/clone.js';
 import { Reply } from './protocol.js';
 import { currentTasks } from './tasks.js';
 import { type MessageReader, MessageWriter, type ProxyCodec } from './values.js';
-import { HEADER, writeHeader } from './wire.js';
+import { HEADER_BYTES, writeHeader } from './wire.js';
 
 export class Requests {
   readonly #codec: ProxyCodec;
@@ -41,7 +41,7 @@ export class Requests {
     method: string,
     args: readonly unknown[],
   ): Buffer {
-    writer.begin(HEADER);
+    writer.begin(HEADER_BYTES);
     writer.writeUint32(number);
     writer.writeDouble(id);
     writer.writeString(method);

@@ -237,7 +237,7 @@ export class MessageReader {
   }
 
   #readEncoded(): unknown {
-    // The values of bytes lie where they were read, and that is overwritten.
+    // A copy: values of bytes are views of it, and must not keep all that was read with them.
     const bytes = Buffer.from(this.#readBytes());
     return using(this.#codec, () => decode(bytes));
   }

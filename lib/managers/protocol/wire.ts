@@ -1,20 +1,16 @@
 // Messages between a manager's server and its clients: four bytes that say how long, and the bytes.
-// Only one process ever has an end, so that it may read ahead.
 import { EOFError, ProcessError, TimeoutError } from '../../common/errors.js';
-import { Fifo } from '../../common/fifo.js';
 import { setImmediate } from '../../common/originals.js';
 import { SpinBudget } from '../../common/spin-budget.js';
 import { Deadline } from '../../common/waiting.js';
 import { OwnDescriptor } from '../../fork/own-descriptor.js';
-import { tryRead, tryWritePair } from '../../posix/descriptors.js';
 import { READABLE, waitUntilReady, WRITABLE } from '../../posix/poller.js';
+import { type Framing, MessageInput, MessageOutput } from '../../serialize/message-stream.js';
 
-/** The size of the length in front of a message, in bytes. */
-export const HEADER = 4;
+/** The size of the length in front of a message. */
+export const HEADER_BYTES = 4;
 /** The longest message, in bytes. */
 const MAX_MESSAGE_BYTES = 2 ** 31 - 1;
-const FIRST_ROOM_BYTES = 64 * 1024;
-const NOTHING = Buffer.alloc(0);
 
 /**
  * How often to look for the next message before going back to the event loop: who has just got an
@@ -32,7 +28,6 @@ let lastActive = -1;
 
 /** Hears what comes from the other end. */
 export interface Receiver {
-  /** The bytes are overwritten by the next message. */
   onMessage(message: Buffer): void;
   /** All that was sent is out, after some of it had to wait. */
   onDrain?(): void;
@@ -46,24 +41,27 @@ function tooLong(): ProcessError {
 
 /** @throws ProcessError `ERR_TRUEFORK_BAD_LENGTH` */
 export function writeHeader(message: Buffer): void {
-  const length = message.length - HEADER;
+  const length = message.length - HEADER_BYTES;
   if (length > MAX_MESSAGE_BYTES) throw tooLong();
   message.writeUInt32BE(length);
 }
+
+const framing: Framing = {
+  headerBytes: HEADER_BYTES,
+  lengthAt(bytes, at) {
+    const length = bytes.readUInt32BE(at);
+    if (length > MAX_MESSAGE_BYTES) throw tooLong();
+    return length;
+  },
+};
 
 export class Wire {
   readonly #descriptor: OwnDescriptor;
   #isClosed = false;
   readonly #budget = new SpinBudget();
 
-  // Input that is not taken yet: messages from #start to #end.
-  #buffer = Buffer.allocUnsafeSlow(FIRST_ROOM_BYTES);
-  #start = 0;
-  #end = 0;
-
-  /** Bytes that could not be written yet, and their number. */
-  #backlog = new Fifo<Buffer>();
-  #backlogBytes = 0;
+  readonly #input = new MessageInput(framing);
+  readonly #output = new MessageOutput();
   #receiver: Receiver | undefined;
   #isPaused = false;
   #keepsAlive = false;
@@ -84,7 +82,7 @@ export class Wire {
 
   /** How many bytes wait to be written. */
   get backlog(): number {
-    return this.#backlogBytes;
+    return this.#output.length;
   }
 
   /** From now on `receiver` is told of all that comes. */
@@ -118,19 +116,13 @@ export class Wire {
    */
   send(message: Buffer): void {
     if (this.#isClosed) return;
-    let written = 0;
-    if (this.#backlog.length === 0) {
-      try {
-        written = this.#write(message);
-      } catch (error) {
-        this.#fail(error);
-        return;
-      }
-      if (written === message.length) return;
+    try {
+      if (this.#output.length > 0) this.#output.queue(Buffer.from(message));
+      else if (this.#sendNow(message)) return;
+      this.#watch();
+    } catch (error) {
+      this.#fail(error);
     }
-    this.#backlog.push(Buffer.from(message.subarray(written)));
-    this.#backlogBytes += message.length - written;
-    this.#watch();
   }
 
   /**
@@ -139,8 +131,9 @@ export class Wire {
    */
   sendSync(message: Buffer): void {
     if (this.#isClosed) throw new EOFError();
-    if (this.#backlog.length > 0) this.#flushSync();
-    this.#writeAll(message);
+    this.#output.queue(message);
+    while (!this.#output.write(this.fd)) waitUntilReady(this.fd, WRITABLE, Infinity);
+    this.#watch();
   }
 
   /**
@@ -151,7 +144,7 @@ export class Wire {
   receiveSync(timeout: number = Infinity): Buffer {
     const deadline = new Deadline(timeout);
     for (;;) {
-      const message = this.#next();
+      const message = this.#input.next();
       if (message !== undefined) return message;
       if (this.#hasComeSoon()) continue;
       if (!waitUntilReady(this.fd, READABLE, deadline.left)) {
@@ -165,8 +158,7 @@ export class Wire {
   close(): void {
     this.#isClosed = true;
     this.#receiver = undefined;
-    this.#backlog = new Fifo();
-    this.#backlogBytes = 0;
+    this.#output.forget();
     this.#descriptor.close();
   }
 
@@ -185,85 +177,29 @@ export class Wire {
     return false;
   }
 
-  #flushSync(): void {
-    for (const piece of this.#backlog.takeAll()) this.#writeAll(piece);
-    this.#backlogBytes = 0;
-    this.#watch();
-  }
-
-  #writeAll(message: Buffer): void {
-    let rest = message;
-    for (;;) {
-      rest = rest.subarray(this.#write(rest));
-      if (rest.length === 0) return;
-      waitUntilReady(this.fd, WRITABLE, Infinity);
-    }
-  }
-
-  /** @returns how much of it is out */
-  #write(bytes: Buffer): number {
-    let written = 0;
-    while (written < bytes.length) {
-      const count = tryWritePair(this.fd, written === 0 ? bytes : bytes.subarray(written), NOTHING);
-      if (count === undefined) break;
-      written += count;
-    }
-    return written;
-  }
-
   /** Reads once. @returns whether there was anything */
   #read(): boolean {
-    this.#makeRoom();
-    const room = this.#buffer.length - this.#end;
-    const count = tryRead(this.fd, this.#buffer, this.#end, room);
-    if (count === undefined) return false;
+    const count = this.#input.read(this.fd);
     if (count === 0) throw new EOFError();
-    this.#end += count;
-    return true;
-  }
-
-  /** The buffer grows with what comes, not with what is announced. */
-  #makeRoom(): void {
-    if (this.#end < this.#buffer.length) return;
-    if (this.#start > this.#buffer.length / 2) {
-      this.#buffer.copy(this.#buffer, 0, this.#start, this.#end);
-    } else {
-      const larger = Buffer.allocUnsafeSlow(this.#buffer.length * 2);
-      this.#buffer.copy(larger, 0, this.#start, this.#end);
-      this.#buffer = larger;
-    }
-    this.#end -= this.#start;
-    this.#start = 0;
-  }
-
-  #next(): Buffer | undefined {
-    const there = this.#end - this.#start;
-    if (there < HEADER) return undefined;
-    const length = this.#buffer.readUInt32BE(this.#start);
-    if (length > MAX_MESSAGE_BYTES) throw tooLong();
-    if (there < HEADER + length) return undefined;
-    const begin = this.#start + HEADER;
-    const message = this.#buffer.subarray(begin, begin + length);
-    this.#start = begin + length;
-    if (this.#start === this.#end) this.#rewind();
-    return message;
-  }
-
-  #rewind(): void {
-    this.#start = 0;
-    this.#end = 0;
-    if (this.#buffer.length > FIRST_ROOM_BYTES)
-      this.#buffer = Buffer.allocUnsafeSlow(FIRST_ROOM_BYTES);
+    return count !== undefined;
   }
 
   #watch(): void {
     if (this.#isClosed) return;
     // Without a receiver answers are read by those who wait for them.
     const isReading = this.#receiver !== undefined && !this.#isPaused;
-    const wanted = (isReading ? READABLE : 0) | (this.#backlog.length > 0 ? WRITABLE : 0);
+    const wanted = (isReading ? READABLE : 0) | (this.#output.length > 0 ? WRITABLE : 0);
     if (wanted === this.#watched) return;
     this.#watched = wanted;
     this.#descriptor.watch(wanted, () => this.#onReady(), this.#keepsAlive);
+  }
+
+  /** @returns whether all of it is out */
+  #sendNow(message: Buffer): boolean {
+    this.#output.queue(message);
+    if (this.#output.write(this.fd)) return true;
+    this.#output.own();
+    return false;
   }
 
   #onReady(): void {
@@ -273,15 +209,8 @@ export class Wire {
 
   #flush(): void {
     try {
-      for (let first = this.#backlog.shift(); first !== undefined; first = this.#backlog.shift()) {
-        const written = this.#write(first);
-        this.#backlogBytes -= written;
-        if (written < first.length) {
-          this.#backlog.unshift(first.subarray(written));
-          break;
-        }
-        if (this.#backlog.length === 0) this.#receiver?.onDrain?.();
-      }
+      const wasWaiting = this.#output.length > 0;
+      if (this.#output.write(this.fd) && wasWaiting) this.#receiver?.onDrain?.();
       this.#watch();
     } catch (error) {
       this.#fail(error);
@@ -317,7 +246,7 @@ export class Wire {
 
   #deliver(): void {
     while (this.#isListening) {
-      const message = this.#next();
+      const message = this.#input.next();
       if (message === undefined) return;
       this.#receiver!.onMessage(message);
     }

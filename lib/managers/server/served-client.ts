@@ -7,7 +7,7 @@ import { NO_ANSWER, Reply, Request, SERVER_ITSELF, VERSION } from '../protocol/p
 import { referenceOf, type Token } from '../protocol/reference.js';
 import { NO_TASKS, type Tasks } from '../protocol/tasks.js';
 import { MessageReader, MessageWriter, type ProxyCodec } from '../protocol/values.js';
-import { HEADER, type Wire, writeHeader } from '../protocol/wire.js';
+import { HEADER_BYTES, type Wire, writeHeader } from '../protocol/wire.js';
 import type { OwnObjects } from './own-objects.js';
 import { ServerReference } from './server-reference.js';
 import { ClientCall, type Session } from './session.js';
@@ -228,7 +228,7 @@ export class ServedClient implements ProxyCodec {
 
   #write(number: number, kind: number, value: unknown): Buffer {
     const writer = this.#writer;
-    writer.begin(HEADER);
+    writer.begin(HEADER_BYTES);
     writer.writeUint32(number);
     writer.writeByte(kind);
     try {
