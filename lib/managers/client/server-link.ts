@@ -2,9 +2,8 @@
 // do not, each made when it is first needed. Both belong to this process alone: a forked child
 // makes its own.
 import { randomBytes } from 'node:crypto';
-import { EOFError } from '../../common/errors.js';
-import { process, setImmediate } from '../../common/originals.js';
-import { Deadline, throwIfAborted } from '../../common/waiting.js';
+import { process } from '../../common/originals.js';
+import { type Deadline, throwIfAborted } from '../../common/waiting.js';
 import type { Address } from '../../connection/address.js';
 import { originWithKey, Source } from '../../serialize/origin.js';
 import { NO_ANSWER, Request, SERVER_ITSELF, VERSION } from '../protocol/protocol.js';
@@ -22,6 +21,7 @@ import { MessageReader, type ProxyCodec } from '../protocol/values.js';
 import type { Wire } from '../protocol/wire.js';
 import { proxyTypeOf } from '../registrations.js';
 import { AsyncCalls, type Service } from './async-calls.js';
+import { BlockingCalls, type BlockingService } from './blocking-calls.js';
 import {
   connect,
   CONNECT_TIMEOUT_MS,
@@ -30,6 +30,7 @@ import {
   lostError,
 } from './connect.js';
 import { KnownProxies } from './known-proxies.js';
+import { News } from './news.js';
 
 /** The ways in which a link depends on the process that it is in. */
 export interface LinkPolicy {
@@ -46,7 +47,7 @@ function newName(): string {
   return randomBytes(16).toString('hex');
 }
 
-export class ServerLink implements Target, ProxyCodec, Service {
+export class ServerLink implements Target, ProxyCodec, Service, BlockingService {
   readonly source: Source;
   /** The class of the managers that use it; undefined: none yet. */
   managerClass: object | undefined;
@@ -56,21 +57,16 @@ export class ServerLink implements Target, ProxyCodec, Service {
   readonly #policy: LinkPolicy;
   readonly #proxies = new KnownProxies((id, grants) => this.#drop(id, grants));
   readonly #requests = new Requests(this);
-  #sync: Wire | undefined;
+  readonly #blocking = new BlockingCalls(this);
+  readonly #news = new News({
+    encode: (method, args) => this.#requests.encode(NO_ANSWER, SERVER_ITSELF, method, args),
+    onEnd: (error) => this.onEnd(error),
+  });
   #async = new AsyncCalls(this);
-  /**
-   * The connection that was made first: what the server is told goes through one, and so in one
-   * order.
-   */
-  #teller: Wire | undefined;
-  /** News for the connection, to be told when there is one. */
-  #untold: [method: string, args: readonly unknown[]][] = [];
   /** The name by which the server knows this process, and all that it has. */
   #session = newName();
   /** The name of the session of the child, while a fork is under way. */
   #nextSession: string | undefined;
-  /** `id, count, …` of what is garbage here. */
-  #dropped: number[] = [];
   #loss: { cause: unknown } | undefined;
   /** Whether an answer is read for somebody who has got a promise. */
   #answersLater = false;
@@ -109,11 +105,7 @@ export class ServerLink implements Target, ProxyCodec, Service {
    */
   call(id: number, method: string, args: readonly unknown[]): unknown {
     this.#assertThere();
-    const message = this.#requests.encode(0, id, method, args);
-    if (this.#sync !== undefined) return this.#exchange(message);
-    const kept = Buffer.from(message);
-    this.#connectSync(CONNECT_TIMEOUT_MS);
-    return this.#exchange(kept);
+    return this.#blocking.call(this.#requests.encode(0, id, method, args));
   }
 
   /** As {@link call}, and leaves the event loop free. */
@@ -136,8 +128,8 @@ export class ServerLink implements Target, ProxyCodec, Service {
   tellShutdown(timeout: number): void {
     try {
       this.#assertThere();
-      if (this.#sync === undefined) this.#connectSync(Math.min(timeout, CONNECT_TIMEOUT_MS));
-      this.#tell(Request.shutdown, []);
+      this.#blocking.connect(Math.min(timeout, CONNECT_TIMEOUT_MS));
+      this.#news.tell(Request.shutdown, []);
     } catch {
       // It has ended already, or will be ended.
     }
@@ -158,15 +150,15 @@ export class ServerLink implements Target, ProxyCodec, Service {
   homeOf(id: number): Home {
     this.#assertThere();
     const ticket = newName();
-    this.#tell(Request.hold, [id, ticket]);
-    if (this.#teller === undefined) this.#async.connectSoon();
+    this.#news.tell(Request.hold, [id, ticket]);
+    if (!this.#news.hasConnection) this.#async.connectSoon();
     return { address: this.address, server: this.server!, ticket };
   }
 
   takeBack(id: number, { ticket }: Home): void {
     if (this.isLost) return;
-    this.#tell(Request.redeem, [id, ticket]);
-    this.#drop(id, 1);
+    this.#news.tell(Request.redeem, [id, ticket]);
+    this.#news.drop(id, 1);
   }
 
   /**
@@ -183,15 +175,15 @@ export class ServerLink implements Target, ProxyCodec, Service {
 
   /** Closes the connections. The server forgets what this process has. */
   close(): void {
-    this.#lose(undefined);
+    this.onEnd(undefined);
   }
 
   /** Before a fork: sees to it that the child has what this process has. */
   prepareFork(): void {
-    if (this.#teller === undefined || this.#proxies.isEmpty) return;
-    this.#flushDropped();
+    if (!this.#news.hasConnection || this.#proxies.isEmpty) return;
+    this.#news.flush();
     this.#nextSession = newName();
-    this.#tell(Request.prepareFork, [this.#nextSession]);
+    this.#news.tell(Request.prepareFork, [this.#nextSession]);
   }
 
   /** @param pid undefined if there was no fork */
@@ -202,26 +194,33 @@ export class ServerLink implements Target, ProxyCodec, Service {
     // The pids of another machine say nothing to the server.
     const isElsewhere = typeof this.address !== 'string';
     if (pid !== undefined && isElsewhere) return;
-    this.#tell(Request.noteFork, [session, pid]);
+    this.#news.tell(Request.noteFork, [session, pid]);
   }
 
   /** In a forked child: the connections, and those who wait, are the parent's. */
   becomeChild(): void {
-    this.#sync = undefined;
-    this.#teller = undefined;
+    this.#blocking.abandon();
+    this.#news.abandon();
     this.#async.abandon();
     this.#async = new AsyncCalls(this);
-    this.#untold = [];
     this.#proxies.becomeChild();
     this.#session = this.#nextSession ?? newName();
     this.#nextSession = undefined;
   }
 
-  /** @internal For AsyncCalls, as the following. */
+  /** @internal For calls, as the following. */
   connect(deadline: Deadline): Promise<Wire> {
     return connect(this.#destination, deadline).catch((error: unknown) => {
       throw this.#noteUnreachable(error);
     });
+  }
+
+  connectSync(deadline: Deadline): Wire {
+    try {
+      return connectSync(this.#destination, deadline);
+    } catch (error) {
+      throw this.#noteUnreachable(error);
+    }
   }
 
   greet(number: number): Buffer {
@@ -232,13 +231,23 @@ export class ServerLink implements Target, ProxyCodec, Service {
     return this.#requests.encode(NO_ANSWER, SERVER_ITSELF, Request.cancel, [number]);
   }
 
+  /** The server knows this process. */
   onGreeted(_answer: unknown, wire: Wire): void {
     this.#assertThere();
-    this.#enter(wire);
+    this.isKnown = true;
+    this.#policy.onConnected(this);
+    if (!this.#news.connect(wire)) return;
+    // First of all: what is dropped may be what is claimed.
+    this.#claim();
+    this.#news.flush();
+  }
+
+  readerOf(message: Buffer): MessageReader {
+    return new MessageReader(message, this);
   }
 
   onAnswer = (message: Buffer): void => {
-    const reader = new MessageReader(message, this);
+    const reader = this.readerOf(message);
     this.#async.answer(reader.readUint32(), (pending) => {
       this.#answersLater = true;
       try {
@@ -252,7 +261,13 @@ export class ServerLink implements Target, ProxyCodec, Service {
     });
   };
 
-  onEnd = (error: unknown): void => void this.#lose(error);
+  onEnd = (error: unknown): Error => {
+    this.#loss ??= { cause: error };
+    this.#news.abandon();
+    this.#blocking.close();
+    this.#async.end(lostError(error));
+    return lostError(error);
+  };
 
   #makeProxy(token: Token): object {
     const ProxyClass = proxyTypeOf(this.managerClass, token.typeid);
@@ -263,41 +278,8 @@ export class ServerLink implements Target, ProxyCodec, Service {
     if (this.#loss !== undefined) throw lostError(this.#loss.cause);
   }
 
-  #exchange(message: Buffer, timeout = Infinity): unknown {
-    const wire = this.#sync!;
-    let reader: MessageReader;
-    try {
-      wire.sendSync(message);
-      reader = new MessageReader(wire.receiveSync(timeout), this);
-      reader.readUint32();
-    } catch (error) {
-      throw this.#lose(error);
-    }
-    return readResult(reader);
-  }
-
-  #connectSync(timeout: number): void {
-    const deadline = new Deadline(timeout);
-    let wire: Wire;
-    try {
-      wire = connectSync(this.#destination, deadline);
-    } catch (error) {
-      throw this.#noteUnreachable(error);
-    }
-    this.#sync = wire;
-    try {
-      this.#exchange(this.greet(0), deadline.left);
-    } catch (error) {
-      this.#sync = undefined;
-      wire.close();
-      throw error;
-    }
-    this.#enter(wire);
-  }
-
-  /** There is nothing to be told to anybody. */
   #noteUnreachable(error: unknown): unknown {
-    this.#untold = [];
+    this.#news.forgetUntold();
     this.#policy.onUnreachable(this);
     return error;
   }
@@ -306,53 +288,12 @@ export class ServerLink implements Target, ProxyCodec, Service {
     return [VERSION, this.#session, process.pid];
   }
 
-  /** The server knows this process. */
-  #enter(wire: Wire): void {
-    this.isKnown = true;
-    this.#policy.onConnected(this);
-    if (this.#teller !== undefined) return;
-    this.#teller = wire;
-    this.#claim();
-    for (const [method, args] of this.#untold.splice(0)) this.#tell(method, args);
-    this.#flushDropped();
-  }
-
-  #lose(error: unknown): Error {
-    this.#loss ??= { cause: error };
-    this.#untold = [];
-    this.#sync?.close();
-    this.#sync = undefined;
-    this.#teller = undefined;
-    this.#async.end(lostError(error));
-    return lostError(error);
-  }
-
   #drop(id: number, grants: number): void {
-    if (this.isLost) return;
-    if (this.#dropped.length === 0) setImmediate(() => this.#flushDropped()).unref();
-    this.#dropped.push(id, grants);
+    if (!this.isLost) this.#news.drop(id, grants);
   }
 
   #claim(): void {
-    if (this.#teller === undefined) return;
-    for (const claim of this.#proxies.claim()) this.#tell(Request.redeem, claim);
-  }
-
-  #flushDropped(): void {
-    // Without a connection there is nobody who could want to know.
-    if (this.#dropped.length === 0 || this.#teller === undefined) return;
-    const dropped = this.#dropped;
-    this.#dropped = [];
-    this.#tell(Request.drop, dropped);
-  }
-
-  /** Never waits: what the server does not take now goes later. */
-  #tell(method: string, args: readonly unknown[]): void {
-    if (this.#teller === undefined) {
-      this.#untold.push([method, args]);
-      return;
-    }
-    this.#teller.send(this.#requests.encode(NO_ANSWER, SERVER_ITSELF, method, args));
-    if (this.#teller?.isClosed) this.#lose(new EOFError());
+    if (!this.#news.hasConnection) return;
+    for (const claim of this.#proxies.claim()) this.#news.tell(Request.redeem, claim);
   }
 }
