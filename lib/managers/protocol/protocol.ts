@@ -36,5 +36,13 @@ export const Request = {
   debugInfo: 'debugInfo',
 } as const;
 
+/** The methods for operations that are no methods. */
+export const GET = '.';
+export const SET = '=';
+export const ITERATE = '@@iterator';
+
+/** The outcome of an attempt to acquire something. */
+export const Outcome = { timedOut: 0, acquired: 1, recovered: 2 } as const;
+
 /** Both sides must be of one mind. */
 export const VERSION = 2;

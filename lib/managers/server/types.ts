@@ -4,7 +4,7 @@ import { booleanOption, functionOption, optionsReader, type Reader } from '../..
 import { assertFunction, assertString, assertType } from '../../common/validate.js';
 import { rememberCode } from '../../fork/known-code.js';
 import type { Functions } from '../functions.js';
-import { GET, ITERATE, SET } from '../protocol/names.js';
+import { GET, ITERATE, SET } from '../protocol/protocol.js';
 import type { ProxyClass, Shape } from '../protocol/reference.js';
 import type { ClientCall } from './session.js';
 

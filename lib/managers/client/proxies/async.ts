@@ -1,5 +1,5 @@
 // The promise form of every proxy.
-import { GET, ITERATE } from '../../protocol/names.js';
+import { GET, ITERATE } from '../../protocol/protocol.js';
 import { type Reference, referenceOf } from '../../protocol/reference.js';
 import { BaseProxy } from './base.js';
 

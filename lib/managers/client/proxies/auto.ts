@@ -1,6 +1,6 @@
 // Proxies for objects of a program's own classes: with the methods and properties that are exposed.
 import { badMessage } from '../../../serialize/clone.js';
-import { GET, ITERATE, SET } from '../../protocol/names.js';
+import { GET, ITERATE, SET } from '../../protocol/protocol.js';
 import { type Makers, type Reference, referenceOf, type Shape } from '../../protocol/reference.js';
 import { BaseProxy } from './base.js';
 

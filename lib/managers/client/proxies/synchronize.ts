@@ -11,7 +11,7 @@ import {
 } from '../../../common/waiting.js';
 import { lockerId } from '../../../futex/robust-list.js';
 import { timedOut, withLockSync } from '../../../synchronize/with.js';
-import { Outcome } from '../../protocol/outcome.js';
+import { Outcome } from '../../protocol/protocol.js';
 import { type Makers, referenceOf } from '../../protocol/reference.js';
 import { inNewTask } from '../../protocol/tasks.js';
 import { BaseProxy } from './base.js';

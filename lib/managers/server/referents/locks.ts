@@ -2,7 +2,7 @@
 // next.
 import { ProcessError } from '../../../common/errors.js';
 import { queueMicrotask } from '../../../common/originals.js';
-import { Outcome } from '../../protocol/outcome.js';
+import { Outcome } from '../../protocol/protocol.js';
 import type { ClientCall, Holding, Session } from '../session.js';
 import { behaviourOf, setBehaviour } from '../types.js';
 import { Line } from './line.js';

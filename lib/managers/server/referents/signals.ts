@@ -1,7 +1,7 @@
 // Semaphores, conditions, events and barriers of a server.
 import { BrokenBarrierError, ProcessError } from '../../../common/errors.js';
 import { assertInteger, assertType } from '../../../common/validate.js';
-import { Outcome } from '../../protocol/outcome.js';
+import { Outcome } from '../../protocol/protocol.js';
 import { referenceOf } from '../../protocol/reference.js';
 import type { ClientCall } from '../session.js';
 import { behaviourOf, setBehaviour } from '../types.js';
