@@ -13,6 +13,7 @@ import {
   type SyncWaitOptions,
   type WaitOptions,
 } from '../common/waiting.js';
+import { Wakers } from '../common/wakers.js';
 import type { Callbacks } from './options.js';
 
 /** Where a result comes from. */
@@ -51,7 +52,7 @@ const unseen = new FinalizationRegistry<{ reason: unknown; owner: symbol }>(({ r
 export class AsyncResult<T> implements PromiseLike<T> {
   readonly #origin: Origin;
   readonly #callbacks: Callbacks<T>;
-  #waiters: Set<() => void> | undefined;
+  #waiters: Wakers | undefined;
   #state: State = 'pending';
   /** The value, or the error. */
   #outcome: unknown;
@@ -159,7 +160,7 @@ export class AsyncResult<T> implements PromiseLike<T> {
   /**
    * @internal For the pool.
    *
-   * @param isExpected whether nobody needs to hear of it who does not ask
+   * @param isExpected whether it need not be reported as unhandled where nobody asks for it
    */
   reject(error: unknown, isExpected: boolean): void {
     try {
@@ -179,9 +180,8 @@ export class AsyncResult<T> implements PromiseLike<T> {
   #settle(state: State, outcome: unknown): void {
     this.#state = state;
     this.#outcome = outcome;
-    const waiters = this.#waiters ?? [];
+    this.#waiters?.wakeAll();
     this.#waiters = undefined;
-    for (const wake of waiters) wake();
   }
 
   #observe(): void {
@@ -191,9 +191,7 @@ export class AsyncResult<T> implements PromiseLike<T> {
   }
 
   #subscribe(wake: () => void): () => void {
-    this.#waiters ??= new Set();
-    this.#waiters.add(wake);
-    return () => this.#waiters?.delete(wake);
+    return (this.#waiters ??= new Wakers()).subscribe(wake);
   }
 
   #settled(): Promise<T> {

@@ -6,7 +6,7 @@ import type { Progress } from './options.js';
 /** How often a line is printed where there is no terminal, in milliseconds. */
 const LINE_INTERVAL_MS = 2000;
 
-/** Somebody who is told how far a job has come. */
+/** Called with how far a job has come. */
 export interface Watcher {
   update(progress: Progress): void;
   stop(): void;

@@ -96,7 +96,7 @@ export class ResultIterator<T> implements AsyncIterable<T> {
     this.#crew.assertOwned();
     const release = holdLoop();
     try {
-      await waitFor((wake) => this.#job.onOutcome(wake), deadline.left, signal);
+      await waitFor(this.#job.outcomeWaiters, deadline.left, signal);
     } finally {
       release();
     }

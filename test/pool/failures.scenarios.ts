@@ -403,6 +403,42 @@ export const scenarios: Scenarios = {
     stderr: /Error: in the error callback/,
   },
 
+  async 'a second terminate() neither asks again nor puts off the end'() {
+    const asked = new Value('i');
+    const pool = new Pool(1);
+    const deaf = (): Promise<never> => {
+      process.on('SIGTERM', () => void asked.add(1));
+      asked.value = 0;
+      return hang();
+    };
+    asked.value = -1;
+    const result = pool.applyAsync(deaf);
+    await until(() => asked.value === 0);
+    pool.terminate();
+    const again = setInterval(() => pool.terminate(), 100);
+    assert.equal(await pool.join(60_000), true);
+    clearInterval(again);
+    assert.equal(codeOf(await caught(result)), 'ERR_TRUEFORK_POOL_TERMINATED');
+    assert.equal(asked.value, 1);
+  },
+
+  async 'a worker that was told to end is not lost, although another one is'() {
+    const pool = new Pool({ processes: 2, maxRestarts: 0 });
+    const nap = (): Promise<void> => sleep(100);
+    await Promise.all([pool.apply(nap), pool.apply(nap)]);
+    assert.equal(pool.statistics().workers.length, 2);
+    pool.resize(1);
+    const other = (): number | undefined =>
+      pool.statistics().workers.find(({ state }) => state === 'idle')?.pid;
+    while (pool.statistics().workers.every(({ state }) => state === 'idle'))
+      await Promise.resolve();
+    process.kill(other()!, 'SIGKILL');
+    sleepSync(300); // so that both ends come in one turn
+    await until(() => pool.statistics().state === 'BROKEN');
+    assert.equal(pool.statistics().lost, 1);
+    assert.equal(await pool.join(20_000), true);
+  },
+
   async 'get() after terminate()'() {
     const pool = new Pool(2);
     const results = [

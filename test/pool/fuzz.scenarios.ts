@@ -118,7 +118,7 @@ function hear(bytes: Buffer, mark: Buffer, hand: Hand): void {
     writeSync(theirs, bytes);
     wire.read((message) => {
       const report = readReport(message);
-      if (report.kind === 'items') hand.hear(report.head, report.packed, RUNNER);
+      if (report.kind === 'items') hand.receive(report.head, report.packed, RUNNER);
     });
   } catch (error) {
     assertClear(error);

@@ -3,6 +3,7 @@ import { BrokenPoolError, ProcessError } from '../../common/errors.js';
 import { process } from '../../common/originals.js';
 import { thisProcess } from '../../common/per-process.js';
 import { waitFor, type Deadline } from '../../common/waiting.js';
+import { Wakers } from '../../common/wakers.js';
 import { waitForAny } from '../../posix/poller.js';
 import { CallSites } from '../jobs/call-sites.js';
 import { JobQueue } from '../jobs/job-queue.js';
@@ -66,7 +67,7 @@ export class Crew implements JobEvents, WorkerEvents, CrewSteps {
   #broken: { cause: unknown } | undefined;
   /** Lets the event loop end; undefined where nothing of this pool keeps it alive. */
   #release: (() => void) | undefined;
-  readonly #endWaiters = new Set<() => void>();
+  readonly #endWaiters = new Wakers();
   /** How many workers have ended when they should not. */
   lost = 0;
 
@@ -164,7 +165,7 @@ export class Crew implements JobEvents, WorkerEvents, CrewSteps {
     const release = holdLoop();
     try {
       if (this.isOver) return true;
-      return await waitFor((wake) => this.#onEnd(wake), timeout, signal);
+      return await waitFor(this.#endWaiters, timeout, signal);
     } finally {
       release();
     }
@@ -253,11 +254,6 @@ export class Crew implements JobEvents, WorkerEvents, CrewSteps {
     throw new ProcessError('ERR_TRUEFORK_STILL_RUNNING', 'Pool is still running');
   }
 
-  #onEnd(wake: () => void): () => void {
-    this.#endWaiters.add(wake);
-    return () => this.#endWaiters.delete(wake);
-  }
-
   // Steps that deadlines ask for.
 
   /** Has the next turn come at the end of what runs now, for everything that happens until then. */
@@ -295,7 +291,7 @@ export class Crew implements JobEvents, WorkerEvents, CrewSteps {
 
   #finish(): void {
     this.#agenda.clear();
-    for (const wake of this.#endWaiters) wake();
+    this.#endWaiters.wakeAll();
   }
 
   /**
@@ -370,7 +366,7 @@ export class Crew implements JobEvents, WorkerEvents, CrewSteps {
     this.#endAll();
   }
 
-  /** A new one for each who is told: an error gets the stack of its task. */
+  /** Each task has an error of its own: it gets the stack of that task. */
   #brokenError(): BrokenPoolError {
     return new BrokenPoolError(this.#broken!.cause);
   }

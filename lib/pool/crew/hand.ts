@@ -135,7 +135,7 @@ export class Hand {
    * @returns whether that is the end of the task
    * @throws ProcessError `ERR_TRUEFORK_BAD_MESSAGE` if no worker could say so
    */
-  hear(head: ItemsHead, packed: Buffer, runner: Runner): boolean {
+  receive(head: ItemsHead, packed: Buffer, runner: Runner): boolean {
     this.busyTime += head.duration;
     const task = this.#tasks.get(head.number);
     if (task === undefined) return false; // nobody waits for it any more

@@ -12,20 +12,20 @@ import {
 } from '../../posix/poller.js';
 import type { Runner } from '../jobs/call-sites.js';
 import type { Job, Loss, Task } from '../jobs/job.js';
-import { Order, readReport, unreadable, writeTasks, type WorkerReport } from '../line/messages.js';
-import { pack, unpack } from '../line/values.js';
+import { Order, readReport, unreadable, type WorkerReport } from '../line/messages.js';
+import { unpack } from '../line/values.js';
 import { makeMark, Wire } from '../line/wire.js';
 import type { Settings } from '../options.js';
 import { ForkPoolWorker } from '../worker/fork-pool-worker.js';
 import { Hand, type Rest } from './hand.js';
+import { Outbox } from './outbox.js';
 import type { Registry } from './registry.js';
-import { SentTickets } from './sent-tickets.js';
 
 /** A worker has as much in hand as takes about so long, in milliseconds, and one task at least. */
 const AHEAD_MS = 2;
 /** How many tasks that may be at most. */
 const MAX_AHEAD = 256;
-/** How many recalls there may be that it has not heard of. */
+/** How many recalls there may be that it has not read of. */
 const MAX_UNREAD_RECALLS = 100;
 /** The pool's ends of its lines, in this process. No child may keep them open. */
 const lines = new Set<Worker>();
@@ -52,28 +52,6 @@ export interface WorkerEvents {
  */
 export type Phase = 'open' | 'retiring' | 'leaving';
 
-/** Whether the tasks of two jobs can go in one message. */
-function areAlike(one: Job, other: Job): boolean {
-  if (one === other) return true;
-  return (
-    one.fnNumber === other.fnNumber &&
-    one.spreads === other.spreads &&
-    one.goesOn === other.goesOn &&
-    one.inputNumber === 0 &&
-    other.inputNumber === 0 &&
-    (one.timeout === Infinity) === (other.timeout === Infinity)
-  );
-}
-
-/** A list of its own: V8 writes one that may have holes, as a user's may, three times as slowly. */
-function itemsOf(tasks: readonly Task[]): readonly unknown[] {
-  const items: unknown[] = [];
-  for (const task of tasks) {
-    for (const item of task.job.itemsOf(task)) items.push(item);
-  }
-  return items;
-}
-
 export class Worker implements Runner {
   readonly process: ForkPoolWorker;
   readonly pid: number;
@@ -86,7 +64,7 @@ export class Worker implements Runner {
   readonly #hand = new Hand();
   readonly #wire: Wire;
   readonly #poller: Poller;
-  readonly #tickets = new SentTickets();
+  readonly #outbox: Outbox;
   #phase: Phase = 'open';
   #isReady = false;
   #failure: unknown;
@@ -104,6 +82,7 @@ export class Worker implements Runner {
     const [ours, theirs] = socketpair();
     const mark = makeMark();
     this.#wire = new Wire(ours, mark);
+    this.#outbox = new Outbox(this.#hand, this.#wire, this.knows, () => events.hasRoom(this));
     this.#poller = makePoller(ours, () => this.receive());
     this.#poller.setRef(false); // the crew knows whether there is something to wait for
     lines.add(this);
@@ -205,14 +184,14 @@ export class Worker implements Runner {
     const { expected, ledger } = this.#hand;
     const ahead = expected === undefined ? 1 : Math.ceil(AHEAD_MS / expected);
     const most = Math.max(1, Math.min(ahead, MAX_AHEAD));
-    // One that has not heard yet that tasks were taken back is at a long task.
-    const window = concurrency + (ledger.unheard > 0 ? 0 : most);
+    // A worker that has not read yet that tasks were taken back is at a long task.
+    const window = concurrency + (ledger.unreadRecalls > 0 ? 0 : most);
     return Math.min(window, this.held + maxTasks - this.given);
   }
 
   get canTakeMore(): boolean {
     if (this.#phase !== 'open' || this.#hasEnded || this.#wire.hasEnded) return false;
-    if (this.#hand.ledger.unheard > MAX_UNREAD_RECALLS || this.#hand.isFull) return false;
+    if (this.#hand.ledger.unreadRecalls > MAX_UNREAD_RECALLS || this.#hand.isFull) return false;
     return this.held < this.window;
   }
 
@@ -226,15 +205,7 @@ export class Worker implements Runner {
 
   /** Sends what was given. */
   post(): void {
-    const tasks = this.#hand.takeOutgoing();
-    if (tasks.length === 0) return;
-    let from = 0;
-    for (let to = 1; to <= tasks.length; to++) {
-      if (to < tasks.length && areAlike(tasks[from]!.job, tasks[to]!.job)) continue;
-      this.#send(tasks.slice(from, to));
-      from = to;
-    }
-    this.#write();
+    if (this.#outbox.queue()) this.#write();
   }
 
   /** Takes back what was not begun, the first one first. */
@@ -294,8 +265,7 @@ export class Worker implements Runner {
   }
 
   /**
-   * Reads what it has to say. Whatever goes wrong with that is the end of this worker, and of
-   * nothing else.
+   * Reads its messages. An error in that is the end of this worker, and of nothing else.
    */
   receive(): void {
     this.#read();
@@ -328,7 +298,7 @@ export class Worker implements Runner {
     this.#poller.close();
     this.#wire.close();
     this.#hand.ledger.close();
-    this.#tickets.discard();
+    this.#outbox.discard();
   }
 
   /** Returns whether there was a message. */
@@ -337,7 +307,7 @@ export class Worker implements Runner {
     try {
       this.#wire.read((message) => {
         hasRead = true;
-        this.#hear(readReport(message));
+        this.#handle(readReport(message));
       });
       return hasRead;
     } catch (error) {
@@ -345,51 +315,6 @@ export class Worker implements Runner {
       if (!this.#isReady) this.#failure ??= error;
       return false;
     }
-  }
-
-  /** Sends tasks that are alike. */
-  #send(tasks: Task[]): void {
-    const [{ job }] = tasks as [Task];
-    const input = job.inputNumber !== 0 && job.inputNumber <= this.knows ? job.inputNumber : 0;
-    const number = this.#hand.next;
-    const head = writeTasks({
-      spreads: job.spreads,
-      isTimed: job.timeout !== Infinity,
-      goesOn: job.goesOn,
-      fn: job.fnNumber,
-      input,
-      number,
-      places: tasks.map((task) => this.#hand.place(task)),
-      sizes: tasks.map((task) => task.size),
-      firsts: input === 0 ? [] : tasks.map((task) => task.first),
-    });
-    let packed: Uint8Array[] = [];
-    try {
-      if (input === 0) packed = this.#pack(tasks, number);
-    } catch (error) {
-      this.#sendOneByOne(tasks, error);
-      return;
-    }
-    this.#hand.enter(tasks);
-    this.#wire.queue([head, ...packed]);
-  }
-
-  #pack(tasks: Task[], number: number): Uint8Array[] {
-    const { parts, tickets } = pack(itemsOf(tasks), tasks[0]!.job.spreads);
-    this.#tickets.add(number, tickets);
-    return parts;
-  }
-
-  /** One of the tasks cannot be sent. */
-  #sendOneByOne(tasks: Task[], error: unknown): void {
-    this.#hand.leave(tasks);
-    if (tasks.length > 1) {
-      for (const task of tasks) this.#send([task]);
-      return;
-    }
-    this.#hand.discard();
-    tasks[0]!.job.unsendable(tasks[0]!, error);
-    this.#events.hasRoom(this);
   }
 
   #write(): void {
@@ -412,7 +337,7 @@ export class Worker implements Runner {
     this.#watched = wanted;
   }
 
-  #hear(report: WorkerReport): void {
+  #handle(report: WorkerReport): void {
     switch (report.kind) {
       case 'ready':
         this.#assertStarting();
@@ -428,8 +353,8 @@ export class Worker implements Runner {
         this.#events.hasRoom(this);
         return;
       default:
-        if (this.#hand.hear(report.head, report.packed, this)) this.#events.hasRoom(this);
-        this.#tickets.wasRead(report.head.number);
+        if (this.#hand.receive(report.head, report.packed, this)) this.#events.hasRoom(this);
+        this.#outbox.wasRead(report.head.number);
     }
   }
 

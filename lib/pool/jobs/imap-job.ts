@@ -1,5 +1,6 @@
 // The job of an imap(), ordered or not.
 import { performance } from '../../common/originals.js';
+import { Wakers } from '../../common/wakers.js';
 import { Job, NOWHERE, Task, type JobPlan } from './job.js';
 
 /** The outcome of an item. */
@@ -43,7 +44,8 @@ export class ImapJob extends Job {
   #isDraining = false;
   /** Why there is nothing more, be there values left or not. */
   #failure: { error: unknown } | undefined;
-  #wakers: (() => void)[] = [];
+  /** Woken when there may be something to take. */
+  readonly outcomeWaiters: Wakers = new Wakers();
   readonly #start = performance.now();
 
   constructor(plan: ImapPlan) {
@@ -88,15 +90,7 @@ export class ImapJob extends Job {
     return this.isSettled ? null : undefined;
   }
 
-  /** Calls `wake` when there may be something to take. */
-  onOutcome(wake: () => void): () => void {
-    this.#wakers.push(wake);
-    return () => {
-      this.#wakers = this.#wakers.filter((other) => other !== wake);
-    };
-  }
-
-  /** Nobody wants the rest. */
+  /** Cancels the remaining items. */
   cancel(): void {
     if (this.isSettled) return;
     this.#outcomes.clear();
@@ -147,7 +141,7 @@ export class ImapJob extends Job {
     if (!this.tell(this.#done, this.#isAtEnd ? this.#pulled : undefined)) return;
     if (this.#isDraining) this.#pull();
     this.#settleIfDone();
-    this.#wake();
+    this.outcomeWaiters.wakeAll();
   }
 
   get #isComplete(): boolean {
@@ -164,7 +158,7 @@ export class ImapJob extends Job {
     this.#isAtEnd = true;
     this.#items.clear();
     this.settle();
-    this.#wake();
+    this.outcomeWaiters.wakeAll();
   }
 
   #closeSource(): void {
@@ -174,12 +168,6 @@ export class ImapJob extends Job {
     } catch {
       // It was not to give anything more anyway.
     }
-  }
-
-  #wake(): void {
-    const wakers = this.#wakers;
-    this.#wakers = [];
-    for (const wake of wakers) wake();
   }
 
   #limit(): number {
@@ -245,6 +233,6 @@ export class ImapJob extends Job {
     // The last value may have come before it was known to be the last.
     if (this.#isComplete && !this.tell(this.#done, this.#pulled)) return;
     this.#settleIfDone();
-    if (this.isSettled || this.#outcomes.size > 0) this.#wake();
+    if (this.isSettled || this.#outcomes.size > 0) this.outcomeWaiters.wakeAll();
   }
 }

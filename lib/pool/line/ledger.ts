@@ -6,8 +6,9 @@ import { mmap, munmapPrivate } from '../../posix/memory.js';
 /** How many tasks a worker can have in hand, begun or not. */
 export const PLACES = 1024;
 
-const HEADER = 8;
-const BYTES = HEADER + PLACES * (Float64Array.BYTES_PER_ELEMENT + Int32Array.BYTES_PER_ELEMENT);
+const HEADER_BYTES = 8;
+const SIZE_BYTES =
+  HEADER_BYTES + PLACES * (Float64Array.BYTES_PER_ELEMENT + Int32Array.BYTES_PER_ELEMENT);
 
 // One word says how many tasks were begun, and how often tasks were taken back: so neither
 // side can miss what the other does.
@@ -32,15 +33,15 @@ export function distance(from: number, to: number): number {
  * agree on which they are. A task has a place here as long as it is in the worker's hands.
  */
 export class Ledger {
-  readonly #memory = mmap(BYTES);
+  readonly #memory = mmap(SIZE_BYTES);
   /**
-   * How many tasks were begun, and recalled how often; how many recalls the worker has heard of.
+   * How many tasks were begun, and recalled how often; how many recalls the worker has read of.
    */
   readonly #words = new Int32Array(this.#memory, 0, 2);
   /** When the item that runs was begun, by the clock of performance.now(). */
-  readonly #times = new Float64Array(this.#memory, HEADER, PLACES);
+  readonly #times = new Float64Array(this.#memory, HEADER_BYTES, PLACES);
   /** How many items of a task were begun. */
-  readonly #items = new Int32Array(this.#memory, HEADER + this.#times.byteLength, PLACES);
+  readonly #items = new Int32Array(this.#memory, HEADER_BYTES + this.#times.byteLength, PLACES);
 
   /** For the worker: begins the next task. Returns false if it was taken back. */
   begin(): boolean {
@@ -68,8 +69,8 @@ export class Ledger {
     return Atomics.load(this.#words, 0) & COUNT;
   }
 
-  /** How many recalls the worker has not heard of yet. Not all of 256 can be told apart. */
-  get unheard(): number {
+  /** How many recalls the worker has not read of yet. Not all of 256 can be told apart. */
+  get unreadRecalls(): number {
     const recalls = Atomics.load(this.#words, 0) >>> COUNT_BITS;
     return (recalls - Atomics.load(this.#words, 1) + MAX_RECALLS) % MAX_RECALLS;
   }

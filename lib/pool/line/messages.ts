@@ -58,13 +58,13 @@ export interface TasksHead {
   firsts: number[];
 }
 
-const TASKS_HEAD = 16;
-const WORD = 4;
+const TASKS_HEAD_BYTES = 16;
+const WORD_BYTES = 4;
 
 export function writeTasks(head: TasksHead): Buffer {
   const { places, sizes, firsts } = head;
   const count = sizes.length;
-  const bytes = Buffer.allocUnsafe(TASKS_HEAD + WORD * (2 * count + firsts.length));
+  const bytes = Buffer.allocUnsafe(TASKS_HEAD_BYTES + WORD_BYTES * (2 * count + firsts.length));
   bytes[0] = Order.tasks;
   bytes[1] =
     (head.spreads ? SPREADS : 0) | (head.isTimed ? IS_TIMED : 0) | (head.goesOn ? GOES_ON : 0);
@@ -72,7 +72,7 @@ export function writeTasks(head: TasksHead): Buffer {
   bytes.writeUInt32LE(head.fn, 4);
   bytes.writeUInt32LE(head.input, 8);
   bytes.writeUInt32LE(head.number, 12);
-  let at = TASKS_HEAD;
+  let at = TASKS_HEAD_BYTES;
   for (const place of places) at = bytes.writeUInt32LE(place, at);
   for (const size of sizes) at = bytes.writeUInt32LE(size, at);
   for (const first of firsts) at = bytes.writeUInt32LE(first, at);
@@ -85,8 +85,8 @@ export function readTasks(bytes: Buffer): { head: TasksHead; items: Buffer } {
   const count = bytes.readUInt16LE(2);
   const input = bytes.readUInt32LE(8);
   const words: number[] = [];
-  const end = TASKS_HEAD + WORD * count * (input === 0 ? 2 : 3);
-  for (let at = TASKS_HEAD; at < end; at += WORD) words.push(bytes.readUInt32LE(at));
+  const end = TASKS_HEAD_BYTES + WORD_BYTES * count * (input === 0 ? 2 : 3);
+  for (let at = TASKS_HEAD_BYTES; at < end; at += WORD_BYTES) words.push(bytes.readUInt32LE(at));
   const head: TasksHead = {
     spreads: (flags & SPREADS) !== 0,
     isTimed: (flags & IS_TIMED) !== 0,
@@ -113,10 +113,10 @@ export interface ItemsHead {
   duration: number;
 }
 
-const ITEMS_HEAD = 24;
+const ITEMS_HEAD_BYTES = 24;
 
 export function writeItems({ kind, number, first, count, duration }: ItemsHead): Buffer {
-  const bytes = Buffer.allocUnsafe(ITEMS_HEAD);
+  const bytes = Buffer.allocUnsafe(ITEMS_HEAD_BYTES);
   bytes.writeUInt32LE(kind, 0);
   bytes.writeUInt32LE(number, 4);
   bytes.writeUInt32LE(first, 8);
@@ -126,7 +126,7 @@ export function writeItems({ kind, number, first, count, duration }: ItemsHead):
 }
 
 function readItems(kind: number, bytes: Buffer): ItemsReport {
-  if (bytes.length < ITEMS_HEAD || bytes.readUInt32LE(0) !== kind) throw unreadable();
+  if (bytes.length < ITEMS_HEAD_BYTES || bytes.readUInt32LE(0) !== kind) throw unreadable();
   const head: ItemsHead = {
     kind,
     number: bytes.readUInt32LE(4),
@@ -137,7 +137,7 @@ function readItems(kind: number, bytes: Buffer): ItemsReport {
   const isTime = Number.isFinite(head.duration) && head.duration >= 0;
   const isCount = kind === Report.values ? head.count > 0 : head.count === 1;
   if (!isTime || !isCount) throw unreadable();
-  return { kind: 'items', head, packed: bytes.subarray(ITEMS_HEAD) };
+  return { kind: 'items', head, packed: bytes.subarray(ITEMS_HEAD_BYTES) };
 }
 
 interface ItemsReport {

@@ -116,8 +116,8 @@ class Server {
     try {
       this.#wire.read((message) => this.#obey(message));
     } catch (error) {
-      // Not an exception: a handler of the user's would let it go on, and nobody would hear of its
-      // tasks.
+      // Not an exception: a handler of the user's would let it go on, and its tasks would never be
+      // reported.
       process.stderr.write(`${inspect(error)}\n`);
       exit(1);
     }
