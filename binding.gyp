@@ -43,6 +43,7 @@
         "native/queue/backlog.cc",
         "native/sync/change.cc",
         "native/fork/collector_lock.cc",
+        "native/base/deadline.cc",
         "native/io/descriptors.cc",
         "native/loop/file_watchers.cc",
         "native/node/foreground_tasks.cc",
@@ -62,6 +63,7 @@
         "native/node/node_functions.cc",
         "native/node/node_internals.cc",
         "native/io/poll_set.cc",
+        "native/io/poll_until.cc",
         "native/io/poller.cc",
         "native/node/precompile.cc",
         "native/queue/ring.cc",
@@ -107,6 +109,7 @@
           "target_name": "ring_steps",
           "type": "executable",
           "sources": [
+            "native/base/deadline.cc",
             "native/base/futex.cc",
             "native/queue/ring.cc",
             "native/queue/ring_put.cc",

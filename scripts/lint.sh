@@ -1,11 +1,11 @@
 #!/bin/sh
 # Formatting and lint of everything: TypeScript with oxfmt and oxlint, C++ with
-# clang-format and clang-tidy.   lint.sh [--fix]
+# clang-format and clang-tidy, shell scripts with shellcheck.   lint.sh [--fix]
 set -e
 cd "$(dirname "$0")/.."
 PATH=$PWD/node_modules/.bin:$PATH
 
-for tool in clang-format clang-tidy; do
+for tool in clang-format clang-tidy shellcheck; do
   if ! command -v "$tool" >/dev/null; then
     echo "lint.sh: no $tool here; Debian has it in the package of that name" >&2
     exit 1
@@ -20,6 +20,9 @@ fi
 
 oxfmt --check .
 oxlint -c oxlint.config.mjs --type-aware
+shellcheck scripts/*.sh .ci/run
+node -e 'import("./out/lib/memory/cleanup-script.js").then((it) => console.log(it.CLEANUP_SCRIPT))' |
+  shellcheck --shell=sh -
 clang-format --dry-run --Werror native/*.cc native/*/*.cc native/*/*.h
 prefix=$(node -p 'require("path").resolve(process.execPath, "../..")')
 # On stderr it counts what it does not show.

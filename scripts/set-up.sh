@@ -13,6 +13,7 @@ quietly() {
 }
 
 # Whether $1 has yet to be made from $2; shells differ on -nt and missing files.
+# shellcheck disable=SC3013
 outdated() {
   [ ! -e "$1" ] || [ "$2" -nt "$1" ]
 }

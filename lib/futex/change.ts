@@ -34,7 +34,7 @@ export interface Watched<K> {
 }
 
 interface Waits<K> {
-  /** Those that wait, by what they have in common. */
+  /** The waits, by what they have in common. */
   readonly waiting: Map<K, Wakers>;
   pending: PendingWait | undefined;
 }

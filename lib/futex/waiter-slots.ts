@@ -73,7 +73,7 @@ export class WaiterSlots {
   }
 
   /**
-   * Sits down, unless this process has a slot; its notes are zero then.
+   * Takes a slot, unless this process has one; its notes are zero then.
    *
    * @param inherit called before that with a slot whose process has died on it
    * @throws ProcessError `ERR_TRUEFORK_TOO_MANY_WAITERS`

@@ -24,7 +24,7 @@ export abstract class WaitingLine<W extends Waiter> {
   /** A forked child has a line of its own, in which nobody waits. */
   readonly #own = new PerProcess<Line<W>>(() => ({ waiters: new Fifo(), pending: undefined }));
 
-  /** If not nobody waits here: known without a look at whose process it is, which locks can tell. */
+  /** If not, nobody waits: locks are so fast that a look at whose process it is can be told. */
   #wasEntered = false;
 
   get length(): number {

@@ -6,41 +6,7 @@ import { emitWarning, process } from '../common/originals.js';
 import { onForkedChild } from '../common/per-process.js';
 import { close, pipe, write } from '../posix/descriptors.js';
 import { spawnShell, wait4, WNOHANG } from '../posix/wait.js';
-
-/**
- * Reads lines "number name", which registers, and "number", which does the reverse. Names have
- * octal escapes for all that a shell might take for something else; numbers are ours.
- */
-const SCRIPT = `
-trap '' INT TERM HUP
-cd /
-last=0
-while read -r id name; do
-  if [ -n "$name" ]; then
-    eval "name_$id=\\$name"
-    [ "$id" -le "$last" ] || last=$id
-  else
-    unset "name_$id"
-  fi
-done
-leaked=0
-names=
-while [ "$last" -gt 0 ]; do
-  eval "name=\\$name_$last"
-  last=$((last - 1))
-  [ -n "$name" ] || continue
-  file=$(printf '%b.' "$name")
-  file=/dev/shm/\${file%.}
-  [ -e "$file" ] || continue
-  rm -f -- "$file"
-  leaked=$((leaked + 1))
-  names="$names $name"
-done
-if [ "$leaked" -gt 0 ]; then
-  text="truefork: process $1 has leaked shared memory, which was cleaned up ($leaked):"
-  printf '%s\\n' "$text$names" >&2
-fi
-`;
+import { CLEANUP_SCRIPT } from './cleanup-script.js';
 
 function escaped(name: string): string {
   let line = '';
@@ -73,7 +39,7 @@ function warnOf(error: unknown): void {
 function startShell(): Shell | undefined {
   const [reader, writer] = pipe();
   try {
-    return { pid: spawnShell(SCRIPT, String(process.pid), reader), writer };
+    return { pid: spawnShell(CLEANUP_SCRIPT, String(process.pid), reader), writer };
   } catch (error) {
     close(writer);
     warnOf(error);
@@ -96,13 +62,13 @@ function say(words: string): boolean {
     return true;
   } catch (error) {
     if ((error as SystemError).code !== 'EPIPE') throw error;
-    buryShell();
+    forgetDeadShell();
     return false;
   }
 }
 
 /** Somebody has killed it. */
-function buryShell(): void {
+function forgetDeadShell(): void {
   close(shell!.writer);
   try {
     wait4(shell!.pid, WNOHANG);

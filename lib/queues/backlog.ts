@@ -92,7 +92,7 @@ export class Backlog implements ExitHook {
     this.endSync(Infinity);
   }
 
-  /** What is in its parent's backlog is the parent's to put. */
+  /** The parent's backlog is the parent's to put. */
   #begin(parents: Feeding | undefined): Feeding {
     const { native } = this.#ring;
     if (parents !== undefined) native.forgetBacklog();

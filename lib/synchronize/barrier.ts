@@ -43,8 +43,8 @@ const readOptions = optionsReader<BarrierOptions>(
 const ARRIVED = 0;
 const ROUND = 1;
 const BELL = 2;
-/** How often a process has sat down: the others then watch it, too. */
-const SITTERS = 3;
+/** How often a process has taken a slot: the others then watch it, too. */
+const SLOTS_TAKEN = 3;
 const WORDS = 4;
 
 /** A note of a slot: one more than the round that its process waits in. */
@@ -210,10 +210,10 @@ export class Barrier {
   }
 
   #arrive(): Arrival {
-    this.#sitDown();
+    this.#takeSlot();
     const { before, isMade } = this.#change((state) => this.#withOneMore(state));
     if (before.isBroken) {
-      this.#getUp();
+      this.#leaveSlot();
       throw new BrokenBarrierError();
     }
     if (!isMade && this.#waitingHere === 1) this.#slots.store(this.#slots.own!, SLOT_ROUND, 0);
@@ -279,7 +279,7 @@ export class Barrier {
     if (arrival.of !== lockerId) return;
     const { index, round } = arrival;
     if (index !== undefined && !this.#isOver(round)) this.#breakRound(round);
-    this.#getUp();
+    this.#leaveSlot();
   }
 
   #judge(arrival: Arrival): void {
@@ -329,7 +329,9 @@ export class Barrier {
   }
 
   #whatToWatch(): Words {
-    const words: number[] = [ARRIVED, BELL, ROUND, SITTERS].flatMap((word) => this.#watch(word));
+    const words: number[] = [ARRIVED, BELL, ROUND, SLOTS_TAKEN].flatMap((word) =>
+      this.#watch(word),
+    );
     // Also those who wait for the next round: one of them may be the only one who was told of a
     // death, and die.
     for (let slot = 0; slot < SLOTS; slot++) {
@@ -343,22 +345,22 @@ export class Barrier {
     return [this.#offset(word), Atomics.load(this.#words, word)];
   }
 
-  #sitDown(): void {
-    // In a forked child none of those waits who waited in its parent.
+  #takeSlot(): void {
+    // In a forked child none of the waits of its parent go on.
     if (this.#slots.own === undefined) this.#waitingHere = 0;
     const isNew = this.#slots.own === undefined;
     this.#slots.take((slot) => this.#inherit(slot));
-    if (isNew) Atomics.add(this.#words, SITTERS, 1);
+    if (isNew) Atomics.add(this.#words, SLOTS_TAKEN, 1);
     this.#waitingHere++;
   }
 
-  /** Nobody else can see any more that the one who sat there before has died. */
+  /** Nobody else can see any more that the process which had the slot before has died. */
   #inherit(slot: number): void {
     const { round } = this.#state;
     if (this.#isIn(slot, round)) this.#breakRound(round);
   }
 
-  #getUp(): void {
+  #leaveSlot(): void {
     if (--this.#waitingHere > 0) return;
     this.#slots.store(this.#slots.own!, SLOT_ROUND, 0);
     this.#slots.leave();

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cmath>
 
 #if defined(__linux__)
 #include <linux/futex.h>
@@ -18,19 +17,6 @@ namespace truefork {
 
 namespace {
 
-constexpr int64_t kNanosecondsPerSecond = 1'000'000'000;
-constexpr int64_t kNanosecondsPerMillisecond = 1'000'000;
-
-timespec Now() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now;
-}
-
-bool IsEarlier(const timespec& a, const timespec& b) {
-  return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec < b.tv_nsec;
-}
-
 // How long to look away from the other words where a thread can sleep on one
 // only: Linux before 5.16, macOS.
 constexpr double kSliceMs = 10;
@@ -43,32 +29,6 @@ void RelaxProcessor() {
 #elif defined(__aarch64__)
   asm volatile("yield");
 #endif
-}
-
-Deadline Deadline::In(double milliseconds) {
-  constexpr double kMaxMs = 1e12;
-  Deadline deadline;
-  if (!(milliseconds < kMaxMs)) return deadline;
-  deadline.is_never_ = false;
-  deadline.time_ = Now();
-  const auto nanoseconds =
-      static_cast<int64_t>(milliseconds * kNanosecondsPerMillisecond) +
-      deadline.time_.tv_nsec;
-  deadline.time_.tv_sec += nanoseconds / kNanosecondsPerSecond;
-  deadline.time_.tv_nsec = nanoseconds % kNanosecondsPerSecond;
-  return deadline;
-}
-
-bool Deadline::IsOver() const { return !is_never_ && !IsEarlier(Now(), time_); }
-
-bool Deadline::IsBefore(const Deadline& other) const {
-  if (is_never_) return false;
-  return other.is_never_ || IsEarlier(time_, other.time_);
-}
-
-Deadline Deadline::ButWithin(double milliseconds) const {
-  const Deadline soon = In(milliseconds);
-  return IsBefore(soon) ? *this : soon;
 }
 
 #if defined(__linux__)

@@ -7,32 +7,12 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <ctime>
+
+#include "base/deadline.h"
 
 namespace truefork {
 
 using Word = std::atomic<int32_t>;
-
-// A time of CLOCK_MONOTONIC to wait until, or never.
-class Deadline {
- public:
-  static Deadline Never() { return Deadline{}; }
-  static Deadline In(double milliseconds);
-
-  [[nodiscard]] bool IsOver() const;
-  [[nodiscard]] bool IsNever() const { return is_never_; }
-  [[nodiscard]] const timespec* OrNull() const {
-    return is_never_ ? nullptr : &time_;
-  }
-  // This one, or one so soon if that is earlier.
-  [[nodiscard]] Deadline ButWithin(double milliseconds) const;
-
- private:
-  [[nodiscard]] bool IsBefore(const Deadline& other) const;
-
-  bool is_never_ = true;
-  timespec time_{};
-};
 
 // Between two looks at a word.
 void RelaxProcessor();

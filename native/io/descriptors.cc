@@ -1,18 +1,17 @@
 #include "io/descriptors.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <climits>
 #include <vector>
 
 #include "base/elements.h"
 #include "base/result.h"
+#include "io/poll_until.h"
 
 namespace truefork {
 
@@ -114,27 +113,13 @@ Napi::Value LockFile(const Napi::CallbackInfo& info) {
   return Result(info.Env(), flock(Int(info, 0), kind | LOCK_NB));
 }
 
-int64_t NowMs() {
-  constexpr int64_t kMsPerSecond = 1000;
-  constexpr int64_t kNsPerMs = 1000000;
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * kMsPerSecond + now.tv_nsec / kNsPerMs;
-}
-
 // poll(fd, events, timeout): waits, blocking the thread, until one of `events`
 // or an error is there; negative: for ever. Gives the events, 0 after the
 // timeout.
 Napi::Value Poll(const Napi::CallbackInfo& info) {
   pollfd entry{Int(info, 0), static_cast<int16_t>(Int(info, 1)), 0};
-  const int64_t timeout = info[2].As<Napi::Number>().Int64Value();
-  const int64_t deadline = timeout < 0 ? INT64_MAX : NowMs() + timeout;
-  int ready = 0;
-  do {
-    const int64_t left =
-        timeout < 0 ? -1 : std::max(deadline - NowMs(), int64_t{0});
-    ready = poll(&entry, 1, static_cast<int>(std::min(left, int64_t{INT_MAX})));
-  } while ((ready < 0 && errno == EINTR) || (ready == 0 && NowMs() < deadline));
+  const int ready =
+      PollUntil(&entry, 1, Deadline::InOrNever(info[2].As<Napi::Number>()));
   return Result(info.Env(), ready > 0 ? entry.revents : ready);
 }
 

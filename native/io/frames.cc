@@ -1,37 +1,25 @@
 #include "io/frames.h"
 
 #include <arpa/inet.h>
-#include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <climits>
 #include <cstdint>
 #include <cstring>
-#include <ctime>
 #include <vector>
 
 #include "base/elements.h"
 #include "base/result.h"
 #include "io/ancillary.h"
+#include "io/poll_until.h"
 
 namespace truefork {
 
 namespace {
 
 constexpr size_t kHeader = sizeof(int32_t);
-
-double NowUs() {
-  constexpr double kUsPerSecond = 1e6;
-  constexpr double kNsPerUs = 1000;
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<double>(now.tv_sec) * kUsPerSecond +
-         static_cast<double>(now.tv_nsec) / kNsPerUs;
-}
 
 // sendFrame(fd, kind or -1, bytes): the header, the byte that says of which
 // kind the message is, if there is one, and the bytes. How many of all were
@@ -64,25 +52,18 @@ class Source {
   ssize_t Spin(void* data, size_t length, double us) {
     ssize_t count = Read(data, length);
     if (us <= 0) return count;
-    const double end = NowUs() + us;
-    while (count < 0 && errno == EAGAIN && NowUs() < end)
+    constexpr double kUsPerMs = 1000;
+    const Deadline end = Deadline::In(us / kUsPerMs);
+    while (count < 0 && errno == EAGAIN && !end.IsOver())
       count = Read(data, length);
     return count;
   }
 
   // Whether it is readable, or at its end, in time. -1: without limit.
   bool Await(double timeout_ms) {
-    constexpr double kUsPerMs = 1000;
-    const double end = NowUs() + timeout_ms * kUsPerMs;
-    for (;;) {
-      pollfd entry{fd_, POLLIN, 0};
-      const double left = std::max((end - NowUs()) / kUsPerMs, 0.0);
-      const double wait = std::min(left + 1, static_cast<double>(INT_MAX));
-      const int ready =
-          poll(&entry, 1, timeout_ms < 0 ? -1 : static_cast<int>(wait));
-      if (ready > 0) return true;
-      if (timeout_ms >= 0 && NowUs() >= end) return false;
-    }
+    pollfd entry{fd_, POLLIN, 0};
+    // An error is for the next read to find.
+    return PollUntil(&entry, 1, Deadline::InOrNever(timeout_ms)) != 0;
   }
 
   std::vector<int> fds;

@@ -7,27 +7,15 @@
 #include <sys/event.h>
 #endif
 
-#include <algorithm>
-#include <climits>
-#include <ctime>
 #include <vector>
 
 #include "base/elements.h"
 #include "base/result.h"
+#include "io/poll_until.h"
 
 namespace truefork {
 
 namespace {
-
-constexpr double kMsPerSecond = 1000;
-constexpr double kNsPerMs = 1e6;
-
-double NowMs() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<double>(now.tv_sec) * kMsPerSecond +
-         static_cast<double>(now.tv_nsec) / kNsPerMs;
-}
 
 // A descriptor that is readable when one of those in the set is: -errno or it.
 // Unlike uv_poll_t it leaves the flags of those as they are.
@@ -62,22 +50,12 @@ Napi::Value PollAll(const Napi::CallbackInfo& info) {
   const std::span<int32_t> events = IntsOf(info[1]);
   if (fds.size() != events.size())
     return Napi::Number::New(info.Env(), -EFAULT);
-  const double timeout = info[2].As<Napi::Number>();
   std::vector<pollfd> entries(fds.size());
   for (size_t i = 0; i < entries.size(); i++)
     entries[i] = {fds[i], static_cast<int16_t>(events[i]), 0};
-  const double end = NowMs() + timeout;
-  int ready = 0;
-  double left = timeout;
-  do {
-    // Rounded up: what is early has to be called again.
-    const int wait = left < 0 ? -1
-                              : static_cast<int>(std::min(
-                                    left + 1, static_cast<double>(INT_MAX)));
-    ready = poll(entries.data(), static_cast<nfds_t>(entries.size()),
-                 left == 0 ? 0 : wait);
-    if (timeout >= 0) left = std::max(end - NowMs(), 0.0);
-  } while ((ready < 0 && errno == EINTR) || (ready == 0 && left != 0));
+  const int ready =
+      PollUntil(entries.data(), static_cast<nfds_t>(entries.size()),
+                Deadline::InOrNever(info[2].As<Napi::Number>()));
   if (ready >= 0) {
     for (size_t i = 0; i < entries.size(); i++) events[i] = entries[i].revents;
   }

@@ -100,7 +100,7 @@ struct Layout {
   uint32_t units;
 };
 
-constexpr int kSeats = 250;
+constexpr int kSlots = 250;
 
 // The beginning of the shared memory, zero at first but for the size.
 struct RingBlock {
@@ -128,8 +128,8 @@ struct RingBlock {
   Word finish;
   Word join_bell;
   Word is_crowded;
-  Word seats_used;
-  LockBlock seats[kSeats];
+  Word slots_used;
+  LockBlock slots[kSlots];
 };
 
 class Ring {

@@ -99,20 +99,21 @@ Word* RingObject::CounterOf(const Napi::Value& ring) {
 // Tasks that this process has taken and not done are lost: nobody can say any
 // more that they are done.
 RingObject::~RingObject() {
-  if (sitter_ == LockerId() && seat_ != Tasks::kNoSeat) tasks().GetUp(seat_);
+  if (slot_owner_ == LockerId() && slot_ != Tasks::kNoSlot)
+    tasks().LeaveSlot(slot_);
 }
 
-// A child does not sit where its parent does.
-void RingObject::Sit() {
-  if (sitter_ == LockerId()) return;
-  seat_ = tasks().Sit();
-  sitter_ = LockerId();
+// A child does not have the slot of its parent.
+void RingObject::TakeSlot() {
+  if (slot_owner_ == LockerId()) return;
+  slot_ = tasks().TakeSlot();
+  slot_owner_ = LockerId();
 }
 
 Word* RingObject::Counter() {
   if (!are_tasks_) return nullptr;
-  Sit();
-  return seat_ == Tasks::kNoSeat ? nullptr : tasks().taken(seat_);
+  TakeSlot();
+  return slot_ == Tasks::kNoSlot ? nullptr : tasks().taken(slot_);
 }
 
 void RingObject::Keep(ShareableMemory memory, RingBlock* block) {
@@ -208,8 +209,8 @@ Napi::Value RingObject::PutBack(const Napi::CallbackInfo& info) {
 
 // addToBacklog(kind, bytes): whether a waiter thread feeds it
 Napi::Value RingObject::AddToBacklog(const Napi::CallbackInfo& info) {
-  Sit();
-  if (seat_ != Tasks::kNoSeat) backlog_->ShowIn(tasks().to_put(seat_));
+  TakeSlot();
+  if (slot_ != Tasks::kNoSlot) backlog_->ShowIn(tasks().to_put(slot_));
   return Napi::Boolean::New(info.Env(), backlog_->Add(RecordOf(info)));
 }
 
@@ -260,8 +261,8 @@ Napi::Value RingObject::CountTasks(const Napi::CallbackInfo& info) {
 
 // setTaskDone(): whether there was one
 Napi::Value RingObject::SetTaskDone(const Napi::CallbackInfo& info) {
-  Sit();
-  return Napi::Boolean::New(info.Env(), tasks().SetDone(seat_));
+  TakeSlot();
+  return Napi::Boolean::New(info.Env(), tasks().SetDone(slot_));
 }
 
 // joinTasks(milliseconds): an outcome

@@ -57,7 +57,7 @@ class RingObject : public Napi::ObjectWrap<RingObject> {
   }
   [[nodiscard]] Tasks tasks() const { return Tasks(block_.get()); }
   void Keep(ShareableMemory memory, RingBlock* block);
-  void Sit();
+  void TakeSlot();
   Word* Counter();
 
   std::shared_ptr<ShareableMemory> memory_;
@@ -67,8 +67,8 @@ class RingObject : public Napi::ObjectWrap<RingObject> {
   // A record that take() has taken and that was too long for the scratch.
   Destination taken_;
   bool are_tasks_ = false;
-  int seat_ = Tasks::kNoSeat;
-  int32_t sitter_ = 0;
+  int slot_ = Tasks::kNoSlot;
+  int32_t slot_owner_ = 0;
 };
 
 // A record that was taken, head and bytes, as a Buffer.

@@ -14,43 +14,45 @@ constexpr double kSliceMs = 200;
 
 }  // namespace
 
-int Tasks::Sit() {
-  for (int seat = 0; seat < kSeats; seat++) {
-    SharedLock lock(&block_->seats[seat]);
+int Tasks::TakeSlot() {
+  for (int slot = 0; slot < kSlots; slot++) {
+    SharedLock lock(&block_->slots[slot]);
     if (lock.is_held()) continue;
     bool is_listed = false;
     const Outcome outcome =
         lock.Acquire({Deadline::In(0), nullptr}, &is_listed);
     if (outcome != Outcome::kDone && outcome != Outcome::kOwnerDied) continue;
-    taken(seat)->store(0);
-    to_put(seat)->store(0);
-    int32_t seats = block_->seats_used.load();
-    while (seats <= seat &&
-           !block_->seats_used.compare_exchange_weak(seats, seat + 1)) {
+    taken(slot)->store(0);
+    to_put(slot)->store(0);
+    int32_t slots = block_->slots_used.load();
+    while (slots <= slot &&
+           !block_->slots_used.compare_exchange_weak(slots, slot + 1)) {
     }
-    return seat;
+    return slot;
   }
   block_->is_crowded.store(1);
-  return kNoSeat;
+  return kNoSlot;
 }
 
-void Tasks::GetUp(int seat) { SharedLock(&block_->seats[seat]).Release(true); }
+void Tasks::LeaveSlot(int slot) {
+  SharedLock(&block_->slots[slot]).Release(true);
+}
 
-bool Tasks::IsTaken(int seat) const {
-  return SharedLock(&block_->seats[seat]).is_held();
+bool Tasks::IsTaken(int slot) const {
+  return SharedLock(&block_->slots[slot]).is_held();
 }
 
 uint32_t Tasks::to_put() const {
   uint32_t sum = 0;
-  for (int seat = 0; seat < block_->seats_used.load(); seat++)
-    if (IsTaken(seat)) sum += block_->seats[seat].to_put.load();
+  for (int slot = 0; slot < block_->slots_used.load(); slot++)
+    if (IsTaken(slot)) sum += block_->slots[slot].to_put.load();
   return sum;
 }
 
 int32_t Tasks::TakenByTheLiving() const {
   int32_t sum = 0;
-  for (int seat = 0; seat < block_->seats_used.load(); seat++)
-    if (IsTaken(seat)) sum += block_->seats[seat].count.load();
+  for (int slot = 0; slot < block_->slots_used.load(); slot++)
+    if (IsTaken(slot)) sum += block_->slots[slot].count.load();
   return sum;
 }
 
@@ -59,7 +61,7 @@ uint32_t Tasks::unfinished() const {
   return (block_->tail.load().records - done) & kRecords;
 }
 
-bool Tasks::SetDone(int seat) {
+bool Tasks::SetDone(int slot) {
   RobustList list = RobustList::OfThisThread();
   // Killed before all are woken: the kernel wakes one, who wakes the others.
   list.BeginAt(&block_->join_bell);
@@ -70,7 +72,7 @@ bool Tasks::SetDone(int seat) {
   } while (is_right && !block_->done.compare_exchange_weak(done, done + 1));
   if (is_right) {
     // Afterwards, so that it is never nobody's: see lost().
-    if (seat != kNoSeat) taken(seat)->fetch_sub(1);
+    if (slot != kNoSlot) taken(slot)->fetch_sub(1);
     if (block_->joiner_waits.load() != 0 && Ring(block_).count() == 0)
       WakeJoiners();
   }

@@ -6,6 +6,26 @@
 // thread that holds it, and two bits. A lock that is given back while somebody
 // sleeps keeps the bit that says so, unlike a mutex of glibc's: were it lost,
 // and the one who was woken killed, the others would sleep for ever.
+//
+// The word has six values, each written in one step. Here 0 is nobody, T a
+// thread's id, S that some sleep, D that the one before has died:
+//
+// clang-format off
+//   from      to        by
+//   0, D      T         TryTake(); D becomes the outcome kOwnerDied
+//   S, S|D    T|S       TryTake(), by one that has slept, or by anybody as long
+//                       as none of them was overtaken too often
+//   T         T|S       AnnounceSleep(), before each sleep
+//   0, D      S, S|D    the same, if it was taken and given back meanwhile
+//   T         0         FreeIfHeldBy(); D, if it is passed on as left
+//   T|S       S         the same, and it wakes one, which takes it
+//   S         0         WakeNext(), where none of those that slept is left
+//   T, T|S    D, S|D    the kernel, at the end of the thread: it wakes one
+//   T, T|S    U, U|S    Adopt(), from the thread that took it for U
+// clang-format on
+//
+// The kernel finds the word by the thread's list (robust_list.h), or, while it
+// is about to change, by what Begin() has announced.
 #pragma once
 
 #include "base/futex.h"
@@ -24,7 +44,7 @@ struct LockBlock {
   Word is_signal;
   int32_t unused[2];
   RobustLink link;
-  // A semaphore's (shared_semaphore.h) or a seat's (tasks.h).
+  // A semaphore's (shared_semaphore.h) or a slot's (tasks.h).
   Word count;
   Word bell;
   Word to_put;

@@ -1,4 +1,5 @@
-// Calls that block the thread, over a connection of their own, which is made when the first is made.
+// Calls that block the thread, over a connection of their own, which is made when the first is
+// made.
 import { Deadline } from '../../common/waiting.js';
 import { readResult } from '../protocol/requests.js';
 import type { MessageReader } from '../protocol/values.js';
