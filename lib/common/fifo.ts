@@ -1,6 +1,5 @@
 // A queue of which every operation takes constant time, however long it is: also to take an entry
-// out of its middle, as somebody does who gives up waiting. (An array moves all that come after
-// it.)
+// out of its middle, when a wait ends early. (An array moves all that come after it.)
 
 /** A place in a {@link Fifo}, by which its value can be taken out. */
 export interface Entry<T> {

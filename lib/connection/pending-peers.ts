@@ -37,7 +37,7 @@ class PendingPeer implements FdEvent {
   }
 }
 
-/** Hears what becomes of them. */
+/** Called with what becomes of them. */
 export interface HandshakeObserver {
   /** It knows the key. The descriptor is the observer's. */
   accept(fd: number): void;

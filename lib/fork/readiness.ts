@@ -1,5 +1,5 @@
-// The report of a child that gets ready to its parent, which waits for it: the end of a pipe, closed,
-// or before that the reason why it could not.
+// The report of a child that gets ready to its parent, which waits for it: the end of a pipe,
+// closed, or before that the reason why it could not.
 import { ProcessError, systemError } from '../common/errors.js';
 import { nativeIo } from '../native/io.js';
 import { nativePosix } from '../native/posix.js';

@@ -47,7 +47,7 @@ function mayEnd(child: Child): boolean {
   }
 }
 
-/** Daemons are told to end, and made to if they do not. */
+/** Daemons get SIGTERM, and SIGKILL if they do not end. */
 export function endDaemons(all: readonly Child[]): void {
   const daemons = all.filter(mayEnd);
   const deadline = new Deadline(SIGTERM_GRACE_MS);

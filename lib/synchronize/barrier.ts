@@ -70,9 +70,9 @@ interface BarrierParts {
  * A place where processes wait until so many of them have come, as Python's
  * `multiprocessing.Barrier`. Then all go on, and the barrier is closed again.
  *
- * When one of those who wait gives up (a timeout, an abort) or dies, the barrier breaks: all get
- * a {@link BrokenBarrierError}, and so does everybody who comes until {@link reset}. Python's
- * waits for ever for the dead.
+ * When one of the waits ends early (a timeout, an abort) or its process dies, the barrier breaks:
+ * all get a {@link BrokenBarrierError}, and so does everybody who comes until {@link reset}.
+ * Python's waits for ever for the dead.
  */
 export class Barrier {
   readonly #parties: number;

@@ -1,5 +1,5 @@
-// Jobs of libuv's thread pool that a child inherits and that only the parent
-// will hear of.
+// Jobs of libuv's thread pool that a child inherits, and whose results only the
+// parent gets.
 //
 // It relies on the layout of uv__work and of libuv's requests: guarded by
 // test/fork/child/under-way and file-streams.

@@ -70,8 +70,9 @@ bool Ring::TakePieces(const Destination& destination, uint8_t* place,
                       const WaitLimit& limit) {
   const WaitLimit to_the_end{Deadline::Never(), limit.cancelled};
   for (;;) {
-    // Nobody gives up here, for what it has cannot be put back. The one who
-    // puts either goes on, as there is room, or gives up, or dies.
+    // This wait does not end early, for what it has cannot be put back. The
+    // other process either goes on to put, as there is room, or ends early, or
+    // dies.
     if (AwaitPiece(to_the_end) != Outcome::kDone) return false;
     const Mark head = block_->head.load();
     const RecordHead piece = HeadAt(head.position);

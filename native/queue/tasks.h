@@ -17,7 +17,7 @@ class Tasks {
   // For the calling thread, until it leaves it or ends. kNoSlot if all are
   // taken: then lost tasks are not noticed any more.
   int TakeSlot();
-  // Gives up the calling thread's slot. Tasks that it has taken and not done
+  // Leaves the calling thread's slot. Tasks that it has taken and not done
   // are lost.
   void LeaveSlot(int slot);
   // How many tasks the process with this slot has taken, less those it has

@@ -76,6 +76,23 @@ class RobustList {
   RobustHead* head_;
 };
 
+// A change of the lock with this link, by the calling thread: from here to the
+// end of the object. See Begin().
+class RobustChange {
+ public:
+  explicit RobustChange(RobustLink* link) : list_(RobustList::OfThisThread()) {
+    list_.Begin(link);
+  }
+  ~RobustChange() { list_.End(); }
+  RobustChange(const RobustChange&) = delete;
+  RobustChange& operator=(const RobustChange&) = delete;
+
+  RobustList* operator->() { return &list_; }
+
+ private:
+  RobustList list_;
+};
+
 // How far a lock's word is from the address of its link's `next`.
 ptrdiff_t RobustWordOffset();
 

@@ -62,65 +62,54 @@ bool SharedLock::is_held() const { return OwnerOf(word_->load()) != 0; }
 
 int32_t SharedLock::holder() const { return OwnerOf(word_->load()); }
 
-bool SharedLock::List(RobustList list) {
+bool SharedLock::List(RobustChange* change) {
   if (block_->is_signal.load() != 0) return false;
-  list.Add(&block_->link);
+  (*change)->Add(&block_->link);
   return true;
 }
 
 Outcome SharedLock::Acquire(const WaitLimit& limit, bool* is_listed) {
-  RobustList list = RobustList::OfThisThread();
-  list.Begin(&block_->link);
+  RobustChange change(&block_->link);
   const Outcome outcome = AcquireWord(limit);
   const bool is_ours =
       outcome == Outcome::kDone || outcome == Outcome::kOwnerDied;
-  *is_listed = is_ours && List(list);
-  list.End();
+  *is_listed = is_ours && List(&change);
   return outcome;
 }
 
 Outcome SharedLock::AcquireForAnother(const WaitLimit& limit) {
-  // And no End(): should this process die before the other thread has it, the
-  // kernel finds that this one does.
+  // Not as a RobustChange, which would end here: should this process die before
+  // the other thread has it, the kernel finds that this one does.
   RobustList::OfThisThread().Begin(&block_->link);
   return AcquireWord(limit);
 }
 
 void SharedLock::Adopt(int32_t holder, bool* is_listed) {
-  RobustList list = RobustList::OfThisThread();
-  list.Begin(&block_->link);
+  RobustChange change(&block_->link);
   const int32_t self = LockerId();
   int32_t value = word_->load();
   while (OwnerOf(value) == holder &&
          !word_->compare_exchange_weak(value, (value & kSleepers) | self)) {
   }
-  *is_listed = OwnerOf(value) == holder && List(list);
-  list.End();
+  *is_listed = OwnerOf(value) == holder && List(&change);
 }
 
 void SharedLock::Release(bool is_listed, bool is_left) {
-  RobustList list = RobustList::OfThisThread();
-  list.Begin(&block_->link);
-  if (is_listed) list.Remove(&block_->link);
+  RobustChange change(&block_->link);
+  if (is_listed) change->Remove(&block_->link);
   FreeIfHeldBy(LockerId(), is_left ? kOwnerDied : 0);
-  list.End();
 }
 
 void SharedLock::Unlist() {
-  RobustList list = RobustList::OfThisThread();
-  list.Begin(&block_->link);
-  list.Remove(&block_->link);
-  list.End();
+  RobustChange change(&block_->link);
+  change->Remove(&block_->link);
 }
 
 bool SharedLock::ReleaseOfAnother() {
-  RobustList list = RobustList::OfThisThread();
-  list.Begin(&block_->link);
+  RobustChange change(&block_->link);
   const int32_t owner = OwnerOf(word_->load());
   if (owner != 0) block_->is_signal.store(1);
-  const bool was_held = owner != 0 && FreeIfHeldBy(owner);
-  list.End();
-  return was_held;
+  return owner != 0 && FreeIfHeldBy(owner);
 }
 
 // Another may have given it back meanwhile, and somebody may have it again.
@@ -135,8 +124,7 @@ bool SharedLock::FreeIfHeldBy(int32_t owner, int32_t mark) {
 
 bool SharedLock::SleepBesideHolder(Watched* watched, size_t count,
                                    const WaitLimit& limit) {
-  RobustList list = RobustList::OfThisThread();
-  list.Begin(&block_->link);
+  RobustChange change(&block_->link);
   int32_t seen = word_->load();
   const bool is_held = OwnerOf(seen) != 0;
   if (is_held && AnnounceSleep(&seen)) {
@@ -144,7 +132,6 @@ bool SharedLock::SleepBesideHolder(Watched* watched, size_t count,
     limit.SleepOn(watched, count + 1);
     Forward();
   }
-  list.End();
   return is_held;
 }
 

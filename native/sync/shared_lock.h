@@ -126,7 +126,7 @@ class SharedLock {
 
  private:
   Outcome AcquireWord(const WaitLimit& limit);
-  bool List(RobustList list);
+  bool List(RobustChange* change);
   bool TryTake(int32_t seen, bool has_slept);
   bool AnnounceSleep(int32_t* seen);
   bool FreeIfHeldBy(int32_t owner, int32_t mark = 0);

@@ -1,5 +1,5 @@
-// Workers of the parent have no thread in a child. There they are seen as ended, so that whoever
-// waits for one, or writes to it, is told so and does not wait for ever.
+// Workers of the parent have no thread in a child. There they are seen as ended, so that a wait for
+// one ends, and a message to one fails.
 import { Worker, type MessagePort } from 'node:worker_threads';
 import { setImmediate } from '../../common/originals.js';
 import { onForkedChild } from '../../common/per-process.js';

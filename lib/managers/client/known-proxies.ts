@@ -6,9 +6,9 @@ import { referenceOf, type Token } from '../protocol/reference.js';
 interface Entry {
   id: number;
   proxy: WeakRef<object>;
-  /** How often the server has said, or will have heard, that this process has it. */
+  /** How often the server counts this process as one that has it, or will when it has the news. */
   grants: number;
-  /** Tickets that the server has not heard of. */
+  /** Tickets that were not redeemed yet. */
   tickets: string[];
 }
 
@@ -46,14 +46,14 @@ export class KnownProxies {
     return proxy;
   }
 
-  /** The proxy for an object that there is a ticket for, which the server has not heard of. */
+  /** The proxy for an object that there is a ticket for, which is to be redeemed. */
   claimed(token: Token, ticket: string, make: () => object): object {
     const [entry, proxy] = this.#find(token, make);
     entry.tickets.push(ticket);
     return proxy;
   }
 
-  /** The tickets that the server has not heard of, and now does. */
+  /** The tickets that were not redeemed yet, and are now. */
   *claim(): Generator<[id: number, ticket: string], void, undefined> {
     for (const entry of this.#entries.values()) {
       for (const ticket of entry.tickets.splice(0)) {

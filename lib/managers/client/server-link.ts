@@ -162,7 +162,7 @@ export class ServerLink implements Target, ProxyCodec, Service, BlockingService 
   }
 
   /**
-   * The proxy for an object that this process has got a ticket for. The server is told of it when
+   * The proxy for an object that this process has got a ticket for. The ticket is redeemed when
    * there is a connection: nobody waits for that here.
    *
    * @param make makes one where there is none

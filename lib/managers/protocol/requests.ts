@@ -1,4 +1,4 @@
-// Requests as bytes, and answers as values: how a client puts what it has to say.
+// Requests as bytes, and answers as values.
 import { badMessage } from '../../serialize/clone.js';
 import { Reply } from './protocol.js';
 import { currentTasks } from './tasks.js';

@@ -26,7 +26,7 @@ const MAX_BURST = 100;
  */
 let lastActive = -1;
 
-/** Hears what comes from the other end. */
+/** The user of a wire: called with what comes from the other end. */
 export interface Receiver {
   onMessage(message: Buffer): void;
   /** All that was sent is out, after some of it had to wait. */
@@ -85,7 +85,7 @@ export class Wire {
     return this.#output.length;
   }
 
-  /** From now on `receiver` is told of all that comes. */
+  /** From now on `receiver` gets all that comes. */
   listen(receiver: Receiver, keepsAlive: boolean): void {
     this.#receiver = receiver;
     this.#keepsAlive = keepsAlive;

@@ -343,7 +343,7 @@ class Server {
   #send(parts: Uint8Array[]): void {
     this.#wire.queue(parts);
     this.#wire.writeFully();
-    // Nobody hears of anything any more: the pool is gone, or a task has closed the descriptor.
+    // No report arrives any more: the pool is gone, or a task has closed the descriptor.
     if (this.#wire.isCut) exit(1);
   }
 
