@@ -68,6 +68,7 @@ export class AcquireLine extends WaitingLine<AcquireWaiter> {
    * @returns the outcome, if the waiter thread got it: then it is the caller's
    */
   recallThread(): number | undefined {
+    if (this.pending === undefined) return undefined;
     let taken: number | undefined;
     this.recall((outcome, thread) => {
       if (!wasTaken(outcome)) return;

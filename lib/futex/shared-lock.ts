@@ -152,9 +152,7 @@ export class SharedLock {
   /** It must be held here. */
   release(): void {
     this.#giveBack(false);
-    // Not at once: this thread may be about to wait for the lock, or for somebody who needs it, and
-    // the first in the line could not go on meanwhile.
-    if (this.#line.length > 0) queueMicrotask(() => this.#serve());
+    if (this.#line.length > 0) this.#serveSoon();
   }
 
   /** As {@link release}, by a thread that is about to wait for somebody who needs the lock. */
@@ -201,6 +199,15 @@ export class SharedLock {
       nativeSync.unlistLock(this.#buffer, this.#byteOffset);
     }
     this.#listing.by = isListed ? lockerId : 0;
+  }
+
+  /**
+   * Not at once: this thread may be about to wait for the lock, or for somebody who needs it, and the
+   * first in the line could not go on meanwhile. A method of its own, for a function that makes a
+   * closure takes longer, also where it makes none.
+   */
+  #serveSoon(): void {
+    queueMicrotask(() => this.#serve());
   }
 
   /** Gives a free lock to the first in the line. */

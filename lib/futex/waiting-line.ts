@@ -24,20 +24,23 @@ export abstract class WaitingLine<W extends Waiter> {
   /** A forked child has a line of its own, in which nobody waits. */
   readonly #own = new PerProcess<Line<W>>(() => ({ waiters: new Fifo(), pending: undefined }));
 
-  /** If not, nobody waits: locks are so fast that a look at whose process it is can be told. */
-  #wasEntered = false;
+  /**
+   * Whether anybody has ever waited here. If not there is no need to look whose process this is,
+   * which takes as long as half a lock.
+   */
+  #wasUsed = false;
 
   get length(): number {
-    return this.#wasEntered ? this.#own.value.waiters.length : 0;
+    return this.#wasUsed ? this.#own.value.waiters.length : 0;
   }
 
   protected get first(): W | undefined {
-    return this.#own.value.waiters.first;
+    return this.#wasUsed ? this.#own.value.waiters.first : undefined;
   }
 
   /** The wait of the waiter thread, if one is on its way. */
   protected get pending(): PendingWait | undefined {
-    return this.#own.value.pending;
+    return this.#wasUsed ? this.#own.value.pending : undefined;
   }
 
   /** Tells a waiter thread what to do for the first. @returns 0 or a negative errno */
@@ -58,7 +61,7 @@ export abstract class WaitingLine<W extends Waiter> {
   protected enter(waiter: W, timeout: number, signal: AbortSignal | undefined): Promise<boolean> {
     const subscribe = (wake: () => void): (() => void) => {
       waiter.wake = wake;
-      this.#wasEntered = true;
+      this.#wasUsed = true;
       const place = this.#own.value.waiters.push(waiter);
       if (this.length === 1) this.awaitFirst();
       return () => {
@@ -90,8 +93,8 @@ export abstract class WaitingLine<W extends Waiter> {
    * all waits fail.
    */
   protected start(): void {
-    const { first, pending } = this;
-    if (pending !== undefined || first === undefined) return;
+    const { first } = this;
+    if (first === undefined || this.pending !== undefined) return;
     try {
       this.send((thread) => this.begin(thread, first));
     } catch (failure) {
@@ -101,6 +104,7 @@ export abstract class WaitingLine<W extends Waiter> {
 
   /** Sends a waiter thread. @throws SystemError `EAGAIN` */
   protected send(begin: (thread: WaiterThread) => number): void {
+    this.#wasUsed = true;
     const own = this.#own.value;
     own.pending = send(begin, (outcome, thread) => {
       own.pending = undefined;
@@ -113,9 +117,10 @@ export abstract class WaitingLine<W extends Waiter> {
    * something in hand goes on, and stays {@link pending}.
    */
   protected recall(receive: Receive): void {
+    const { pending } = this;
+    if (pending === undefined) return;
     const own = this.#own.value;
-    const { pending } = own;
     own.pending = undefined;
-    if (pending?.recall(receive) === false) own.pending = pending;
+    if (!pending.recall(receive)) own.pending = pending;
   }
 }
