@@ -6,8 +6,11 @@ import type { FdTransport } from '../serialize/shareables.js';
 export interface ChannelSide {
   readonly fd: number;
   readonly transport: FdTransport;
-  readonly isClosed: boolean;
-  /** In a forked child: forgets the waits of the parent. Call it first. */
+  /**
+   * Call it first: in a forked child it forgets the waits of the parent.
+   *
+   * @throws ProcessError `ERR_TRUEFORK_CLOSED`
+   */
   enter(): void;
   /** Watches the descriptor for what is waited for now. */
   watch(): void;

@@ -58,14 +58,14 @@ export class Channel implements Polled, ChannelSide {
 
   /** Whether a part of a message is in, or out, and the rest is not; or somebody waits for more. */
   get isBusy(): boolean {
-    this.enter();
+    this.forgetParent();
     return this.receiving.isInside || this.receiving.isAwaited || this.sending.isAwaited;
   }
 
   /** Stops receiving at once, and closes the descriptor when all that was sent is out. */
   close(): void {
     if (this.#isClosed) return;
-    this.enter();
+    this.forgetParent();
     this.#isClosed = true;
     this.receiving.fail(closedError());
     this.onReady.wakeAll();
@@ -76,6 +76,7 @@ export class Channel implements Polled, ChannelSide {
   /** @internal For the halves. */
   enter(): void {
     if (this.#descriptor.isOfParent) this.forgetParent();
+    if (this.#isClosed) throw closedError();
   }
 
   /** @internal For the halves. */

@@ -7,7 +7,7 @@ import { SpinBudget } from '../common/spin-budget.js';
 import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
 import { READABLE, waitUntilReady } from '../posix/poller.js';
 import { closeFds, type Frame, type FrameReader } from '../serialize/frames.js';
-import { type ChannelSide, closedError, settle, tornError, type Waiting } from './channel-waits.js';
+import { type ChannelSide, settle, tornError, type Waiting } from './channel-waits.js';
 import { NOTHING, receiveShort } from './short-frames.js';
 
 /** How many messages in a row to receive without giving way to the event loop. */
@@ -139,7 +139,6 @@ export class ReceivingHalf {
 
   #enter(): void {
     this.#channel.enter();
-    if (this.#channel.isClosed) throw closedError();
     if (this.#failure !== undefined) throw this.#failure;
   }
 

@@ -5,7 +5,7 @@ import { Deadline, throwIfAborted, waitFor } from '../common/waiting.js';
 import { waitUntilReady, WRITABLE } from '../posix/poller.js';
 import { OutgoingFrame } from '../serialize/frames.js';
 import { discard, type Encoded } from '../serialize/serialize.js';
-import { type ChannelSide, closedError, settle, tornError, type Waiting } from './channel-waits.js';
+import { type ChannelSide, settle, tornError, type Waiting } from './channel-waits.js';
 import { sendShort, sizeOf } from './short-frames.js';
 
 /** A message to send: bytes alone, or a value as bytes. */
@@ -102,7 +102,6 @@ export class SendingHalf {
 
   #enter(): void {
     this.#channel.enter();
-    if (this.#channel.isClosed) throw closedError();
     if (this.#failure !== undefined) throw this.#failure;
   }
 
