@@ -14,6 +14,10 @@ class AcquireWaiter extends Waiter {
   outcome: number = TIMED_OUT;
 }
 
+interface Delay {
+  timer: NodeJS.Timeout | undefined;
+}
+
 /** The lock or semaphore that is waited for. */
 export interface Acquirable {
   /** Tells a waiter thread to get it. */
@@ -28,10 +32,8 @@ export interface Acquirable {
 
 export class AcquireLine extends WaitingLine<AcquireWaiter> {
   readonly #acquirable: Acquirable;
-  /** The delay before a waiter thread is sent. */
-  readonly #delay = new PerProcess<{ timer: NodeJS.Timeout | undefined }>(() => ({
-    timer: undefined,
-  }));
+  /** The delay before a waiter thread is sent, if there was ever one. */
+  #delay: PerProcess<Delay> | undefined;
 
   constructor(acquirable: Acquirable) {
     super();
@@ -54,6 +56,7 @@ export class AcquireLine extends WaitingLine<AcquireWaiter> {
   /** Sends one after so many milliseconds, if somebody is in the line then. */
   startWaitingAfter(ms: number): void {
     if (this.length === 0 || this.pending !== undefined) return;
+    this.#delay ??= new PerProcess<Delay>(() => ({ timer: undefined }));
     const delay = this.#delay.value;
     delay.timer ??= setTimeout(() => {
       delay.timer = undefined;
@@ -116,10 +119,15 @@ export class AcquireLine extends WaitingLine<AcquireWaiter> {
    */
   #restIfEmpty(): void {
     if (this.length > 0) return;
+    this.#endDelay();
+    const outcome = this.recallThread();
+    if (outcome !== undefined) this.#acquirable.giveBack(outcome);
+  }
+
+  #endDelay(): void {
+    if (this.#delay === undefined) return;
     const delay = this.#delay.value;
     clearTimeout(delay.timer);
     delay.timer = undefined;
-    const outcome = this.recallThread();
-    if (outcome !== undefined) this.#acquirable.giveBack(outcome);
   }
 }

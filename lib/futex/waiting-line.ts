@@ -20,27 +20,28 @@ interface Line<W> {
   pending: PendingWait | undefined;
 }
 
-export abstract class WaitingLine<W extends Waiter> {
-  /** A forked child has a line of its own, in which nobody waits. */
-  readonly #own = new PerProcess<Line<W>>(() => ({ waiters: new Fifo(), pending: undefined }));
+function emptyLine<W>(): Line<W> {
+  return { waiters: new Fifo(), pending: undefined };
+}
 
+export abstract class WaitingLine<W extends Waiter> {
   /**
-   * Whether anybody has ever waited here. If not there is no need to look whose process this is,
-   * which takes as long as half a lock.
+   * Made when somebody waits for the first time: a lock that nobody waits for is made, taken and
+   * given back without. A forked child has a line of its own, in which nobody waits.
    */
-  #wasUsed = false;
+  #own: PerProcess<Line<W>> | undefined;
 
   get length(): number {
-    return this.#wasUsed ? this.#own.value.waiters.length : 0;
+    return this.#own === undefined ? 0 : this.#own.value.waiters.length;
   }
 
   protected get first(): W | undefined {
-    return this.#wasUsed ? this.#own.value.waiters.first : undefined;
+    return this.#own?.value.waiters.first;
   }
 
   /** The wait of the waiter thread, if one is on its way. */
   protected get pending(): PendingWait | undefined {
-    return this.#wasUsed ? this.#own.value.pending : undefined;
+    return this.#own?.value.pending;
   }
 
   /** Tells a waiter thread what to do for the first. @returns 0 or a negative errno */
@@ -61,28 +62,27 @@ export abstract class WaitingLine<W extends Waiter> {
   protected enter(waiter: W, timeout: number, signal: AbortSignal | undefined): Promise<boolean> {
     const subscribe = (wake: () => void): (() => void) => {
       waiter.wake = wake;
-      this.#wasUsed = true;
-      const place = this.#own.value.waiters.push(waiter);
+      const place = this.#line.waiters.push(waiter);
       if (this.length === 1) this.awaitFirst();
       return () => {
-        if (this.#own.value.waiters.has(place)) this.withdraw(place);
+        if (this.#line.waiters.has(place)) this.withdraw(place);
       };
     };
     return waitFor(subscribe, timeout, signal);
   }
 
   protected remove(place: Entry<W>): void {
-    this.#own.value.waiters.remove(place);
+    this.#line.waiters.remove(place);
   }
 
   /** Takes the first out, to wake it. */
   protected shift(): W | undefined {
-    return this.#own.value.waiters.shift();
+    return this.#line.waiters.shift();
   }
 
   /** Ends all waits with this error. */
   protected fail(failure: unknown): void {
-    for (const waiter of this.#own.value.waiters.takeAll()) {
+    for (const waiter of this.#line.waiters.takeAll()) {
       waiter.failure = failure;
       queueMicrotask(waiter.wake); // one that is just entering cannot be woken yet
     }
@@ -104,10 +104,9 @@ export abstract class WaitingLine<W extends Waiter> {
 
   /** Sends a waiter thread. @throws SystemError `EAGAIN` */
   protected send(begin: (thread: WaiterThread) => number): void {
-    this.#wasUsed = true;
-    const own = this.#own.value;
-    own.pending = send(begin, (outcome, thread) => {
-      own.pending = undefined;
+    const line = this.#line;
+    line.pending = send(begin, (outcome, thread) => {
+      line.pending = undefined;
       this.receive(outcome, thread);
     });
   }
@@ -119,8 +118,13 @@ export abstract class WaitingLine<W extends Waiter> {
   protected recall(receive: Receive): void {
     const { pending } = this;
     if (pending === undefined) return;
-    const own = this.#own.value;
-    own.pending = undefined;
-    if (!pending.recall(receive)) own.pending = pending;
+    const line = this.#line;
+    line.pending = undefined;
+    if (!pending.recall(receive)) line.pending = pending;
+  }
+
+  get #line(): Line<W> {
+    this.#own ??= new PerProcess<Line<W>>(emptyLine);
+    return this.#own.value;
   }
 }
