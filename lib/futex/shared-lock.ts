@@ -3,7 +3,7 @@
 import { queueMicrotask } from '../common/originals.js';
 import { onForkedChild } from '../common/per-process.js';
 import { throwIfAborted } from '../common/waiting.js';
-import { allocate, type Block } from '../memory/heap.js';
+import { type Block, ownBlock } from '../memory/heap.js';
 import { nativeMemory } from '../native/memory.js';
 import { nativeSync } from '../native/sync.js';
 import { AcquireLine } from './acquire-line.js';
@@ -80,7 +80,8 @@ export class SharedLock {
   });
 
   /** A lock in a block that it gives back when nobody has it any more. */
-  static owning(block: Block = allocate(LOCK_SIZE)): SharedLock {
+  static owning(given?: Block): SharedLock {
+    const block = ownBlock(given, LOCK_SIZE);
     const lock = new SharedLock(block);
     lock.#block = block;
     dropped.register(lock, { block, listing: lock.#listing });
@@ -202,9 +203,9 @@ export class SharedLock {
   }
 
   /**
-   * Not at once: this thread may be about to wait for the lock, or for somebody who needs it, and the
-   * first in the line could not go on meanwhile. A method of its own, for a function that makes a
-   * closure takes longer, also where it makes none.
+   * Not at once: this thread may be about to wait for the lock, or for somebody who needs it, and
+   * the first in the line could not go on meanwhile. A method of its own, for a function that makes
+   * a closure takes longer, also where it makes none.
    */
   #serveSoon(): void {
     queueMicrotask(() => this.#serve());

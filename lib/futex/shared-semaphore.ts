@@ -1,7 +1,7 @@
 // A semaphore in shared memory: native/sync/shared_semaphore.h. To take a permit that is
 // there, and to give one back that nobody waits for, takes one atomic operation.
 import { throwIfAborted } from '../common/waiting.js';
-import { allocate, type Block } from '../memory/heap.js';
+import { type Block, ownBlock } from '../memory/heap.js';
 import { nativeSync } from '../native/sync.js';
 import { AcquireLine } from './acquire-line.js';
 import { DONE, TIMED_OUT } from './outcome.js';
@@ -32,7 +32,8 @@ export class SharedSemaphore {
     awaitFirst: () => this.#line.startWaiting(),
   });
 
-  constructor(value: number, block: Block = allocate(LOCK_SIZE)) {
+  constructor(value: number, given?: Block) {
+    const block = ownBlock(given, LOCK_SIZE);
     this.block = block;
     this.#buffer = block.buffer;
     this.#byteOffset = block.byteOffset;

@@ -1,7 +1,7 @@
 // Places for the processes that wait at one object, in its shared memory. The process that has a
 // slot holds its lock: so the kernel frees the slot when that process dies.
 import { ProcessError } from '../common/errors.js';
-import { allocate, type Block } from '../memory/heap.js';
+import { type Block, ownBlock } from '../memory/heap.js';
 import { DONE, OWNER_DIED } from './outcome.js';
 import { lockerId } from './robust-list.js';
 import { LOCK_SIZE, OWNER, SharedLock, WORD } from './shared-lock.js';
@@ -58,7 +58,8 @@ export class WaiterSlots {
   readonly #place: Place = { taken: undefined };
 
   /** @param extra how many words to have beside them, for the object's own use */
-  constructor(extra = 0, block: Block = allocate(sizeOfSlots(extra))) {
+  constructor(extra = 0, given?: Block) {
+    const block = ownBlock(given, sizeOfSlots(extra));
     this.block = block;
     this.buffer = block.buffer;
     this.#byteOffset = block.byteOffset;

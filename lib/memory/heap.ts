@@ -1,7 +1,7 @@
 // Small pieces of the memory that a process shares with the children it forks: many of
 // them to a mapping, for the kernel allows a process some 65,000.
 import { PerProcess } from '../common/per-process.js';
-import { assertInteger, outOfRange } from '../common/validate.js';
+import { assertInteger, assertType, outOfRange } from '../common/validate.js';
 import { registerAtFork } from '../fork/at-fork.js';
 import { mapShareable, munmapPrivate } from '../posix/memory.js';
 import type { Delivered, Attachments } from '../serialize/shareables.js';
@@ -227,6 +227,18 @@ const heap = new PerProcess(() => new Heap());
 export function allocate(byteLength: number): Block {
   assertInteger(byteLength, 'byteLength', 0);
   return byteLength > MAX_SMALL_BYTES ? largeBlock(byteLength) : heap.value.allocate(byteLength);
+}
+
+/**
+ * The block for an object: the one that its constructor was given, or one of its own.
+ *
+ * @param given what comes from {@link receiveBlock}; or from a user, who gives an argument too many
+ * @throws TypeError `ERR_INVALID_ARG_TYPE`; what {@link allocate} throws
+ */
+export function ownBlock(given: Block | undefined, byteLength: number): Block {
+  if (given === undefined) return allocate(byteLength);
+  assertType(given instanceof CountedBlock, 'block', 'left out: it is for internal use', given);
+  return given;
 }
 
 /** The result of {@link allocateForViews}. */

@@ -15,7 +15,7 @@ import type { Ring } from '../native/queue.js';
 import { Backlog } from './backlog.js';
 import { GetLine } from './get-line.js';
 import { PutLine } from './put-line.js';
-import { AT_ONCE, mapRing, NOTHING, SharedRing } from './ring.js';
+import { AT_ONCE, NOTHING, ownRing, SharedRing } from './ring.js';
 import { makeQueueShareable, note } from './sending.js';
 
 /** How a queue is made. */
@@ -94,7 +94,7 @@ export class Queue<T = unknown> {
   constructor(maxsize = 0, options: QueueOptions = {}, ring?: Ring) {
     assertInteger(maxsize, 'maxsize', -MAX_MAXSIZE, MAX_MAXSIZE);
     this.#maxsize = Math.max(0, maxsize);
-    this.#ring = new SharedRing(ring ?? mapRing(sizeOf(options), this.#maxsize));
+    this.#ring = new SharedRing(ownRing(ring, sizeOf(options), this.#maxsize));
     this.#getters = new GetLine(this.#ring);
     this.#backlog = new Backlog(this.#ring);
     if (this.#maxsize > 0) this.#putters = new PutLine(this.#ring);

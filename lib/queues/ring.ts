@@ -3,6 +3,7 @@
 import { Buffer } from 'node:buffer'; // the global is a getter, which costs each message
 import { constants } from 'node:os';
 import { systemError, type SystemError } from '../common/errors.js';
+import { assertType } from '../common/validate.js';
 import { DONE } from '../futex/outcome.js';
 import { assertRobust } from '../futex/robust-list.js';
 import { type Ring, nativeQueue } from '../native/queue.js';
@@ -102,11 +103,24 @@ function mapUsualSize(ring: Ring, most: number): number {
  * @param most how many records there can be; 0: as many as there is room for
  * @throws SystemError `ENOMEM`
  */
-export function mapRing(size: number | undefined, most: number): Ring {
+function mapRing(size: number | undefined, most: number): Ring {
   const ring = new nativeQueue.Ring();
   const result = size === undefined ? mapUsualSize(ring, most) : ring.map(size, most);
   if (result < 0) throw systemError(result, 'mmap');
   return ring;
+}
+
+/**
+ * The ring for a queue: the one that its constructor was given, or one of its own.
+ *
+ * @param given what another process has sent; or from a user, who gives an argument too many
+ * @throws TypeError `ERR_INVALID_ARG_TYPE`; what {@link mapRing} throws
+ */
+export function ownRing(given: Ring | undefined, size: number | undefined, most: number): Ring {
+  if (given === undefined) return mapRing(size, most);
+  const isRing = given instanceof nativeQueue.Ring;
+  assertType(isRing, 'ring', 'left out: it is for internal use', given);
+  return given;
 }
 
 /** A value that was not put. */

@@ -12,7 +12,7 @@ import type { Ring } from '../native/queue.js';
 import { GetLine } from './get-line.js';
 import { PutLine } from './put-line.js';
 import { type QueueOptions, sizeOf } from './queue.js';
-import { mapRing, NOTHING, SharedRing } from './ring.js';
+import { NOTHING, ownRing, SharedRing } from './ring.js';
 import { makeQueueShareable, note } from './sending.js';
 
 /**
@@ -31,7 +31,7 @@ export class SimpleQueue<T = unknown> {
   /** @internal Over memory that is there. */
   constructor(options?: QueueOptions, ring?: Ring);
   constructor(options: QueueOptions = {}, ring?: Ring) {
-    this.#ring = new SharedRing(ring ?? mapRing(sizeOf(options), 0));
+    this.#ring = new SharedRing(ownRing(ring, sizeOf(options), 0));
     this.#getters = new GetLine(this.#ring);
     this.#putters = new PutLine(this.#ring);
     note(this, this.#ring);

@@ -4,7 +4,7 @@ import { ProcessError } from '../common/errors.js';
 import { inspectBy } from '../common/inspection.js';
 import { checkReceivers } from '../common/receivers.js';
 import { assertType } from '../common/validate.js';
-import { allocate, type Block, type PlaceParts, receiveBlock, sendBlock } from '../memory/heap.js';
+import { type Block, ownBlock, type PlaceParts, receiveBlock, sendBlock } from '../memory/heap.js';
 import { type Delivered, type Attachments, makeShareable } from '../serialize/shareables.js';
 import { assertLock, type DataLock, lockFrom, type LockOptions } from './data-lock.js';
 import {
@@ -99,7 +99,7 @@ export class RawValue<Code extends TypeCode = TypeCode> {
     this.#type = typeOf(typecode);
     this.#typecode = typecode;
     const { array: ArrayClass, size } = this.#type;
-    this.#block = block ?? allocate(size);
+    this.#block = ownBlock(block, size);
     this[CELL] = new ArrayClass(this.#block.buffer, this.#block.byteOffset, 1);
     collected.register(this, this.#block, this);
     Object.setPrototypeOf(this, prototypeOf(new.target.prototype, this.#type));

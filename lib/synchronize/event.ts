@@ -10,7 +10,7 @@ import {
 } from '../common/waiting.js';
 import { ChangeWaiters, type Words, wakeAll } from '../futex/change.js';
 import { begin, bell, end } from '../futex/robust-list.js';
-import { allocate, type Block, type PlaceParts } from '../memory/heap.js';
+import { type Block, ownBlock, type PlaceParts } from '../memory/heap.js';
 import { receiveObject, sendObject } from '../memory/shared-objects.js';
 import { makeShareable } from '../serialize/shareables.js';
 
@@ -43,8 +43,9 @@ export class Event {
 
   constructor();
   /** @internal Over memory that is there. */
-  constructor(block?: Block);
-  constructor(block: Block = allocate(SIZE_BYTES)) {
+  constructor(given?: Block);
+  constructor(given?: Block) {
+    const block = ownBlock(given, SIZE_BYTES);
     this.#block = block;
     this.#buffer = block.buffer;
     this.#byteOffset = block.byteOffset;

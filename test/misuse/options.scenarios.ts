@@ -130,6 +130,14 @@ async function ownedRLock(): Promise<void> {
 }
 
 const ofObjects: Misuse[] = [
+  // Their last argument is for what another process has sent.
+  [() => Reflect.construct(Lock, [{ timeout: 5 }]) as unknown, WRONG_TYPE, /left out/],
+  [() => Reflect.construct(RLock, [5]) as unknown, WRONG_TYPE, /left out/],
+  [() => Reflect.construct(Event, [true]) as unknown, WRONG_TYPE, /left out/],
+  [() => Reflect.construct(Barrier, [2, {}, {}]) as unknown, WRONG_TYPE, /left out/],
+  [() => Reflect.construct(Value, ['i', 1, {}, 1]) as unknown, WRONG_TYPE, /left out/],
+  [() => Reflect.construct(Queue, [1, {}, 1]) as unknown, WRONG_TYPE, /left out/],
+  [() => Reflect.construct(SimpleQueue, [{}, 1]) as unknown, WRONG_TYPE, /left out/],
   [() => new Barrier(2, any(add)), WRONG_TYPE, /\{ action, timeout \}/],
   [() => new Barrier(2, any(null)), WRONG_TYPE, /\{ action, timeout \}/],
   [() => new Barrier(2, any({ Action: add })), UNKNOWN, /did you mean action\?/],

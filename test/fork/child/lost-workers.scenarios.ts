@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { inChild, Pool } from 'truefork';
 import { fork, waitpid } from 'truefork/posix';
-import { until } from '../../support/observe.js';
+import { sleep, until } from '../../support/observe.js';
 import type { Scenario, Scenarios } from '../../support/scenarios.js';
 import { liveOn, parent, started, succeeds } from './support.js';
 
@@ -131,7 +131,8 @@ export const scenarios: Scenarios = {
 
   'after posix.fork()': warning(async () => {
     const worker = await echoing();
-    await succeeds(() => {}); // the warning is out before there are two of this process
+    await succeeds(() => {});
+    await sleep(1); // the warning, which is a tick, is out before there are two of this process
     const pid = fork();
     if (pid === 0) {
       await worker.terminate();
