@@ -4,8 +4,8 @@ import { Fifo } from '../common/fifo.js';
 import { tryRead, tryWritePair } from '../posix/descriptors.js';
 import { bytesGone } from './frames.js';
 
-/** How much to read at once. */
-const SCRATCH_BYTES = 2 ** 16;
+/** How much to read at once, and the size of a buffer of a {@link MessageInput}. */
+export const SCRATCH_BYTES: number = 2 ** 16;
 /** How much room to make for a long message before any of it has come. */
 const FIRST_ROOM_BYTES = 2 ** 26;
 
@@ -28,32 +28,44 @@ interface LongMessage {
   done: number;
 }
 
+/** Values may be views of the message that they came in. */
+function copyOfScratch(length: number): Buffer {
+  const copy = Buffer.allocUnsafe(length);
+  scratch.copy(copy, 0, 0, length);
+  return copy;
+}
+
 /** The messages that come, from a descriptor that does not block. */
 export class MessageInput {
   readonly #framing: Framing;
-  /** Bytes that were read. */
+  readonly #buffer: Buffer | undefined;
+  /** The memory of what was read and not taken: from `#at` to `#end`. */
   #bytes: Buffer = NOTHING;
-  /** How many of them were taken. */
   #at = 0;
+  #end = 0;
   #long: LongMessage | undefined;
 
-  constructor(framing: Framing) {
+  /**
+   * @param buffer memory to read into, for a user who needs no message any more when the next one
+   *   is read; default: each read has memory of its own
+   */
+  constructor(framing: Framing, buffer?: Buffer) {
     this.#framing = framing;
+    this.#buffer = buffer;
   }
 
   /**
-   * The next message, if all of it was read. Its memory is used for nothing else.
+   * The next message, if all of it was read.
    *
    * @throws what {@link Framing.lengthAt} throws
    */
   next(): Buffer | undefined {
     const length = this.#nextLength();
-    if (length === undefined || this.#bytes.length - this.#at < length) return undefined;
+    if (length === undefined || this.#end - this.#at < length) return undefined;
     const begin = this.#at + this.#framing.headerBytes;
-    const end = this.#at + length;
-    const message = this.#bytes.subarray(begin, end);
-    this.#at = end;
-    if (end === this.#bytes.length) this.forget();
+    this.#at += length;
+    const message = this.#bytes.subarray(begin, this.#at);
+    if (this.#at === this.#end) this.forget();
     return message;
   }
 
@@ -64,40 +76,45 @@ export class MessageInput {
    * @throws RangeError, if there is no memory for a message; SystemError
    */
   read(fd: number): number | undefined {
-    this.#long ??= this.#beginLong();
+    if (this.#at < this.#end) this.#long ??= this.#beginLong();
     return this.#long === undefined ? this.#readMore(fd) : this.#readLong(fd, this.#long);
   }
 
   /** Drops what was read and not taken. */
   forget(): void {
-    this.#bytes = NOTHING;
-    this.#at = 0;
+    this.#hold(NOTHING);
     this.#long = undefined;
+  }
+
+  #hold(bytes: Buffer, end: number = bytes.length): void {
+    this.#bytes = bytes;
+    this.#at = 0;
+    this.#end = end;
   }
 
   /** The length of the next message, with its header, if that is there. */
   #nextLength(): number | undefined {
     const { headerBytes } = this.#framing;
-    if (this.#bytes.length - this.#at < headerBytes) return undefined;
+    if (this.#end - this.#at < headerBytes) return undefined;
     return headerBytes + this.#framing.lengthAt(this.#bytes, this.#at);
   }
 
   #readMore(fd: number): number | undefined {
-    const rest = this.#bytes.length - this.#at;
-    if (rest > 0) this.#bytes.copy(scratch, 0, this.#at);
-    const count = tryRead(fd, scratch, rest, SCRATCH_BYTES - rest);
+    const rest = this.#end - this.#at;
+    const buffer = this.#buffer ?? scratch;
+    if (rest > 0) this.#bytes.copy(buffer, 0, this.#at, this.#end);
+    if (this.#buffer !== undefined) this.#hold(buffer, rest);
+    const count = tryRead(fd, buffer, rest, buffer.length - rest);
     if (count === undefined || count === 0) return count;
-    // A copy: values may be views of the message that they came in.
-    this.#bytes = Buffer.allocUnsafe(rest + count);
-    scratch.copy(this.#bytes, 0, 0, rest + count);
-    this.#at = 0;
+    const end = rest + count;
+    this.#hold(this.#buffer ?? copyOfScratch(end), end);
     return count;
   }
 
   #beginLong(): LongMessage | undefined {
     const length = this.#nextLength();
     if (length === undefined || length <= SCRATCH_BYTES) return undefined;
-    const rest = this.#bytes.subarray(this.#at);
+    const rest = this.#bytes.subarray(this.#at, this.#end);
     this.forget();
     return { length, bytes: rest, done: rest.length };
   }
@@ -109,7 +126,7 @@ export class MessageInput {
     long.done += count;
     if (long.done < long.length) return count;
     this.forget();
-    this.#bytes = long.bytes;
+    this.#hold(long.bytes);
     return count;
   }
 
@@ -143,7 +160,16 @@ export class MessageOutput {
   /** How many bytes wait to be written. */
   length = 0;
 
-  /** Queues bytes. They must not change until they are out, or {@link own} was called. */
+  /**
+   * Writes bytes as far as there is room, if nothing waits before them. @returns how many are out
+   *
+   * @throws SystemError
+   */
+  writeNow(fd: number, bytes: Uint8Array): number {
+    return this.length > 0 ? 0 : (tryWritePair(fd, bytes, NOTHING) ?? 0);
+  }
+
+  /** Queues bytes. They must not change until they are out. */
   queue(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     this.#parts.push({ bytes, length: bytes.length });
@@ -168,16 +194,6 @@ export class MessageOutput {
       this.#advance(count);
     }
     return true;
-  }
-
-  /** Copies what was not written yet: its memory may be used for something else. */
-  own(): void {
-    const parts = this.#parts.takeAll();
-    const from = this.#written;
-    this.forget();
-    for (const [i, { bytes }] of parts.entries()) {
-      this.queue(Buffer.from(i === 0 ? bytes.subarray(from) : bytes));
-    }
   }
 
   /** Drops what was not written yet. */

@@ -237,7 +237,7 @@ export class MessageReader {
   }
 
   #readEncoded(): unknown {
-    // A copy: values of bytes are views of it, and must not keep all that was read with them.
+    // A copy: values of bytes are views of it, and it is overwritten by the next message.
     const bytes = Buffer.from(this.#readBytes());
     return using(this.#codec, () => decode(bytes));
   }

@@ -5,7 +5,12 @@ import { SpinBudget } from '../../common/spin-budget.js';
 import { Deadline } from '../../common/waiting.js';
 import { OwnDescriptor } from '../../fork/own-descriptor.js';
 import { READABLE, waitUntilReady, WRITABLE } from '../../posix/poller.js';
-import { type Framing, MessageInput, MessageOutput } from '../../serialize/message-stream.js';
+import {
+  type Framing,
+  MessageInput,
+  MessageOutput,
+  SCRATCH_BYTES,
+} from '../../serialize/message-stream.js';
 
 /** The size of the length in front of a message. */
 export const HEADER_BYTES = 4;
@@ -28,6 +33,7 @@ let lastActive = -1;
 
 /** The user of a wire: called with what comes from the other end. */
 export interface Receiver {
+  /** The bytes are overwritten by the next message. */
   onMessage(message: Buffer): void;
   /** All that was sent is out, after some of it had to wait. */
   onDrain?(): void;
@@ -60,7 +66,7 @@ export class Wire {
   #isClosed = false;
   readonly #budget = new SpinBudget();
 
-  readonly #input = new MessageInput(framing);
+  readonly #input = new MessageInput(framing, Buffer.allocUnsafeSlow(SCRATCH_BYTES));
   readonly #output = new MessageOutput();
   #receiver: Receiver | undefined;
   #isPaused = false;
@@ -117,8 +123,9 @@ export class Wire {
   send(message: Buffer): void {
     if (this.#isClosed) return;
     try {
-      if (this.#output.length > 0) this.#output.queue(Buffer.from(message));
-      else if (this.#sendNow(message)) return;
+      const written = this.#output.writeNow(this.fd, message);
+      if (written === message.length) return;
+      this.#output.queue(Buffer.from(message.subarray(written)));
       this.#watch();
     } catch (error) {
       this.#fail(error);
@@ -131,7 +138,9 @@ export class Wire {
    */
   sendSync(message: Buffer): void {
     if (this.#isClosed) throw new EOFError();
-    this.#output.queue(message);
+    const written = this.#output.writeNow(this.fd, message);
+    if (written === message.length) return;
+    this.#output.queue(message.subarray(written));
     while (!this.#output.write(this.fd)) waitUntilReady(this.fd, WRITABLE, Infinity);
     this.#watch();
   }
@@ -192,14 +201,6 @@ export class Wire {
     if (wanted === this.#watched) return;
     this.#watched = wanted;
     this.#descriptor.watch(wanted, () => this.#onReady(), this.#keepsAlive);
-  }
-
-  /** @returns whether all of it is out */
-  #sendNow(message: Buffer): boolean {
-    this.#output.queue(message);
-    if (this.#output.write(this.fd)) return true;
-    this.#output.own();
-    return false;
   }
 
   #onReady(): void {
