@@ -21,8 +21,8 @@ fi
 oxfmt --check .
 oxlint -c oxlint.config.mjs --type-aware
 shellcheck scripts/*.sh .ci/run
-node -e 'import("./out/lib/memory/cleanup-script.js").then((it) => console.log(it.CLEANUP_SCRIPT))' |
-  shellcheck --shell=sh -
+script=$(node -e 'import("./out/lib/memory/cleanup-script.js").then((it) => console.log(it.CLEANUP_SCRIPT))')
+printf '%s\n' "$script" | shellcheck --shell=sh -
 clang-format --dry-run --Werror native/*.cc native/*/*.cc native/*/*.h
 prefix=$(node -p 'require("path").resolve(process.execPath, "../..")')
 # On stderr it counts what it does not show.

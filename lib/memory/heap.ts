@@ -241,6 +241,16 @@ export function ownBlock(given: Block | undefined, byteLength: number): Block {
   return given;
 }
 
+/** Makes an object over a block, which is given back if that fails. */
+export function makeOver<T>(block: Block, make: (block: Block) => T): T {
+  try {
+    return make(block);
+  } catch (error) {
+    block.free();
+    throw error;
+  }
+}
+
 /** The result of {@link allocateForViews}. */
 export interface Space {
   readonly buffer: ArrayBuffer;

@@ -1,7 +1,7 @@
 // Objects over shared memory that are sent: what arrives is over the same memory, and where this
 // process has sent or received such an object before it is that one.
 import type { Delivered, Attachments } from '../serialize/shareables.js';
-import { type Block, type PlaceParts, receiveBlock, sendBlock } from './heap.js';
+import { type Block, makeOver, type PlaceParts, receiveBlock, sendBlock } from './heap.js';
 
 /** By the mapping and the offset. */
 const known = new WeakMap<ArrayBuffer, Map<number, WeakRef<object>>>();
@@ -36,7 +36,7 @@ export function receiveObject<T extends object>(
   const found = inBuffer?.get(place.byteOffset)?.deref();
   if (found instanceof Class) return found;
   const block = receiveBlock(place, byteLength, delivered);
-  const object = make(block);
+  const object = makeOver(block, make);
   note(block, object);
   return object;
 }

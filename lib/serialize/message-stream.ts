@@ -4,8 +4,8 @@ import { Fifo } from '../common/fifo.js';
 import { tryRead, tryWritePair } from '../posix/descriptors.js';
 import { bytesGone } from './frames.js';
 
-/** How much to read at once, and the size of a buffer of a {@link MessageInput}. */
-export const SCRATCH_BYTES: number = 2 ** 16;
+/** How much to read at once. */
+const SCRATCH_BYTES = 2 ** 16;
 /** How much room to make for a long message before any of it has come. */
 const FIRST_ROOM_BYTES = 2 ** 26;
 
@@ -46,12 +46,12 @@ export class MessageInput {
   #long: LongMessage | undefined;
 
   /**
-   * @param buffer memory to read into, for a user who needs no message any more when the next one
-   *   is read; default: each read has memory of its own
+   * @param areKept whether messages are used after the next read: then each read has memory of its
+   *   own
    */
-  constructor(framing: Framing, buffer?: Buffer) {
+  constructor(framing: Framing, areKept: boolean) {
     this.#framing = framing;
-    this.#buffer = buffer;
+    this.#buffer = areKept ? undefined : Buffer.allocUnsafeSlow(SCRATCH_BYTES);
   }
 
   /**

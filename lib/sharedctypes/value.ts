@@ -4,7 +4,14 @@ import { ProcessError } from '../common/errors.js';
 import { inspectBy } from '../common/inspection.js';
 import { checkReceivers } from '../common/receivers.js';
 import { assertType } from '../common/validate.js';
-import { type Block, ownBlock, type PlaceParts, receiveBlock, sendBlock } from '../memory/heap.js';
+import {
+  type Block,
+  makeOver,
+  ownBlock,
+  type PlaceParts,
+  receiveBlock,
+  sendBlock,
+} from '../memory/heap.js';
 import { type Delivered, type Attachments, makeShareable } from '../serialize/shareables.js';
 import { assertLock, type DataLock, lockFrom, type LockOptions } from './data-lock.js';
 import {
@@ -179,7 +186,10 @@ export class RawValue<Code extends TypeCode = TypeCode> {
     makeShareable<RawValue, ValueParts>('RawValue', RawValue, {
       toParts,
       fromParts: (parts, delivered) =>
-        new RawValue(parts.typecode, undefined, blockFrom(parts, delivered)),
+        makeOver(
+          blockFrom(parts, delivered),
+          (block) => new RawValue(parts.typecode, undefined, block),
+        ),
     });
     inspectBy(this, describe);
     function describe(this: RawValue): string {
@@ -232,7 +242,8 @@ export class Value<Code extends TypeCode = TypeCode> extends RawValue<Code> {
       toParts: (value, attachments) => ({ ...toParts(value, attachments), lock: value.#lock }),
       fromParts(parts, delivered) {
         const { typecode, lock = false } = parts;
-        return new Value(typecode, undefined, { lock }, blockFrom(parts, delivered));
+        const make = (block: Block): Value => new Value(typecode, undefined, { lock }, block);
+        return makeOver(blockFrom(parts, delivered), make);
       },
     });
   }

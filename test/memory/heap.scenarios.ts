@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { Process } from '../../lib/index.js';
-import { allocate, allocateForViews, type Block } from '../../lib/memory/heap.js';
+import { allocate, allocateForViews, type Block, makeOver } from '../../lib/memory/heap.js';
 import { _exit, fork, waitpid } from '../../lib/posix.js';
 import { countSharedMappings } from '../support/observe.js';
 import type { Scenarios } from '../support/scenarios.js';
@@ -116,6 +116,16 @@ function offsetsOf(blocks: Block[]): Set<string> {
 }
 
 export const scenarios: Scenarios = {
+  'a block of what could not be made is given back'() {
+    allocate(64); // its arena stays, although the next is free
+    const block = allocate(64);
+    const refuse = (): never => {
+      throw new RangeError('no');
+    };
+    assert.throws(() => makeOver(block, refuse), RangeError);
+    assert.equal(allocate(64).byteOffset, block.byteOffset);
+  },
+
   'random schedules of allocating and freeing'() {
     shuffle(1, 10); // compiled from here on
     for (let i = 0; i < 10; i++) {

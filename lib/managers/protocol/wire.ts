@@ -5,12 +5,7 @@ import { SpinBudget } from '../../common/spin-budget.js';
 import { Deadline } from '../../common/waiting.js';
 import { OwnDescriptor } from '../../fork/own-descriptor.js';
 import { READABLE, waitUntilReady, WRITABLE } from '../../posix/poller.js';
-import {
-  type Framing,
-  MessageInput,
-  MessageOutput,
-  SCRATCH_BYTES,
-} from '../../serialize/message-stream.js';
+import { type Framing, MessageInput, MessageOutput } from '../../serialize/message-stream.js';
 
 /** The size of the length in front of a message. */
 export const HEADER_BYTES = 4;
@@ -66,7 +61,7 @@ export class Wire {
   #isClosed = false;
   readonly #budget = new SpinBudget();
 
-  readonly #input = new MessageInput(framing, Buffer.allocUnsafeSlow(SCRATCH_BYTES));
+  readonly #input = new MessageInput(framing, false);
   readonly #output = new MessageOutput();
   #receiver: Receiver | undefined;
   #isPaused = false;

@@ -69,7 +69,7 @@ export class Wire {
     setNonblocking(fd);
     this.fd = fd;
     this.#mark = mark;
-    this.#input = new MessageInput(new MarkedFraming(mark));
+    this.#input = new MessageInput(new MarkedFraming(mark), true);
   }
 
   /** Whether there is something to write as soon as there is room. */
